@@ -1,0 +1,302 @@
+// The contract between the BPF programs and the daemon: every struct that crosses the kernel/user boundary.
+//
+// Compiled as C by clang for BPF (with kernel_types.bpf.h before it) and as C++ by the daemon (with <linux/types.h>).
+// Units: page counts and file positions named *page* are in base pages (4096 bytes on x86-64); times are nanoseconds of
+// CLOCK_BOOTTIME; sizes named *bytes* or *size* are bytes. Every struct is a multiple of eight bytes without implicit
+// padding; the assertions below, and a unit test against the BPF object's own BTF, keep it so.
+#pragma once
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#ifdef __cplusplus
+#define PW_ASSERT_SIZE(type, bytes) static_assert(sizeof(struct type) == (bytes), #type " changed its size")
+#else
+#define PW_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " changed its size")
+#endif
+
+enum {
+    PW_COMM_LENGTH = 16,
+    PW_STACK_FRAMES = 24,
+    PW_PAGES_PER_CHUNK = 512,
+    PW_FILESYSTEM_NAME = 16,
+    PW_PATH_BYTES = 2048,
+    PW_POLICIES = 64,
+    PW_POLICY_FILESYSTEMS = 4,
+    // A block is the unit of the table that lets a release of untracked pages return at once. 64 pages a block and 2^20
+    // counters cover 256 GiB of memory before two blocks share a counter; sharing costs an unneeded event, never a lost one.
+    PW_BLOCK_PAGES_SHIFT = 6,
+    PW_BLOCKS = 1 << 20,
+};
+
+// What a record in the ring buffer is. Every record starts with struct pw_header.
+enum pw_kind {
+    PW_KIND_PIN = 1,        // one acquire call returned (or failed): struct pw_pin
+    PW_KIND_RANGE,          // file pages covered by that pin: struct pw_range, zero or more after the pin
+    PW_KIND_PAGES,          // which pages it pinned: struct pw_pages, one or more after the ranges
+    PW_KIND_RELEASE,        // a run of pages is being released: struct pw_release
+    PW_KIND_RELEASE_PAGES,  // a list of pages is being released: struct pw_release_pages
+    PW_KIND_FILE,           // name of a file, sent before its first range: struct pw_file
+    PW_KIND_OPERATION,      // a file operation met pins: struct pw_operation
+    PW_KIND_EXIT,           // a process that owns or owned pins has exited: struct pw_exit
+};
+
+// The kernel function an event was seen in.
+enum pw_function {
+    PW_FUNCTION_UNKNOWN = 0,
+    PW_PIN_USER_PAGES,
+    PW_PIN_USER_PAGES_FAST,
+    PW_PIN_USER_PAGES_FAST_ONLY,
+    PW_PIN_USER_PAGES_REMOTE,
+    PW_PIN_USER_PAGES_UNLOCKED,
+    PW_MEMFD_PIN_FOLIOS,
+    PW_UNPIN_USER_PAGE,
+    PW_UNPIN_USER_PAGES,
+    PW_UNPIN_USER_PAGES_DIRTY_LOCK,
+    PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK,
+    PW_UNPIN_USER_FOLIO,
+    PW_UNPIN_FOLIO,
+    PW_UNPIN_FOLIOS,
+};
+
+enum pw_pin_flags {
+    PW_PIN_LONGTERM = 1 << 0,
+    PW_PIN_WRITE = 1 << 1,
+    PW_PIN_REMOTE = 1 << 2,  // pages of another mm than the caller's may be pinned
+};
+
+enum pw_operation_kind {
+    PW_OPERATION_TRUNCATE = 1,  // any size change through setattr: truncate, ftruncate, open(O_TRUNC)
+};
+
+// What became of an operation that met pins.
+enum pw_verdict {
+    PW_VERDICT_ALLOW = 0,       // no policy had anything to say
+    PW_VERDICT_DENY = 1,        // an enforcing policy failed it with pw_operation.error
+    PW_VERDICT_WOULD_DENY = 2,  // a monitoring policy would have failed it
+};
+
+// Losses and doubts, counted per processor in the `counters` map.
+enum pw_counter {
+    PW_LOST_PIN = 0,         // ring full: a pin, and all its ranges and pages
+    PW_LOST_RANGE,           // ring full: a file range
+    PW_LOST_PAGES,           // ring full: a page list
+    PW_LOST_RELEASE,         // ring full: a release
+    PW_LOST_FILE,            // ring full: a file's name
+    PW_LOST_OPERATION,       // ring full: an operation's report (its verdict was still carried out)
+    PW_LOST_EXIT,            // ring full: a process exit
+    PW_LOST_FILE_STATE,      // file table full: pins of a file that enforcement does not know
+    PW_LOST_OWNER,           // owner table full: the exit of this owner will not be reported
+    PW_DOUBT_RANGE_FALLBACK, // address range not looked up (contention): file found page by page instead
+    PW_DOUBT_RANGE_CUT,      // more file ranges in one call than are looked at: the rest is missing
+    PW_DOUBT_PATH_CUT,       // a path deeper or longer than is recorded
+    PW_COUNTERS,
+};
+
+struct pw_header {
+    __u32 kind;   // enum pw_kind
+    __u32 bytes;  // of the whole record, this header included
+    __u64 time;
+};
+PW_ASSERT_SIZE(pw_header, 16);
+
+// A process or thread, by pid and start time: a pid alone is reused.
+struct pw_task {
+    __u64 start_time;  // of the process (thread group leader)
+    __u64 cgroup;      // cgroup v2 id
+    __u32 pid;         // process (tgid), in the initial pid namespace
+    __u32 tid;
+    __u32 uid;
+    __u32 gid;
+    char comm[PW_COMM_LENGTH];  // of the thread group leader
+};
+PW_ASSERT_SIZE(pw_task, 48);
+
+// Which file. Device as the kernel encodes it internally (major << 20 | minor).
+struct pw_file_key {
+    __u64 inode;
+    __u32 device;
+    __u32 generation;
+};
+PW_ASSERT_SIZE(pw_file_key, 16);
+
+struct pw_pin {
+    struct pw_header header;
+    __u64 pin;      // unique while the programs stay loaded; never 0
+    __u64 address;  // first user address; for PW_MEMFD_PIN_FOLIOS the first byte of the file
+    __u64 mm;       // identity of the address space, to match only: never shown
+    __u64 requested_pages;
+    __u64 pinned_pages;  // as returned; for PW_MEMFD_PIN_FOLIOS a folio counts as one
+    __s32 error;         // negative errno when the call failed, else 0; then no range or page list follows
+    __u32 function;      // enum pw_function
+    __u32 flags;         // enum pw_pin_flags
+    __u32 stack_depth;   // valid entries of stack
+    struct pw_task owner;
+    __u64 stack[PW_STACK_FRAMES];  // kernel return addresses, innermost first: never shown, symbols are
+};
+PW_ASSERT_SIZE(pw_pin, 16 + 40 + 16 + 48 + 8 * PW_STACK_FRAMES);
+
+struct pw_range {
+    struct pw_header header;
+    __u64 pin;
+    __u64 address;     // user address where the range starts
+    __u64 page_index;  // first page within the file
+    __u64 pages;
+    __u64 sequence;  // of this file's pins, counting from 1: lets the reader see that none is missing
+    struct pw_file_key file;
+};
+PW_ASSERT_SIZE(pw_range, 72);
+
+// `page` is a struct page address. Only the first `count` entries are in the record.
+struct pw_pages {
+    struct pw_header header;
+    __u64 pin;
+    __u32 first;  // position of page[0] in the pin
+    __u32 count;
+    __u64 page[PW_PAGES_PER_CHUNK];
+};
+PW_ASSERT_SIZE(pw_pages, 32 + 8 * PW_PAGES_PER_CHUNK);
+
+// span == 0: exactly the pages page .. page + count - 1.
+// span > 0: `count` pins somewhere on the folio of `span` pages that starts at `page`; the kernel does not say where.
+struct pw_release {
+    struct pw_header header;
+    __u64 mm;
+    __u64 page;
+    __u64 count;
+    __u32 span;
+    __u32 function;
+    __u32 pid;
+    __u32 tid;
+};
+PW_ASSERT_SIZE(pw_release, 56);
+
+struct pw_release_pages {
+    struct pw_header header;
+    __u64 mm;
+    __u32 function;
+    __u32 pid;
+    __u32 tid;
+    __u32 count;
+    __u64 page[PW_PAGES_PER_CHUNK];
+};
+PW_ASSERT_SIZE(pw_release_pages, 40 + 8 * PW_PAGES_PER_CHUNK);
+
+enum pw_file_flags {
+    PW_FILE_PATH_CUT = 1 << 0,
+    PW_FILE_UNLINKED = 1 << 1,
+};
+
+// path: name components, innermost first, each closed with a NUL; only path_bytes of it are in the record.
+struct pw_file {
+    struct pw_header header;
+    struct pw_file_key file;
+    __u64 filesystem_magic;
+    char filesystem[PW_FILESYSTEM_NAME];
+    __u32 flags;  // enum pw_file_flags
+    __u32 path_bytes;
+    char path[PW_PATH_BYTES];
+};
+PW_ASSERT_SIZE(pw_file, 16 + 16 + 8 + PW_FILESYSTEM_NAME + 8 + PW_PATH_BYTES);
+
+struct pw_operation {
+    struct pw_header header;
+    struct pw_file_key file;
+    __u64 old_size;
+    __u64 new_size;
+    __u64 sequence;  // of the file's pins when it was decided
+    __u64 matched;   // bit per policy slot whose match part held
+    struct pw_task caller;
+    __u32 operation;   // enum pw_operation_kind
+    __u32 verdict;     // enum pw_verdict
+    __s32 error;       // what the operation fails (or would fail) with: negative errno or 0
+    __u32 policy;      // deciding slot + 1, or 0
+    __u32 generation;  // of the policy table that decided
+    __u32 unresolved;  // 1: decided before the daemon had seen the newest pin, by the policy's `unresolved`
+};
+PW_ASSERT_SIZE(pw_operation, 16 + 16 + 32 + 48 + 24);
+
+struct pw_exit {
+    struct pw_header header;
+    __u64 start_time;
+    __u32 pid;
+    __u32 reserved;
+};
+PW_ASSERT_SIZE(pw_exit, 32);
+
+// Maps
+
+// `file_pins`, written by the acquire hooks only: everything ever pinned of this file since it got an entry.
+struct pw_file_pins {
+    __u64 sequence;          // grows by one with every range pinned
+    __u64 first_page;        // least page
+    __u64 end_page;          // one past the greatest page
+    __u64 policies;          // bit per policy slot whose path prefix covers a path the file was pinned through
+    __u32 policy_generation; // of the table `policies` was computed from
+    __u32 named;             // 1 once the file's name has been sent
+};
+PW_ASSERT_SIZE(pw_file_pins, 40);
+
+// `file_acks`, created empty by the acquire hooks, written by the daemon only: what is pinned now, as far as it has
+// seen. The range is valid while `sequence` equals that of file_pins; first_page == end_page says nothing is pinned.
+struct pw_file_ack {
+    __u64 sequence;  // 0: says nothing about the range
+    __u64 first_page;
+    __u64 end_page;
+    __u64 policies;  // bit per policy slot whose path prefix covers a path the file was pinned through
+    __u32 policy_generation;
+    __u32 reserved;
+};
+PW_ASSERT_SIZE(pw_file_ack, 40);
+
+enum pw_policy_flags {
+    PW_POLICY_IN_USE = 1 << 0,
+    PW_POLICY_ENFORCE = 1 << 1,          // else monitor
+    PW_POLICY_ANY_PATH = 1 << 2,         // no path prefixes given
+    PW_POLICY_SELECTS_PINS = 1 << 3,     // which pins it concerns is only known to the daemon: see pw_pin_verdict
+    PW_POLICY_UNRESOLVED_DENY = 1 << 4,  // a pin the daemon has not yet seen counts as concerned
+    PW_POLICY_TRUNCATE = 1 << 5,         // concerns PW_OPERATION_TRUNCATE
+};
+
+struct pw_policy {
+    __u32 flags;  // enum pw_policy_flags
+    __u32 error;  // positive errno to deny with
+    __u32 filesystems;
+    __u32 reserved;
+    char filesystem[PW_POLICY_FILESYSTEMS][PW_FILESYSTEM_NAME];
+};
+PW_ASSERT_SIZE(pw_policy, 16 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME);
+
+// Two tables; the one in force is generation & 1 (`policy_generation` in the BPF object's data).
+struct pw_policy_table {
+    __u32 count;
+    __u32 reserved;
+    struct pw_policy policy[PW_POLICIES];
+};
+PW_ASSERT_SIZE(pw_policy_table, 8 + PW_POLICIES * (16 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME));
+
+// `path_prefixes`: a directory (or file) that is a policy's path prefix, or the root of a mount below one.
+struct pw_prefix_key {
+    __u64 inode;
+    __u32 device;
+    __u32 table;  // 0 or 1: which policy table it belongs to
+};
+PW_ASSERT_SIZE(pw_prefix_key, 16);
+// The value is a __u64: bit per policy slot.
+
+// `pin_verdicts`: for PW_POLICY_SELECTS_PINS, which part of a file the concerned pins cover. Valid for the
+// pins up to `sequence`; first_page == end_page says none is concerned.
+struct pw_pin_verdict_key {
+    struct pw_file_key file;
+    __u32 slot;
+    __u32 table;
+};
+PW_ASSERT_SIZE(pw_pin_verdict_key, 24);
+
+struct pw_pin_verdict {
+    __u64 sequence;
+    __u64 first_page;
+    __u64 end_page;
+};
+PW_ASSERT_SIZE(pw_pin_verdict, 24);
