@@ -1,0 +1,122 @@
+// Every difference between kernels that the programs must know of, each with the version that brought it.
+#pragma once
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "kernel_types.bpf.h"
+
+// FOLL_* are macros without BTF on 6.1 and an enum with other values from 6.3 on: the loader resolves them.
+const volatile __u32 foll_longterm;
+const volatile __u32 foll_write;
+
+// Before 6.5 __gup_longterm_locked() took seven parameters, more than a trampoline of 6.1 can pass on. There, being inside
+// the whole acquire call stands for being inside its long-term loop.
+const volatile bool mark_whole_call;
+
+// GUP_PIN_COUNTING_BIAS: a pin adds this to the reference count of a small folio. The same in all kernels since 5.6.
+enum { GUP_PIN_COUNTING_BIAS = 1024 };
+
+enum {
+    ATTR_SIZE = 1 << 3,
+    VM_SHARED = 1 << 3,
+    S_DAX = 1 << 13,
+    TMPFS_MAGIC = 0x01021994,
+    HUGETLBFS_MAGIC = 0x958458f6,
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct page___compound_head {
+    unsigned long compound_head;
+};
+// 7.2 renamed compound_head.
+struct page___compound_info {
+    unsigned long compound_info;
+};
+// 7.1 wrapped the flags word in a struct of its own; its size stayed.
+typedef struct {
+    unsigned long f;
+} memdesc_flags_t;
+struct page___memdesc_flags {
+    memdesc_flags_t flags;
+};
+// 7.3 made d_u anonymous.
+struct dentry___d_alias {
+    struct hlist_node d_alias;
+};
+// Up to 6.14.
+struct folio___nr_pages {
+    unsigned int _folio_nr_pages;
+};
+// From 6.15 on.
+struct folio___nr_pages_short {
+    unsigned int _nr_pages;
+};
+#pragma clang attribute pop
+
+// The dentry an entry of an inode's list of aliases lies in.
+static __always_inline struct dentry *alias_dentry(struct hlist_node *alias)
+{
+    if (bpf_core_field_exists(struct dentry___d_alias, d_alias))
+        return (void *)alias - bpf_core_field_offset(struct dentry___d_alias, d_alias);
+    return (void *)alias - bpf_core_field_offset(struct dentry, d_u.d_alias);
+}
+
+static __always_inline unsigned long page_flags(const void *page)
+{
+    unsigned long flags = 0;
+    if (bpf_core_field_exists(struct page___memdesc_flags, flags))
+        bpf_probe_read_kernel(&flags, sizeof(flags), page + bpf_core_field_offset(struct page___memdesc_flags, flags));
+    else
+        bpf_probe_read_kernel(&flags, sizeof(flags), page + bpf_core_field_offset(struct page, flags));
+    return flags;
+}
+
+static __always_inline bool page_is_head(const void *page)
+{
+    return (page_flags(page) >> bpf_core_enum_value(enum pageflags, PG_head)) & 1;
+}
+
+// The head of the folio a page belongs to. A tail's word holds, above bit 0, the head's address; on kernels with
+// compound_info it may hold a mask for the page's own address instead, which as a number is above any page's address.
+static __always_inline __u64 page_folio(__u64 page)
+{
+    unsigned long info = 0;
+    if (bpf_core_field_exists(struct page___compound_info, compound_info))
+        bpf_probe_read_kernel(&info, sizeof(info),
+                              (void *)page + bpf_core_field_offset(struct page___compound_info, compound_info));
+    else
+        bpf_probe_read_kernel(&info, sizeof(info),
+                              (void *)page + bpf_core_field_offset(struct page___compound_head, compound_head));
+    if (!(info & 1))
+        return page;
+    return info - 1 <= page ? info - 1 : page & info;
+}
+
+static __always_inline __u32 folio_pages(const void *folio)
+{
+    __u32 pages = 1;
+    if (!page_is_head(folio))
+        return 1;
+    if (bpf_core_field_exists(struct folio___nr_pages, _folio_nr_pages))
+        bpf_probe_read_kernel(&pages, sizeof(pages),
+                              folio + bpf_core_field_offset(struct folio___nr_pages, _folio_nr_pages));
+    else if (bpf_core_field_exists(struct folio___nr_pages_short, _nr_pages))
+        bpf_probe_read_kernel(&pages, sizeof(pages),
+                              folio + bpf_core_field_offset(struct folio___nr_pages_short, _nr_pages));
+    return pages;
+}
+
+// The kernel's own test (folio_maybe_dma_pinned): exact for large folios; for small ones, 1024 plain references look
+// like a pin.
+static __always_inline bool folio_maybe_pinned(const void *folio)
+{
+    int count = 0;
+    if (page_is_head(folio)) {
+        bpf_probe_read_kernel(&count, sizeof(count), folio + bpf_core_field_offset(struct folio, _pincount));
+        return count > 0;
+    }
+    bpf_probe_read_kernel(&count, sizeof(count), folio + bpf_core_field_offset(struct page, _refcount));
+    // As unsigned, like the kernel: many pins make the count negative.
+    return (__u32)count >= GUP_PIN_COUNTING_BIAS;
+}

@@ -1,0 +1,187 @@
+// Deciding about file operations, in the kernel, by file and range.
+//
+// fmod_ret on the security hook: it runs before anything is changed, its return value fails the operation, and it works
+// whether or not bpf is among the active security modules. security_inode_setattr is the one hook that carries the new
+// size; ftruncate, truncate and open(O_TRUNC) all come through it.
+#pragma once
+
+#include "file.bpf.h"
+#include "page_cache.bpf.h"
+
+#include <bpf/bpf_tracing.h>
+
+enum {
+    EBUSY = 16,
+    ERRNO_MAX = 133,
+};
+
+struct decision {
+    struct pw_file_key key;
+    struct pw_page_range pages;  // what the operation takes away
+    struct pw_policy_table *table;
+    __u64 covering;  // policies whose path prefixes cover the file
+    __u64 sequence;
+    __u64 matched;
+    char filesystem[PW_FILESYSTEM_NAME];
+    __u32 generation;
+    __u32 resolved;  // the daemon has seen every pin of the file
+    __u32 seen;      // the operation meets a pin the daemon has seen
+    __u32 policy;    // slot + 1
+    __u32 enforce;
+    __u32 error;
+    __u32 unresolved;
+};
+
+static __always_inline bool on_filesystem(const struct pw_policy *policy, const char *name)
+{
+    if (!policy->filesystems)
+        return true;
+    const __u64 *words = (const __u64 *)name;
+    for (int i = 0; i < PW_POLICY_FILESYSTEMS; i++) {
+        const __u64 *wanted = (const __u64 *)policy->filesystem[i];
+        if (i < policy->filesystems && words[0] == wanted[0] && words[1] == wanted[1])
+            return true;
+    }
+    return false;
+}
+
+// Whether the operation meets a pin this policy is about; a pin the daemon has not yet seen counts as the policy's
+// `unresolved` says.
+static __always_inline bool meets_pin(struct decision *decision, const struct pw_policy *policy, __u32 slot)
+{
+    bool by_doubt = !decision->resolved && policy->flags & PW_POLICY_UNRESOLVED_DENY;
+
+    if (!(policy->flags & PW_POLICY_SELECTS_PINS)) {
+        if (decision->resolved || decision->seen)
+            return true;
+        decision->unresolved = by_doubt;
+        return by_doubt;
+    }
+    struct pw_pin_verdict_key key = {.file = decision->key, .slot = slot, .table = decision->generation & 1};
+    struct pw_pin_verdict *verdict = bpf_map_lookup_elem(&pin_verdicts, &key);
+    if (verdict && pw_overlaps(verdict->first_page, verdict->end_page, decision->pages.first, decision->pages.end))
+        return true;
+    decision->unresolved = by_doubt;
+    return by_doubt;
+}
+
+static long policy_step(__u32 slot, struct decision *decision)
+{
+    struct pw_policy_table *table = decision->table;
+    if (slot >= PW_POLICIES || slot >= table->count)
+        return 1;
+    struct pw_policy *policy = &table->policy[slot];
+    __u32 flags = policy->flags;
+
+    if (!(flags & PW_POLICY_IN_USE) || !(flags & PW_POLICY_TRUNCATE))
+        return 0;
+    if (!(flags & PW_POLICY_ANY_PATH) && !(decision->covering >> slot & 1))
+        return 0;
+    if (!on_filesystem(policy, decision->filesystem))
+        return 0;
+    __u32 unresolved = decision->unresolved;
+    if (!meets_pin(decision, policy, slot))
+        return 0;
+    decision->matched |= 1ULL << slot;
+    if (decision->policy) {
+        decision->unresolved = unresolved;
+        return 0;
+    }
+    decision->policy = slot + 1;
+    decision->enforce = !!(flags & PW_POLICY_ENFORCE);
+    decision->error = policy->error;
+    return 0;
+}
+
+static __noinline int emit_operation(struct decision *decision, __u64 old_size, __u64 new_size)
+{
+    if (!decision)
+        return 0;
+    struct pw_operation *record = RESERVE(pw_operation, PW_KIND_OPERATION, PW_LOST_OPERATION);
+    if (!record)
+        return 0;
+    record->file = decision->key;
+    record->old_size = old_size;
+    record->new_size = new_size;
+    record->sequence = decision->sequence;
+    record->matched = decision->matched;
+    fill_current_task(&record->caller);
+    record->operation = PW_OPERATION_TRUNCATE;
+    record->verdict = !decision->policy ? PW_VERDICT_ALLOW : decision->enforce ? PW_VERDICT_DENY : PW_VERDICT_WOULD_DENY;
+    record->error = decision->policy ? -(__s32)decision->error : 0;
+    record->policy = decision->policy;
+    record->generation = decision->generation;
+    record->unresolved = decision->unresolved;
+    bpf_ringbuf_submit(record, 0);
+    return 0;
+}
+
+// 0, or the positive errno to fail with.
+static __noinline __u32 decide_truncate(struct dentry *dentry, __u64 old_size, __u64 new_size)
+{
+    struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+    struct decision decision = {.pages = pw_truncated_pages(old_size, new_size)};
+
+    if (decision.pages.first == decision.pages.end)
+        return 0;
+    file_key(inode, &decision.key);
+    struct pw_file_pins *pins = bpf_map_lookup_elem(&file_pins, &decision.key);
+    if (!pins)
+        return 0;
+    struct pw_file_ack *ack = bpf_map_lookup_elem(&file_acks, &decision.key);
+    // The sequence is read before the range: a pin that comes in between only makes the range wider than needed.
+    decision.sequence = *(volatile __u64 *)&pins->sequence;
+    decision.resolved = ack && ack->sequence == decision.sequence;
+    decision.seen = ack && pw_overlaps(ack->first_page, ack->end_page, decision.pages.first, decision.pages.end);
+    __u64 first = decision.resolved ? ack->first_page : pins->first_page;
+    __u64 end = decision.resolved ? ack->end_page : pins->end_page;
+    if (first < decision.pages.first)
+        first = decision.pages.first;
+    if (end > decision.pages.end)
+        end = decision.pages.end;
+    if (first >= end || !file_pages_maybe_pinned(inode, first, end))
+        return 0;
+
+    __u32 generation = policy_generation;
+    __u32 half = generation & 1;
+    decision.generation = generation;
+    decision.table = bpf_map_lookup_elem(&policies, &half);
+    if (!decision.table)
+        return 0;
+    decision.covering = policies_on_path(dentry, generation);
+    if (pins->policy_generation == generation)
+        decision.covering |= pins->policies;
+    if (ack && ack->policy_generation == generation)
+        decision.covering |= ack->policies;
+    bpf_probe_read_kernel_str(decision.filesystem, sizeof(decision.filesystem), BPF_CORE_READ(inode, i_sb, s_type, name));
+    bpf_loop(PW_POLICIES, policy_step, &decision, 0);
+    emit_operation(&decision, old_size, new_size);
+    return decision.policy && decision.enforce ? decision.error : 0;
+}
+
+static __always_inline int on_setattr(struct dentry *dentry, struct iattr *attributes, int earlier)
+{
+    if (earlier || !(attributes->ia_valid & ATTR_SIZE))
+        return earlier;
+    __u32 error = decide_truncate(dentry, dentry->d_inode->i_size, attributes->ia_size);
+    if (!error)
+        return 0;
+    // From 6.12 on the verifier wants to see the bounds of what is returned.
+    if (error > ERRNO_MAX)
+        return -EBUSY;
+    return -(int)error;
+}
+
+// int security_inode_setattr(struct dentry *dentry, struct iattr *attr), before 6.3
+SEC("?fmod_ret/security_inode_setattr")
+int BPF_PROG(inode_setattr, struct dentry *dentry, struct iattr *attributes, int earlier)
+{
+    return on_setattr(dentry, attributes, earlier);
+}
+
+// int security_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr), from 6.3 on
+SEC("?fmod_ret/security_inode_setattr")
+int BPF_PROG(inode_setattr_idmap, void *idmap, struct dentry *dentry, struct iattr *attributes, int earlier)
+{
+    return on_setattr(dentry, attributes, earlier);
+}

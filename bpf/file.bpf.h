@@ -1,0 +1,217 @@
+// Files: who they are, what they are called, and what is pinned of them.
+#pragma once
+
+#include "compat.bpf.h"
+#include "emit.bpf.h"
+
+enum {
+    PATH_COMPONENTS = 48,
+    NAME_MAX = 255,
+    WIDEN_ATTEMPTS = 16,
+};
+
+static __always_inline void file_key(struct inode *inode, struct pw_file_key *key)
+{
+    key->inode = BPF_CORE_READ(inode, i_ino);
+    key->device = BPF_CORE_READ(inode, i_sb, s_dev);
+    key->generation = BPF_CORE_READ(inode, i_generation);
+}
+
+struct prefix_walk {
+    struct dentry *dentry;
+    __u64 policies;
+    __u32 table;
+};
+
+static long prefix_step(__u32 step, struct prefix_walk *walk)
+{
+    struct dentry *dentry = walk->dentry;
+    struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+    struct pw_prefix_key key = {
+        .inode = BPF_CORE_READ(inode, i_ino),
+        .device = BPF_CORE_READ(dentry, d_sb, s_dev),
+        .table = walk->table,
+    };
+    __u64 *slots = bpf_map_lookup_elem(&path_prefixes, &key);
+    if (slots)
+        walk->policies |= *slots;
+    walk->dentry = BPF_CORE_READ(dentry, d_parent);
+    return walk->dentry == dentry;
+}
+
+// Which policies have a path prefix that covers the file: its directories up to the root of its file system are looked
+// up, and user space has entered the roots of all mounts below a prefix. 512 levels are more than PATH_MAX allows to
+// build in one go.
+static __always_inline __u64 policies_on_path(struct dentry *dentry, __u32 generation)
+{
+    struct prefix_walk walk = {.dentry = dentry, .table = generation & 1};
+    if (!prefix_count)
+        return 0;
+    bpf_loop(512, prefix_step, &walk, 0);
+    return walk.policies;
+}
+
+struct path_walk {
+    struct pw_file *record;
+    struct dentry *dentry;
+    struct mount *mount;
+    __u32 bytes;
+    __u32 cut;
+};
+
+static long path_step(__u32 step, struct path_walk *walk)
+{
+    struct dentry *dentry = walk->dentry;
+    struct mount *mount = walk->mount;
+    struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+
+    if (dentry == parent || (mount && dentry == BPF_CORE_READ(mount, mnt.mnt_root))) {
+        struct mount *above = mount ? BPF_CORE_READ(mount, mnt_parent) : 0;
+        if (above && above != mount) {
+            walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+            walk->mount = above;
+            return 0;
+        }
+        // The root of everything has no name, but a file that is its own root, such as a memfd, has.
+        if (step)
+            return 1;
+    }
+    __u32 at = walk->bytes;
+    if (at > PW_PATH_BYTES - NAME_MAX - 1) {
+        walk->cut = 1;
+        return 1;
+    }
+    long length = bpf_probe_read_kernel_str(&walk->record->path[at], NAME_MAX + 1, BPF_CORE_READ(dentry, d_name.name));
+    if (length <= 0) {
+        walk->cut = 1;
+        return 1;
+    }
+    walk->bytes = at + (__u32)length;
+    walk->dentry = parent;
+    return dentry == parent;
+}
+
+struct file_range {
+    struct inode *inode;
+    struct dentry *dentry;
+    struct mount *mount;
+    __u64 pin;
+    __u64 address;
+    __u64 page_index;
+    __u64 pages;
+};
+
+// Sends the name of a range's file; 1 if it could. Without a mount the path ends at the file system's root.
+//
+// This and the other functions that are not static are "global" to the verifier: checked once each, on their own, instead
+// of anew on every way that leads to them, which would be more than it is willing to follow.
+__noinline int emit_file(struct file_range *range)
+{
+    if (!range)
+        return 0;
+    struct pw_file *record = RESERVE(pw_file, PW_KIND_FILE, PW_LOST_FILE);
+    if (!record)
+        return 0;
+    struct inode *inode = range->inode;
+    struct path_walk walk = {.record = record, .dentry = range->dentry, .mount = range->mount};
+
+    file_key(inode, &record->file);
+    record->filesystem_magic = BPF_CORE_READ(inode, i_sb, s_magic);
+    __builtin_memset(record->filesystem, 0, sizeof(record->filesystem));
+    bpf_probe_read_kernel_str(record->filesystem, sizeof(record->filesystem), BPF_CORE_READ(inode, i_sb, s_type, name));
+    if (walk.dentry && bpf_loop(PATH_COMPONENTS, path_step, &walk, 0) == PATH_COMPONENTS)
+        walk.cut = 1;
+    if (walk.cut)
+        count(PW_DOUBT_PATH_CUT);
+    record->flags = (walk.cut || !range->mount ? PW_FILE_PATH_CUT : 0) |
+                    (BPF_CORE_READ(inode, i_nlink) ? 0 : PW_FILE_UNLINKED);
+    record->path_bytes = walk.bytes;
+    record->header.bytes = offsetof(struct pw_file, path) + walk.bytes;
+    bpf_ringbuf_submit(record, 0);
+    return 1;
+}
+
+struct widen {
+    __u64 *value;
+    __u64 to;
+};
+
+static long lower_step(__u32 step, struct widen *widen)
+{
+    __u64 seen = *(volatile __u64 *)widen->value;
+    return seen <= widen->to || __sync_val_compare_and_swap(widen->value, seen, widen->to) == seen;
+}
+
+static long raise_step(__u32 step, struct widen *widen)
+{
+    __u64 seen = *(volatile __u64 *)widen->value;
+    return seen >= widen->to || __sync_val_compare_and_swap(widen->value, seen, widen->to) == seen;
+}
+
+// Not on the stack, of which the longest way from a pin to its file's name leaves none.
+static const struct pw_file_pins fresh_pins = {.first_page = ~0ULL};
+static const struct pw_file_ack fresh_ack = {};
+
+// The entry of a file, made if there is none. NULL when the table is full.
+static __always_inline struct pw_file_pins *file_entry(struct pw_file_key *key)
+{
+    struct pw_file_pins *pins = bpf_map_lookup_elem(&file_pins, key);
+    if (pins)
+        return pins;
+    bpf_map_update_elem(&file_acks, key, &fresh_ack, BPF_NOEXIST);
+    bpf_map_update_elem(&file_pins, key, &fresh_pins, BPF_NOEXIST);
+    pins = bpf_map_lookup_elem(&file_pins, key);
+    if (!pins)
+        count(PW_LOST_FILE_STATE);
+    return pins;
+}
+
+// Enters a range into the file's entry and returns its sequence number; 0 when there is no entry.
+static __noinline __u64 note_range(struct file_range *range, struct pw_file_pins *pins)
+{
+    if (!range || !pins)
+        return 0;
+    struct widen first = {&pins->first_page, range->page_index};
+    struct widen end = {&pins->end_page, range->page_index + range->pages};
+    // Under endless contention the range becomes the whole file: more is looked at, nothing is missed.
+    if (bpf_loop(WIDEN_ATTEMPTS, lower_step, &first, 0) == WIDEN_ATTEMPTS)
+        pins->first_page = 0;
+    if (bpf_loop(WIDEN_ATTEMPTS, raise_step, &end, 0) == WIDEN_ATTEMPTS)
+        pins->end_page = ~0ULL;
+    __u32 generation = policy_generation;
+    __u64 covering = range->dentry ? policies_on_path(range->dentry, generation) : 0;
+    if (pins->policy_generation != generation) {
+        pins->policies = covering;
+        pins->policy_generation = generation;
+    } else {
+        __sync_fetch_and_or(&pins->policies, covering);
+    }
+    return __sync_fetch_and_add(&pins->sequence, 1) + 1;
+}
+
+// A range of a file was pinned: tells the ledger, and makes it known to the hooks that decide about the file. The record
+// is reserved before the entry changes: whoever acts on the entry reports it after this record.
+__noinline int record_range(struct file_range *range)
+{
+    if (!range)
+        return 0;
+    struct pw_file_key key;
+    file_key(range->inode, &key);
+    struct pw_file_pins *pins = file_entry(&key);
+    if (pins && !pins->named)
+        pins->named = emit_file(range);
+
+    struct pw_range *record = RESERVE(pw_range, PW_KIND_RANGE, PW_LOST_RANGE);
+    if (!record) {
+        note_range(range, pins);
+        return 0;
+    }
+    record->pin = range->pin;
+    record->address = range->address;
+    record->page_index = range->page_index;
+    record->pages = range->pages;
+    record->file = key;
+    record->sequence = note_range(range, pins);
+    bpf_ringbuf_submit(record, 0);
+    return 0;
+}

@@ -1,0 +1,39 @@
+// Ends: of processes that own pins, and of inodes that had some.
+#pragma once
+
+#include "file.bpf.h"
+
+#include <bpf/bpf_tracing.h>
+
+// A tracepoint, as the kernel has one here. It fires for every thread; the process is gone with the last.
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+    __u32 pid = task->tgid;
+    if (BPF_CORE_READ(task, signal, live.counter) != 0 || !bpf_map_lookup_elem(&owners, &pid))
+        return 0;
+    bpf_map_delete_elem(&owners, &pid);
+    struct pw_exit *record = RESERVE(pw_exit, PW_KIND_EXIT, PW_LOST_EXIT);
+    if (!record)
+        return 0;
+    record->pid = pid;
+    record->reserved = 0;
+    record->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+    bpf_ringbuf_submit(record, 0);
+    return 0;
+}
+
+// void security_inode_free(struct inode *inode)
+// Called for every inode on its way out, when nothing can map or operate on it any more: its entry can go without a
+// race against a new pin.
+SEC("?fentry/security_inode_free")
+int BPF_PROG(inode_free, struct inode *inode)
+{
+    struct pw_file_key key;
+    file_key(inode, &key);
+    if (!bpf_map_lookup_elem(&file_pins, &key))
+        return 0;
+    bpf_map_delete_elem(&file_pins, &key);
+    bpf_map_delete_elem(&file_acks, &key);
+    return 0;
+}

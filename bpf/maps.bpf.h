@@ -1,0 +1,121 @@
+// All maps and shared data. Sizes marked "set by the loader" are adjusted between open and load.
+#pragma once
+
+#include <bpf/bpf_helpers.h>
+
+#include "kernel_types.bpf.h"
+
+#include <pinwarden/abi.h>
+#include <pinwarden/overlap.h>
+
+enum {
+    FILES_MAX = 1 << 18,
+    OWNERS_MAX = 1 << 16,
+    PREFIXES_MAX = 1 << 14,
+    VERDICTS_MAX = 1 << 18,
+    TASKS_MAX = 1 << 15,
+};
+
+// One ring for all records: shared, so that records are in the order in which they were reserved on any processor.
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 1 << 24);  // set by the loader
+} events SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, PW_COUNTERS);
+    __type(key, __u32);
+    __type(value, __u64);
+} counters SEC(".maps");
+
+// How many tracked pins lie in a block of pages. Raised here, lowered by the daemon through its own mapping of the map.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, PW_BLOCKS);
+    __type(key, __u32);
+    __type(value, __u32);
+} blocks SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, FILES_MAX);
+    __type(key, struct pw_file_key);
+    __type(value, struct pw_file_pins);
+} file_pins SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, FILES_MAX);
+    __type(key, struct pw_file_key);
+    __type(value, struct pw_file_ack);
+} file_acks SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, struct pw_policy_table);
+} policies SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, PREFIXES_MAX);
+    __type(key, struct pw_prefix_key);
+    __type(value, __u64);
+} path_prefixes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, VERDICTS_MAX);
+    __type(key, struct pw_pin_verdict_key);
+    __type(value, struct pw_pin_verdict);
+} pin_verdicts SEC(".maps");
+
+// Processes that ever pinned, by pid: only their exits are reported.
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, OWNERS_MAX);
+    __type(key, __u32);
+    __type(value, __u64);
+} owners SEC(".maps");
+
+// Threads that are inside the kernel's long-term loop: what they release there is not the owner's.
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, TASKS_MAX);
+    __type(key, __u32);
+    __type(value, __u8);
+} in_longterm_loop SEC(".maps");
+
+// Arguments of calls that are under way, by thread: only where a function must be watched by a kprobe pair.
+struct remote_call {
+    __u64 mm;
+    __u64 address;
+    __u64 requested;
+    __u64 flags;
+    __u64 pages;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, TASKS_MAX);
+    __type(key, __u32);
+    __type(value, struct remote_call);
+} remote_calls SEC(".maps");
+
+// Generation of the policies in force; bit 0 chooses the half of `policies`. Written by the daemon, last.
+__u32 policy_generation;
+// Number of path prefixes in force: without any, no path is walked.
+__u32 prefix_count;
+__u64 last_pin;
+// Address of the first struct page, filled by read_geometry; 0 where the kernel does not tell.
+__u64 vmemmap_start;

@@ -1,0 +1,159 @@
+// Releasing: every exported function that lets pins go.
+//
+// fentry, because the arguments say it all and it is the cheapest kind. What is reported is about to happen; nothing
+// here depends on the moment it has happened: decisions look at the pages themselves. Releases of pages in blocks without
+// tracked pins return at once.
+#pragma once
+
+#include "pin.bpf.h"
+
+static __noinline int emit_release(__u64 page, __u64 pages, __u32 span, __u32 function)
+{
+    if (inside_longterm_loop())
+        return 0;
+    struct pw_release *record = RESERVE(pw_release, PW_KIND_RELEASE, PW_LOST_RELEASE);
+    if (!record)
+        return 0;
+    __u64 pid_tgid = bpf_get_current_pid_tgid();
+    record->mm = current_mm();
+    record->page = page;
+    record->count = pages;
+    record->span = span;
+    record->function = function;
+    record->pid = pid_tgid >> 32;
+    record->tid = (__u32)pid_tgid;
+    bpf_ringbuf_submit(record, 0);
+    return 0;
+}
+
+struct release_walk {
+    __u64 *pages;
+    __u64 total;
+    __u32 function;
+};
+
+static long release_step(__u32 step, struct release_walk *walk)
+{
+    __u64 at = (__u64)step * PW_PAGES_PER_CHUNK;
+    if (at >= walk->total)
+        return 1;
+    __u64 left = walk->total - at;
+    __u32 wanted = left < PW_PAGES_PER_CHUNK ? left : PW_PAGES_PER_CHUNK;
+    struct pw_release_pages *record = RESERVE(pw_release_pages, PW_KIND_RELEASE_PAGES, PW_LOST_RELEASE);
+    if (record) {
+        __u64 pid_tgid = bpf_get_current_pid_tgid();
+        __u32 size = wanted * sizeof(__u64);
+        if (size > sizeof(record->page))
+            size = sizeof(record->page);
+        record->header.bytes = offsetof(struct pw_release_pages, page) + size;
+        record->mm = current_mm();
+        record->function = walk->function;
+        record->pid = pid_tgid >> 32;
+        record->tid = (__u32)pid_tgid;
+        record->count = wanted;
+        bpf_probe_read_kernel(record->page, size, &walk->pages[at]);
+        bpf_ringbuf_submit(record, 0);
+    }
+    return 0;
+}
+
+static __always_inline int on_release_list(__u64 *pages, __u64 total, __u32 function)
+{
+    if (!any_tracked(pages, total) || inside_longterm_loop())
+        return 0;
+    struct release_walk walk = {.pages = pages, .total = total, .function = function};
+    bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, release_step, &walk, 0);
+    return 0;
+}
+
+struct block_range {
+    __u32 first;
+    __u32 tracked;
+};
+
+static long block_range_step(__u32 step, struct block_range *range)
+{
+    range->tracked = block_tracked((range->first + step) & (PW_BLOCKS - 1));
+    return range->tracked;
+}
+
+// Whether any of `pages` consecutive pages lies in a block with tracked pins.
+static __always_inline bool run_tracked(__u64 page, __u64 pages)
+{
+    struct block_range range = {.first = block_of(page)};
+    __u64 block_count = ((page >> 6) % (1 << PW_BLOCK_PAGES_SHIFT) + pages + (1 << PW_BLOCK_PAGES_SHIFT) - 1) >> PW_BLOCK_PAGES_SHIFT;
+
+    if (block_count <= 1)
+        return block_tracked(range.first);
+    bpf_loop(block_count < PW_BLOCKS ? block_count : PW_BLOCKS, block_range_step, &range, 0);
+    return range.tracked;
+}
+
+// `pins` pins of a folio are let go; which of its pages they are on is not said unless it is all of them.
+static __always_inline int on_release_folio(__u64 folio, __u64 pins, __u32 function)
+{
+    __u32 span = folio_pages((void *)folio);
+    if (!run_tracked(folio, span))
+        return 0;
+    return emit_release(folio, pins, span > 1 ? span : 0, function);
+}
+
+// void unpin_user_page(struct page *page)
+SEC("?fentry/unpin_user_page")
+int unpin_user_page_enter(void *ctx)
+{
+    __u64 page = ARGUMENT(ctx, 0);
+    if (!block_tracked(block_of(page)))
+        return 0;
+    return emit_release(page, 1, 0, PW_UNPIN_USER_PAGE);
+}
+
+// void unpin_user_pages(struct page **pages, unsigned long npages)
+SEC("?fentry/unpin_user_pages")
+int unpin_user_pages_enter(void *ctx)
+{
+    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES);
+}
+
+// void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool make_dirty)
+// Without make_dirty it calls unpin_user_pages(), which reports it.
+SEC("?fentry/unpin_user_pages_dirty_lock")
+int unpin_user_pages_dirty_lock_enter(void *ctx)
+{
+    if (!(ARGUMENT(ctx, 2) & 0xff))
+        return 0;
+    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES_DIRTY_LOCK);
+}
+
+// void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty)
+SEC("?fentry/unpin_user_page_range_dirty_lock")
+int unpin_user_page_range_dirty_lock_enter(void *ctx)
+{
+    __u64 page = ARGUMENT(ctx, 0);
+    __u64 pages = ARGUMENT(ctx, 1);
+    if (!run_tracked(page, pages))
+        return 0;
+    return emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK);
+}
+
+// void unpin_user_folio(struct folio *folio, unsigned long npages)
+SEC("?fentry/unpin_user_folio")
+int unpin_user_folio_enter(void *ctx)
+{
+    return on_release_folio(ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_FOLIO);
+}
+
+// void unpin_folio(struct folio *folio)
+SEC("?fentry/unpin_folio")
+int unpin_folio_enter(void *ctx)
+{
+    return on_release_folio(ARGUMENT(ctx, 0), 1, PW_UNPIN_FOLIO);
+}
+
+// void unpin_folios(struct folio **folios, unsigned long nfolios)
+// The list names folios by their heads, as memfd_pin_folios() gave them out.
+SEC("?fentry/unpin_folios")
+int unpin_folios_enter(void *ctx)
+{
+    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_FOLIOS);
+}
