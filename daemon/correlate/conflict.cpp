@@ -1,0 +1,43 @@
+#include "correlate/conflict.h"
+
+#include <pinwarden/overlap.h>
+
+namespace pinwarden {
+
+std::string_view to_string(pw_operation_kind operation)
+{
+    switch (operation) {
+        case PW_OPERATION_TRUNCATE: return "truncate";
+    }
+    return "unknown";
+}
+
+std::string_view to_string(pw_verdict verdict)
+{
+    switch (verdict) {
+        case PW_VERDICT_ALLOW: return "allow";
+        case PW_VERDICT_DENY: return "deny";
+        case PW_VERDICT_WOULD_DENY: return "would_deny";
+    }
+    return "unknown";
+}
+
+Conflict correlate(const Ledger& ledger, const OperationEvent& operation)
+{
+    Conflict conflict;
+    conflict.operation = operation;
+    const pw_page_range pages = pw_truncated_pages(operation.old_size, operation.new_size);
+    conflict.first_page = pages.first;
+    conflict.end_page = pages.end;
+    if (const FileRecord* file = ledger.find_file(operation.file)) {
+        conflict.path = file->path;
+        conflict.filesystem = file->filesystem;
+        conflict.deleted = file->deleted;
+    }
+    for (const PinRecord* pin : ledger.pins_on(operation.file, pages.first, pages.end)) {
+        conflict.pins.push_back(*pin);
+    }
+    return conflict;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,34 @@
+// Ledger × file operation → conflict.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "decode/event.h"
+#include "ledger/ledger.h"
+
+namespace pinwarden {
+
+// "truncate".
+std::string_view to_string(pw_operation_kind operation);
+// "allow", "deny", "would_deny".
+std::string_view to_string(pw_verdict verdict);
+
+// A file operation that met live pins. Plain data: pins are copied as they were.
+struct Conflict {
+    OperationEvent operation;
+    std::string path;        // of the file, as the ledger knows it; empty when it does not
+    std::string filesystem;
+    bool deleted = false;
+    std::uint64_t first_page = 0;  // pages the operation takes away
+    std::uint64_t end_page = 0;
+    std::vector<PinRecord> pins;  // those hit, oldest first; empty when the kernel saw pins the ledger does not have
+};
+
+// The conflict the kernel reported, with the pins that are in its way. A report whose range meets no pin of a certain,
+// complete ledger still is a conflict: the kernel looked at the pages themselves; its pins are then empty.
+Conflict correlate(const Ledger& ledger, const OperationEvent& operation);
+
+}  // namespace pinwarden

@@ -1,0 +1,142 @@
+// What the kernel reported, as plain data. Produced by Decoder only; see include/pinwarden/abi.h for the wire form.
+#pragma once
+
+#include <pinwarden/abi.h>
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace pinwarden {
+
+// Number of a page frame as the kernel's memory map counts it.
+using PageNumber = std::uint64_t;
+
+// Consecutive page frames.
+struct PageRun {
+    PageNumber first = 0;
+    std::uint64_t count = 0;
+
+    friend bool operator==(const PageRun&, const PageRun&) = default;
+};
+
+// Identity of a process for as long as the machine runs: a pid alone is reused.
+struct ProcessId {
+    std::uint32_t pid = 0;
+    Nanoseconds start_time = 0;
+
+    friend auto operator<=>(const ProcessId&, const ProcessId&) = default;
+    template <typename H>
+    friend H AbslHashValue(H state, const ProcessId& id)
+    {
+        return H::combine(std::move(state), id.pid, id.start_time);
+    }
+};
+
+struct Task {
+    ProcessId process;
+    std::uint32_t tid = 0;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::uint64_t cgroup = 0;
+    std::string comm;
+};
+
+struct FileKey {
+    std::uint64_t inode = 0;
+    std::uint32_t device = 0;  // as the kernel encodes it: major << 20 | minor
+    std::uint32_t generation = 0;
+
+    [[nodiscard]] std::uint32_t device_major() const { return device >> 20U; }
+    [[nodiscard]] std::uint32_t device_minor() const { return device & 0xfffffU; }
+
+    friend auto operator<=>(const FileKey&, const FileKey&) = default;
+    template <typename H>
+    friend H AbslHashValue(H state, const FileKey& key)
+    {
+        return H::combine(std::move(state), key.inode, key.device, key.generation);
+    }
+};
+
+struct PinEvent {
+    Nanoseconds time = 0;
+    std::uint64_t pin = 0;
+    std::uint64_t address = 0;
+    std::uint64_t mm = 0;
+    std::uint64_t requested_pages = 0;
+    std::uint64_t pinned_pages = 0;
+    int error = 0;  // positive errno when the call failed
+    pw_function function = PW_FUNCTION_UNKNOWN;
+    bool long_term = false;
+    bool writable = false;
+    bool remote = false;
+    Task owner;
+    std::vector<std::uint64_t> stack;
+};
+
+struct RangeEvent {
+    Nanoseconds time = 0;
+    std::uint64_t pin = 0;
+    std::uint64_t address = 0;
+    std::uint64_t page_index = 0;
+    std::uint64_t pages = 0;
+    std::uint64_t sequence = 0;
+    FileKey file;
+};
+
+// Runs in the order of the pin's pages: the first run starts at position `first` of the pin.
+struct PagesEvent {
+    Nanoseconds time = 0;
+    std::uint64_t pin = 0;
+    std::uint64_t first = 0;
+    std::vector<PageRun> runs;
+};
+
+struct ReleaseEvent {
+    Nanoseconds time = 0;
+    std::uint64_t mm = 0;
+    std::uint32_t pid = 0;
+    std::uint32_t tid = 0;
+    pw_function function = PW_FUNCTION_UNKNOWN;
+    // Each run is let go once. With span > 0 there is one run; its count pins lie anywhere on [first, first + span).
+    std::vector<PageRun> runs;
+    std::uint64_t span = 0;
+};
+
+struct FileEvent {
+    Nanoseconds time = 0;
+    FileKey file;
+    std::string path;  // "/mnt/data/x"; "memfd:name" for memfds; starts with ".../" when it was cut
+    std::string filesystem;
+    std::uint64_t filesystem_magic = 0;
+    bool deleted = false;
+};
+
+struct OperationEvent {
+    Nanoseconds time = 0;
+    FileKey file;
+    pw_operation_kind operation = PW_OPERATION_TRUNCATE;
+    std::uint64_t old_size = 0;
+    std::uint64_t new_size = 0;
+    std::uint64_t sequence = 0;
+    std::uint64_t matched = 0;
+    Task caller;
+    pw_verdict verdict = PW_VERDICT_ALLOW;
+    int error = 0;  // positive errno it failed, or would have failed, with
+    int policy = -1;  // deciding slot, or -1
+    std::uint32_t generation = 0;
+    bool unresolved = false;
+};
+
+struct ExitEvent {
+    Nanoseconds time = 0;
+    ProcessId process;
+};
+
+using Event = std::variant<PinEvent, RangeEvent, PagesEvent, ReleaseEvent, FileEvent, OperationEvent, ExitEvent>;
+
+}  // namespace pinwarden

@@ -1,0 +1,410 @@
+#include "ledger/ledger.h"
+
+#include <pinwarden/overlap.h>
+
+#include <algorithm>
+#include <tuple>
+
+namespace pinwarden {
+namespace {
+
+constexpr std::uint64_t kPageBytes = 1ULL << PW_PAGE_SHIFT;
+
+// Its positions are folios of any size, which do not map to file pages one by one.
+bool counts_folios(const PinRecord& pin)
+{
+    return pin.function == PW_MEMFD_PIN_FOLIOS;
+}
+
+void append(std::vector<PageRun>& runs, PageRun run)
+{
+    if (!runs.empty() && runs.back().first + runs.back().count == run.first) {
+        runs.back().count += run.count;
+    } else {
+        runs.push_back(run);
+    }
+}
+
+}  // namespace
+
+std::string_view to_string(Backing backing)
+{
+    switch (backing) {
+        case Backing::kAnonymous: return "anonymous";
+        case Backing::kFile: return "file";
+        case Backing::kShmem: return "shmem";
+        case Backing::kHugetlb: return "hugetlb";
+        case Backing::kMixed: return "mixed";
+    }
+    return "unknown";
+}
+
+void Ledger::pin(const PinEvent& event, std::string driver)
+{
+    if (event.error != 0 || event.pinned_pages == 0) {
+        return;
+    }
+    const auto [at, added] = pins_.try_emplace(event.pin);
+    if (!added) {
+        certain_ = false;
+        return;
+    }
+    PinRecord& pin = at->second;
+    pin.id = event.pin;
+    pin.owner = event.owner;
+    pin.driver = std::move(driver);
+    pin.function = event.function;
+    pin.address = event.address;
+    pin.mm = event.mm;
+    pin.acquired = event.time;
+    pin.long_term = event.long_term;
+    pin.writable = event.writable;
+    pin.pinned_pages = event.pinned_pages;
+    pin.stack = event.stack;
+    details_[pin.id].live = LivePositions(event.pinned_pages);
+    by_owner_[pin.owner.process].insert(pin.id);
+    short_term_pins_ += pin.long_term ? 0 : 1;
+    set_bytes(pin, event.pinned_pages * kPageBytes);
+}
+
+void Ledger::range(const RangeEvent& event)
+{
+    const auto found = pins_.find(event.pin);
+    if (found == pins_.end()) {
+        files_.range_lost(event.file, event.sequence);
+        certain_ = false;
+        return;
+    }
+    files_.range_arrived(event.file, event.sequence);
+    PinRecord& pin = found->second;
+    Detail& detail = details_.at(pin.id);
+    const std::uint64_t start = pin.address >> PW_PAGE_SHIFT;
+    const std::uint64_t page = event.address >> PW_PAGE_SHIFT;
+    PinnedFileRange range{event.file, event.page_index, event.pages, 0};
+    if (!counts_folios(pin)) {
+        if (page < start || page - start >= pin.pinned_pages) {
+            certain_ = false;
+            return;
+        }
+        range.position = page - start;
+        range.pages = std::min(range.pages, pin.pinned_pages - range.position);
+    }
+    const auto later = [](std::uint64_t position, const PinnedFileRange& other) { return position < other.position; };
+    pin.ranges.insert(std::upper_bound(pin.ranges.begin(), pin.ranges.end(), range.position, later), range);
+    if (std::find(detail.files.begin(), detail.files.end(), range.file) == detail.files.end()) {
+        detail.files.push_back(range.file);
+    }
+    classify_backing(pin);
+    count_bytes(pin, detail);
+    if (auto span = live_span(pin, detail, range)) {
+        if (const auto before = files_.span(range.file, pin.id)) {
+            span = {std::min(before->first, span->first), std::max(before->second, span->second)};
+        }
+        files_.set_span(range.file, pin.id, span);
+        files_.mark_changed(range.file);
+    }
+}
+
+void Ledger::pages(const PagesEvent& event)
+{
+    const auto found = pins_.find(event.pin);
+    if (found == pins_.end()) {
+        certain_ = false;
+        return;
+    }
+    PinRecord& pin = found->second;
+    Detail& detail = details_.at(pin.id);
+    if (event.first != detail.next_position) {
+        certain_ = false;
+    }
+    std::uint64_t position = event.first;
+    for (const PageRun& run : event.runs) {
+        // A position is listed once, and none beyond what the call said it pinned.
+        if (position < detail.next_position || position + run.count > pin.pinned_pages) {
+            certain_ = false;
+            return;
+        }
+        extents_.insert({run.first, run.count, pin.id, position});
+        position += run.count;
+        detail.next_position = position;
+        pin.listed_pages += run.count;
+        pin.live_pages += run.count;
+    }
+}
+
+void Ledger::file(const FileEvent& event)
+{
+    for (const PinId id : files_.name(event)) {
+        classify_backing(pins_.at(id));
+    }
+}
+
+ReleaseOutcome Ledger::release(const ReleaseEvent& event)
+{
+    ReleaseOutcome outcome;
+    std::vector<Extent> taken;
+    outcome.unmatched_pages = take_runs(event, taken);
+    unmatched_releases_ += outcome.unmatched_pages;
+    for (const Extent& extent : taken) {
+        append(outcome.let_go, {extent.first, extent.count});
+    }
+    std::sort(taken.begin(), taken.end(), [](const Extent& left, const Extent& right) {
+        return std::tie(left.pin, left.position) < std::tie(right.pin, right.position);
+    });
+    for (auto first = taken.begin(); first != taken.end();) {
+        const PinId id = first->pin;
+        const auto end = std::find_if(first, taken.end(), [&](const Extent& extent) { return extent.pin != id; });
+        outcome.released.push_back(let_go(id, std::span(first, end)));
+        first = end;
+    }
+    return outcome;
+}
+
+std::uint64_t Ledger::take_runs(const ReleaseEvent& event, std::vector<Extent>& taken)
+{
+    // While all pins are long-term, the first pin of the same address space is as good as any later one.
+    const bool short_term = short_term_pins_ > 0;
+    const auto rank = [&](PinId id) -> std::uint32_t {
+        const PinRecord& pin = pins_.at(id);
+        return (pin.mm == event.mm ? 0U : 2U) + (short_term && pin.long_term ? 1U : 0U);
+    };
+    std::uint64_t missing = 0;
+    for (const PageRun& run : event.runs) {
+        missing += event.span > 0 ? take_anywhere(event, run, taken) : extents_.remove(run, rank, taken);
+    }
+    return missing;
+}
+
+std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std::vector<Extent>& taken)
+{
+    const PageRun folio{run.first, event.span};
+    absl::flat_hash_map<PinId, std::uint64_t> held;
+    extents_.visit(folio, [&](const Extent& extent) {
+        std::uint64_t& pages = held[extent.pin];
+        pages += extent.count;
+        const PinRecord& pin = pins_.at(extent.pin);
+        const bool first_choice = pin.mm == event.mm && (!pin.long_term || short_term_pins_ == 0);
+        return !(first_choice && pages >= run.count);
+    });
+    std::vector<std::tuple<bool, bool, bool, PinId>> order;
+    order.reserve(held.size());
+    for (const auto& [id, pages] : held) {
+        const PinRecord& pin = pins_.at(id);
+        order.emplace_back(pin.mm != event.mm, pages < run.count, pin.long_term, id);
+    }
+    std::sort(order.begin(), order.end());
+    std::uint64_t left = run.count;
+    for (auto next = order.begin(); next != order.end() && left > 0; ++next) {
+        left -= extents_.remove_of(std::get<PinId>(*next), folio, left, taken);
+    }
+    return left;
+}
+
+// Books the parts, which the extent index no longer has, out of the pin.
+Released Ledger::let_go(PinId id, std::span<const Extent> parts)
+{
+    PinRecord& pin = pins_.at(id);
+    Detail& detail = details_.at(id);
+    Released released;
+    released.pin = id;
+    for (const Extent& part : parts) {
+        released.pages += part.count;
+        detail.live.remove(part.position, part.count);
+    }
+    released.fully = detail.live.empty();
+    if (released.fully) {
+        released.bytes = pin.bytes;
+        released.record = pin;
+        drop(id);
+        return released;
+    }
+    if (pin.live_pages == pin.listed_pages) {
+        released.record = pin;
+    }
+    const std::uint64_t before = pin.bytes;
+    pin.live_pages -= released.pages;
+    count_bytes(pin, detail);
+    released.bytes = before - pin.bytes;
+    shrink_files(pin, detail, parts);
+    return released;
+}
+
+void Ledger::drop(PinId id)
+{
+    const auto found = pins_.find(id);
+    PinRecord& pin = found->second;
+    const auto detail = details_.find(id);
+    for (const FileKey& file : detail->second.files) {
+        files_.set_span(file, id, std::nullopt);
+        files_.mark_changed(file);
+    }
+    const auto owned = by_owner_.find(pin.owner.process);
+    owned->second.erase(id);
+    if (owned->second.empty()) {
+        by_owner_.erase(owned);
+    }
+    short_term_pins_ -= pin.long_term ? 0 : 1;
+    set_bytes(pin, 0);
+    details_.erase(detail);
+    pins_.erase(found);
+}
+
+std::size_t Ledger::exit(const ExitEvent& event)
+{
+    const auto owned = by_owner_.find(event.process);
+    if (owned == by_owner_.end()) {
+        return 0;
+    }
+    for (const PinId id : owned->second) {
+        pins_.at(id).owner_exited = true;
+    }
+    return owned->second.size();
+}
+
+const PinRecord* Ledger::find(PinId id) const
+{
+    const auto found = pins_.find(id);
+    return found == pins_.end() ? nullptr : &found->second;
+}
+
+std::vector<const PinRecord*> Ledger::pins_on(const FileKey& file, std::uint64_t first_page,
+                                              std::uint64_t end_page) const
+{
+    std::vector<const PinRecord*> pins;
+    for (const PinId id : files_.candidates(file, first_page, end_page)) {
+        const PinRecord& pin = pins_.at(id);
+        if (has_live_page(pin, file, first_page, end_page)) {
+            pins.push_back(&pin);
+        }
+    }
+    std::sort(pins.begin(), pins.end(), [](const PinRecord* left, const PinRecord* right) {
+        return std::tie(left->acquired, left->id) < std::tie(right->acquired, right->id);
+    });
+    return pins;
+}
+
+absl::btree_map<std::pair<std::string, Backing>, PinTotals> Ledger::totals() const
+{
+    absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals;
+    for (const auto& [id, pin] : pins_) {
+        PinTotals& total = totals[{pin.driver, pin.backing}];
+        ++total.pins;
+        total.bytes += pin.bytes;
+    }
+    return totals;
+}
+
+void Ledger::set_bytes(PinRecord& pin, std::uint64_t bytes)
+{
+    pinned_bytes_ += bytes - pin.bytes;
+    pin.bytes = bytes;
+}
+
+void Ledger::count_bytes(PinRecord& pin, const Detail& detail)
+{
+    if (!counts_folios(pin)) {
+        set_bytes(pin, detail.live.count() * kPageBytes);
+    } else if (!pin.ranges.empty()) {
+        std::uint64_t pages = 0;
+        for (const PinnedFileRange& range : pin.ranges) {
+            pages += range.pages;
+        }
+        set_bytes(pin, pages * kPageBytes);
+    }
+}
+
+void Ledger::classify_backing(PinRecord& pin) const
+{
+    if (pin.ranges.empty()) {
+        pin.backing = Backing::kAnonymous;
+        return;
+    }
+    pin.backing = files_.backing(pin.ranges.front().file);
+    std::uint64_t covered = 0;
+    for (const PinnedFileRange& range : pin.ranges) {
+        covered += range.pages;
+        if (files_.backing(range.file) != pin.backing) {
+            pin.backing = Backing::kMixed;
+            return;
+        }
+    }
+    if (!counts_folios(pin) && covered < pin.pinned_pages) {
+        pin.backing = Backing::kMixed;
+    }
+}
+
+// The file pages of one range that are live; the range's pin has a live page at least.
+std::optional<FileSpan> Ledger::live_span(const PinRecord& pin, const Detail& detail, const PinnedFileRange& range)
+{
+    if (counts_folios(pin)) {
+        return FileSpan(range.first_page, range.first_page + range.pages);
+    }
+    const auto live = detail.live.bounds(range.position, range.position + range.pages);
+    if (!live) {
+        return std::nullopt;
+    }
+    return FileSpan(range.first_page + (live->first - range.position),
+                    range.first_page + (live->second - range.position));
+}
+
+std::optional<FileSpan> Ledger::live_span(const PinRecord& pin, const Detail& detail, const FileKey& file)
+{
+    std::optional<FileSpan> all;
+    for (const PinnedFileRange& range : pin.ranges) {
+        if (range.file != file) {
+            continue;
+        }
+        if (const auto span = live_span(pin, detail, range)) {
+            all = all ? FileSpan(std::min(all->first, span->first), std::max(all->second, span->second)) : *span;
+        }
+    }
+    return all;
+}
+
+// Brings the spans of the pin's files up to date after `parts` of it were let go. Only those whose first or last page
+// is concerned are looked at anew.
+void Ledger::shrink_files(const PinRecord& pin, const Detail& detail, std::span<const Extent> parts)
+{
+    for (const FileKey& file : detail.files) {
+        files_.mark_changed(file);
+    }
+    if (counts_folios(pin)) {
+        return;
+    }
+    absl::InlinedVector<FileKey, 1> stale;
+    for (const Extent& part : parts) {
+        const auto before = [](const PinnedFileRange& range, std::uint64_t position) {
+            return range.position + range.pages <= position;
+        };
+        auto range = std::lower_bound(pin.ranges.begin(), pin.ranges.end(), part.position, before);
+        for (; range != pin.ranges.end() && range->position < part.position + part.count; ++range) {
+            const std::uint64_t from = std::max(part.position, range->position) - range->position;
+            const std::uint64_t to = std::min(part.position + part.count - range->position, range->pages);
+            const auto span = files_.span(range->file, pin.id);
+            const bool inside = span && range->first_page + from > span->first && range->first_page + to < span->second;
+            if (!inside && std::find(stale.begin(), stale.end(), range->file) == stale.end()) {
+                stale.push_back(range->file);
+            }
+        }
+    }
+    for (const FileKey& file : stale) {
+        files_.set_span(file, pin.id, live_span(pin, detail, file));
+    }
+}
+
+bool Ledger::has_live_page(const PinRecord& pin, const FileKey& file, std::uint64_t first_page,
+                           std::uint64_t end_page) const
+{
+    const Detail& detail = details_.at(pin.id);
+    return std::any_of(pin.ranges.begin(), pin.ranges.end(), [&](const PinnedFileRange& range) {
+        const std::uint64_t first = std::max(first_page, range.first_page);
+        const std::uint64_t end = std::min(end_page, range.first_page + range.pages);
+        if (range.file != file || first >= end) {
+            return false;
+        }
+        const std::uint64_t offset = range.position - range.first_page;  // may wrap: only sums with it are used
+        return counts_folios(pin) || detail.live.bounds(first + offset, end + offset).has_value();
+    });
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,111 @@
+// What is pinned now: by page, by file, by owner. Pure data structure, owned by the pipeline thread.
+//
+// The ledger is fed with decoded events in ring order. It never guesses: a release it cannot match is counted, and any
+// loss makes it "uncertain". Pointers it hands out are valid until it is next fed.
+//
+// Cost of a release: one table lookup for each block of 64 pages (see extent_index.h), O(log) for the pin's live
+// positions and its files' states. A pin with R file ranges pays O(R) more when the first or last live page of a file
+// is let go: R is 1 but for pins across many mappings.
+#pragma once
+
+#include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/inlined_vector.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "decode/event.h"
+#include "ledger/extent_index.h"
+#include "ledger/file_table.h"
+#include "ledger/live_positions.h"
+#include "ledger/records.h"
+
+namespace pinwarden {
+
+class Ledger {
+public:
+    // A pin was acquired (event.error == 0). `driver` as classified from its stack.
+    void pin(const PinEvent& event, std::string driver);
+    void range(const RangeEvent& event);
+    void pages(const PagesEvent& event);
+    void file(const FileEvent& event);
+
+    // Takes pages from whoever holds them. Where several pins hold a page, the release does not say whose it is: pins
+    // of the releasing address space go first, among them short-term ones (a long-term pin then stays known too long
+    // rather than too short), then the oldest. With event.span > 0: as above, but a pin that has enough pages on the
+    // folio goes before one that has not; lowest pages first.
+    ReleaseOutcome release(const ReleaseEvent& event);
+
+    // Marks every pin of the process as orphaned; returns how many there are.
+    std::size_t exit(const ExitEvent& event);
+    // Pin or release events were lost: from now on the ledger may hold pins that are gone or lack some.
+    void lost_events() { certain_ = false; }
+
+    [[nodiscard]] bool certain() const { return certain_; }
+    [[nodiscard]] const PinRecord* find(PinId id) const;
+    [[nodiscard]] const FileRecord* find_file(const FileKey& key) const { return files_.find(key); }
+    // Pins with a live page on [first_page, end_page) of the file, oldest first.
+    [[nodiscard]] std::vector<const PinRecord*> pins_on(const FileKey& file, std::uint64_t first_page,
+                                                        std::uint64_t end_page) const;
+    // The live pages of `pin` that belong to `file`: the smallest range that holds them all; nothing when there are
+    // none.
+    [[nodiscard]] std::optional<std::pair<std::uint64_t, std::uint64_t>> live_file_range(const PinRecord& pin,
+                                                                                         const FileKey& file) const
+    {
+        return files_.span(file, pin.id);
+    }
+    // The smallest range that holds the live pages of all pins, long-term or not, on the file. O(1).
+    [[nodiscard]] FileState file_state(const FileKey& file) const { return files_.state(file); }
+    // All pins in order of id (which is order of acquisition, per processor).
+    [[nodiscard]] const absl::btree_map<PinId, PinRecord>& pins() const { return pins_; }
+    // All files known, also those that are not pinned any more.
+    [[nodiscard]] std::vector<FileKey> files() const { return files_.keys(); }
+    [[nodiscard]] absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals() const;
+    // Files whose pinned set changed since the last call.
+    [[nodiscard]] std::vector<FileKey> take_changed_files() { return files_.take_changed(); }
+
+    // In pages.
+    [[nodiscard]] std::uint64_t unmatched_releases() const { return unmatched_releases_; }
+    [[nodiscard]] std::uint64_t pinned_bytes() const { return pinned_bytes_; }
+
+private:
+    // What goes with a record but is nobody else's business.
+    struct Detail {
+        LivePositions live;  // pages that were not listed included
+        absl::InlinedVector<FileKey, 1> files;
+        std::uint64_t next_position = 0;  // page lists come in order
+    };
+
+    std::uint64_t take_runs(const ReleaseEvent& event, std::vector<Extent>& taken);
+    std::uint64_t take_anywhere(const ReleaseEvent& event, PageRun run, std::vector<Extent>& taken);
+    Released let_go(PinId id, std::span<const Extent> parts);
+    void drop(PinId id);
+
+    void set_bytes(PinRecord& pin, std::uint64_t bytes);
+    void count_bytes(PinRecord& pin, const Detail& detail);
+    void classify_backing(PinRecord& pin) const;
+    void shrink_files(const PinRecord& pin, const Detail& detail, std::span<const Extent> parts);
+    static std::optional<FileSpan> live_span(const PinRecord& pin, const Detail& detail, const PinnedFileRange& range);
+    static std::optional<FileSpan> live_span(const PinRecord& pin, const Detail& detail, const FileKey& file);
+    [[nodiscard]] bool has_live_page(const PinRecord& pin, const FileKey& file, std::uint64_t first_page,
+                                     std::uint64_t end_page) const;
+
+    ExtentIndex extents_;
+    absl::btree_map<PinId, PinRecord> pins_;
+    absl::flat_hash_map<PinId, Detail> details_;
+    FileTable files_;
+    absl::flat_hash_map<ProcessId, absl::btree_set<PinId>> by_owner_;
+    std::uint64_t short_term_pins_ = 0;
+    std::uint64_t unmatched_releases_ = 0;
+    std::uint64_t pinned_bytes_ = 0;
+    bool certain_ = true;
+};
+
+}  // namespace pinwarden

@@ -1,0 +1,90 @@
+// What the ledger knows, as plain data that can be copied out of it.
+#pragma once
+
+#include <absl/container/flat_hash_set.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "decode/event.h"
+
+namespace pinwarden {
+
+using PinId = std::uint64_t;
+
+// Consecutive pages of one file covered by a pin, starting at `position` pages into the pin. For PW_MEMFD_PIN_FOLIOS
+// the pin's positions are folios, not file pages: `position` is 0 and the whole range counts as pinned until the last
+// folio is let go.
+struct PinnedFileRange {
+    FileKey file;
+    std::uint64_t first_page = 0;
+    std::uint64_t pages = 0;
+    std::uint64_t position = 0;
+};
+
+// How the memory under a pin is backed; what the `backing` label of the metrics says.
+enum class Backing { kAnonymous, kFile, kShmem, kHugetlb, kMixed };
+std::string_view to_string(Backing backing);
+
+struct PinRecord {
+    PinId id = 0;
+    Task owner;
+    bool owner_exited = false;
+    std::string driver;
+    pw_function function = PW_FUNCTION_UNKNOWN;
+    std::uint64_t address = 0;
+    std::uint64_t mm = 0;
+    Nanoseconds acquired = 0;
+    bool long_term = false;
+    bool writable = false;
+    std::uint64_t pinned_pages = 0;       // pages (folios for PW_MEMFD_PIN_FOLIOS) the call returned
+    std::uint64_t live_pages = 0;         // of those that were listed, how many are not yet released
+    std::uint64_t listed_pages = 0;       // how many the page lists named so far
+    std::uint64_t bytes = 0;              // still pinned; pages that were not (yet) listed count as pinned
+    std::vector<PinnedFileRange> ranges;  // as pinned, by position; partly released ones are not cut
+    std::vector<std::uint64_t> stack;
+    Backing backing = Backing::kAnonymous;
+};
+
+struct FileRecord {
+    FileKey key;
+    std::string path;
+    std::string filesystem;
+    bool deleted = false;
+    std::uint64_t ranges_seen = 0;    // RangeEvents seen; equals last_sequence when none is missing
+    std::uint64_t last_sequence = 0;  // greatest sequence seen
+    absl::flat_hash_set<PinId> pins;  // with live pages of this file
+};
+
+// A part of a pin that one release let go.
+struct Released {
+    PinId pin = 0;
+    std::uint64_t pages = 0;
+    std::uint64_t bytes = 0;
+    bool fully = false;
+    PinRecord record;  // as it was just before; taken only for the first and the final part of a pin's release
+};
+
+struct ReleaseOutcome {
+    std::vector<Released> released;     // one entry for each pin concerned, by pin
+    std::vector<PageRun> let_go;        // pages whose block counters may now be lowered, once per entry
+    std::uint64_t unmatched_pages = 0;  // releases of pages the ledger does not have: short-term pins, mostly
+};
+
+// What of a file is pinned now. first_page == end_page when nothing is.
+struct FileState {
+    std::uint64_t sequence = 0;  // of the last range seen
+    bool complete = false;       // no range up to `sequence` is missing
+    std::uint64_t first_page = 0;
+    std::uint64_t end_page = 0;
+};
+
+// Totals for one (driver, backing).
+struct PinTotals {
+    std::uint64_t pins = 0;
+    std::uint64_t bytes = 0;
+};
+
+}  // namespace pinwarden
