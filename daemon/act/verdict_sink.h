@@ -1,0 +1,36 @@
+// The one way back: what user space tells the kernel. The real one writes BPF maps; tests record the calls.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "ledger/ledger.h"
+#include "policy/policy_set.h"
+
+namespace pinwarden {
+
+class VerdictSink {
+public:
+    VerdictSink() = default;
+    VerdictSink(const VerdictSink&) = delete;
+    VerdictSink& operator=(const VerdictSink&) = delete;
+    virtual ~VerdictSink() = default;
+
+    // Puts a policy table in force, as a whole; `generation` decides which half of the double table it goes to.
+    virtual Result<void> install(const CompiledPolicies& policies, std::uint32_t generation) = 0;
+    // Says what of a file is pinned, as far as `state.sequence` (when state.complete; else the range is withheld and the
+    // file stays unresolved), and which policies of `generation` cover (bit per slot) the path it was pinned through.
+    // A file the kernel has meanwhile forgotten is no error.
+    virtual Result<void> acknowledge(const FileKey& file, const FileState& state, std::uint64_t policies,
+                                     std::uint32_t generation) = 0;
+    // Says which part of the file the pins concerned by the policy in `slot` cover; first == end: none.
+    virtual Result<void> set_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation,
+                                         const FileState& state) = 0;
+    // Takes that back: the file has no pins left, or the policy is gone.
+    virtual Result<void> clear_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation) = 0;
+    // Pages the ledger let go of: lowers their block counters.
+    virtual void untrack(const std::vector<PageRun>& pages) = 0;
+};
+
+}  // namespace pinwarden

@@ -1,0 +1,166 @@
+#include "policy/path_resolver.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string_view>
+
+namespace pinwarden {
+namespace {
+
+// As the kernel keeps dev_t itself; the user API's dev_t is laid out differently.
+std::uint32_t kernel_device(std::uint32_t major, std::uint32_t minor)
+{
+    return major << 20U | minor;
+}
+
+template <typename Number>
+bool parse_number(std::string_view text, Number& into)
+{
+    const char* const begin = text.data();
+    const char* const end = begin + text.size();
+    const auto parsed = std::from_chars(begin, end, into);
+    return parsed.ec == std::errc{} && parsed.ptr == end;
+}
+
+// mountinfo writes space, tab, newline and backslash as three octal digits.
+std::string undo_octal(std::string_view text)
+{
+    const auto digit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '7'; };
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && digit(i + 1) && digit(i + 2) && digit(i + 3)) {
+            plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+            i += 3;
+        } else {
+            plain += text[i];
+        }
+    }
+    return plain;
+}
+
+// "36 35 98:0 /root /mountpoint options ...", see proc(5).
+std::optional<Mount> parse_line(const std::string& line)
+{
+    std::istringstream fields(line);
+    std::string id;
+    std::string parent;
+    std::string device;
+    std::string root;
+    std::string mountpoint;
+    if (!(fields >> id >> parent >> device >> root >> mountpoint)) {
+        return std::nullopt;
+    }
+    const std::string_view numbers = device;
+    const auto colon = numbers.find(':');
+    std::uint32_t major = 0;
+    std::uint32_t minor = 0;
+    Mount mount;
+    if (colon == std::string_view::npos || !parse_number(numbers.substr(0, colon), major) ||
+        !parse_number(numbers.substr(colon + 1), minor) || !parse_number(std::string_view(id), mount.id)) {
+        return std::nullopt;
+    }
+    mount.device = kernel_device(major, minor);
+    mount.mountpoint = undo_octal(mountpoint);
+    return mount;
+}
+
+Result<std::vector<Mount>> read_mounts()
+{
+    std::ifstream file("/proc/self/mountinfo");
+    std::ostringstream text;
+    text << file.rdbuf();
+    if (!file) {
+        return fail("cannot read /proc/self/mountinfo: mounts below a path prefix would be missed; is /proc mounted?",
+                    EIO);
+    }
+    return parse_mountinfo(text.str());
+}
+
+// What is at the path now: with several mounts on top of each other, the root of the uppermost. Without asking a
+// network file system's server, which might be dead, and without making an automount happen.
+Result<DirectoryId> identify(const std::string& path, const std::vector<Mount>& mounts)
+{
+    struct statx status = {};
+    if (::statx(AT_FDCWD, path.c_str(), AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, &status) != 0) {
+        return std::unexpected(system_error("cannot look up " + path, errno));
+    }
+    // The device that stat reports may be made up per subvolume (btrfs) or layer (overlayfs); in the kernel a file is
+    // compared by its file system's own, which is what mountinfo shows.
+    const auto mount = std::ranges::find(mounts, status.stx_mnt_id, &Mount::id);
+    const bool known = (status.stx_mask & STATX_MNT_ID) != 0 && mount != mounts.end();
+    const std::uint32_t device = known ? mount->device : kernel_device(status.stx_dev_major, status.stx_dev_minor);
+    return DirectoryId{status.stx_ino, device};
+}
+
+Result<std::string> real_path(const std::string& path)
+{
+    std::array<char, PATH_MAX> real{};
+    if (::realpath(path.c_str(), real.data()) == nullptr) {
+        return std::unexpected(system_error("cannot look up " + path, errno));
+    }
+    return std::string(real.data());
+}
+
+bool is_absent(const Error& error)
+{
+    return error.code == ENOENT || error.code == ENOTDIR;
+}
+
+}  // namespace
+
+std::vector<Mount> parse_mountinfo(const std::string& text)
+{
+    std::vector<Mount> mounts;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        if (auto mount = parse_line(line)) {
+            mounts.push_back(std::move(*mount));
+        }
+    }
+    return mounts;
+}
+
+// In the kernel a file is matched by walking from its dentry up through its parents, looking each one up among the ids
+// returned here. That walk ends at the root of the file's own file system: it does not step over to the mountpoint. So
+// a plain directory inside a mount is found by its own id, but whatever is mounted below the prefix needs its root
+// listed.
+Result<ResolvedPath> SystemPathResolver::resolve(const std::string& path)
+{
+    const auto real = real_path(path);
+    if (!real) {
+        return is_absent(real.error()) ? Result<ResolvedPath>(ResolvedPath{path, {}}) : std::unexpected(real.error());
+    }
+    const auto mounts = read_mounts();
+    if (!mounts) {
+        return std::unexpected(mounts.error());
+    }
+    const auto own = identify(*real, *mounts);
+    if (!own) {
+        return is_absent(own.error()) ? Result<ResolvedPath>(ResolvedPath{path, {}}) : std::unexpected(own.error());
+    }
+    std::set<DirectoryId> found = {*own};
+    for (const Mount& mount : *mounts) {
+        if (!at_or_below(mount.mountpoint, *real)) {
+            continue;
+        }
+        // One that cannot be looked up is gone again, or hidden below another mount: no path leads there.
+        if (const auto root = identify(mount.mountpoint, *mounts)) {
+            found.insert(*root);
+        }
+    }
+    return ResolvedPath{*real, {found.begin(), found.end()}};
+}
+
+}  // namespace pinwarden

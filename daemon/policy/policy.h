@@ -1,0 +1,92 @@
+// Policies as plain data: what the text (or the API) says, checked, before anything is compiled.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace pinwarden {
+
+// A policy may list no more than this: every path prefix costs an entry for each mount below it, and every value of a
+// selector is compared with every pin of a file.
+inline constexpr std::size_t kMaxPathPrefixes = 64;
+inline constexpr std::size_t kMaxSelectorValues = 256;
+
+enum class Mode : std::uint8_t { kMonitor, kEnforce, kOff };
+enum class Operation : std::uint8_t { kTruncate };
+enum class Unresolved : std::uint8_t { kDeny, kAllow };
+
+struct FileSelector {
+    std::vector<std::string> path_prefixes;  // absolute, normalised, no trailing slash
+    std::vector<std::string> filesystems;
+
+    friend bool operator==(const FileSelector&, const FileSelector&) = default;
+};
+
+struct PinSelector {
+    std::vector<std::string> drivers;
+    std::uint64_t min_bytes = 0;
+    Nanoseconds min_age = 0;
+
+    friend bool operator==(const PinSelector&, const PinSelector&) = default;
+};
+
+struct OwnerSelector {
+    std::vector<std::uint32_t> uids;
+    std::vector<std::string> comms;
+
+    friend bool operator==(const OwnerSelector&, const OwnerSelector&) = default;
+};
+
+struct Policy {
+    std::string name;
+    Mode mode = Mode::kMonitor;
+    std::vector<Operation> operations;
+    FileSelector file;
+    PinSelector pin;
+    OwnerSelector owner;
+    int deny_errno = 0;  // positive
+    Unresolved unresolved = Unresolved::kDeny;
+    std::string source;  // where it came from: a file's path, or "grpc"
+
+    // Whether which pins it concerns depends on more than the file: then only the ledger can tell.
+    [[nodiscard]] bool selects_pins() const;
+
+    friend bool operator==(const Policy&, const Policy&) = default;
+};
+
+std::string_view to_string(Mode mode);
+std::string_view to_string(Operation operation);
+std::string_view to_string(Unresolved unresolved);
+// "EBUSY" for 16; "errno 999" for one without a name. And back: nothing for an unknown name, or for one that the kernel
+// uses only within itself (ERESTART): the message suggests a near one. Knows the aliases EWOULDBLOCK, ENOTSUP,
+// EDEADLOCK.
+std::string errno_name(int error);
+Result<int> errno_from_name(std::string_view name);
+
+// "/a//./b/" → "/a/b". Error for what is empty, not absolute, too long, or has ".." in it: what that means depends on
+// symbolic links, and is better said outright.
+Result<std::string> normalise_path_prefix(std::string_view path);
+
+// Whether `path` is `prefix` or lies below it; both absolute and normalised.
+bool at_or_below(std::string_view path, std::string_view prefix);
+
+// What is wrong with a policy: the field as "match.file.path_prefixes[1]", and what about it, with a hint.
+struct PolicyProblem {
+    std::string field;
+    std::string what;
+};
+
+// Checks what no single field's type can tell: name, at least one operation, prefixes absolute and normalised, at most
+// four file systems, nothing listed twice, an errno an operation can fail with. Nothing when all is well.
+std::optional<PolicyProblem> find_problem(const Policy& policy);
+// The same as a result: "FIELD: what", code EINVAL.
+Result<void> validate(const Policy& policy);
+
+}  // namespace pinwarden

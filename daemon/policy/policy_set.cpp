@@ -1,0 +1,282 @@
+#include "policy/policy_set.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <set>
+
+#include "policy/suggest.h"
+
+namespace pinwarden {
+namespace {
+
+std::uint64_t bit(std::size_t slot)
+{
+    return std::uint64_t{1} << slot;
+}
+
+std::string named(const Policy& policy)
+{
+    return "policy \"" + policy.name + "\"";
+}
+
+// Text read from a file has normalised prefixes; what comes over the API need not. A prefix that cannot be normalised
+// stays as it is, for validate() to name.
+void normalise(Policy& policy)
+{
+    for (std::string& prefix : policy.file.path_prefixes) {
+        if (auto normal = normalise_path_prefix(prefix)) {
+            prefix = std::move(*normal);
+        }
+    }
+}
+
+std::uint32_t flags_of(const Policy& policy)
+{
+    std::uint32_t flags = 0;
+    const auto set_if = [&flags](bool condition, pw_policy_flags flag) {
+        if (condition) {
+            flags |= static_cast<std::uint32_t>(flag);
+        }
+    };
+    set_if(policy.mode != Mode::kOff, PW_POLICY_IN_USE);
+    set_if(policy.mode == Mode::kEnforce, PW_POLICY_ENFORCE);
+    set_if(policy.file.path_prefixes.empty(), PW_POLICY_ANY_PATH);
+    set_if(policy.selects_pins(), PW_POLICY_SELECTS_PINS);
+    set_if(policy.unresolved == Unresolved::kDeny, PW_POLICY_UNRESOLVED_DENY);
+    set_if(std::ranges::find(policy.operations, Operation::kTruncate) != policy.operations.end(), PW_POLICY_TRUNCATE);
+    return flags;
+}
+
+pw_policy compile_one(const Policy& policy)
+{
+    pw_policy compiled{};
+    compiled.flags = flags_of(policy);
+    compiled.error = static_cast<__u32>(policy.deny_errno);
+    compiled.filesystems = static_cast<__u32>(policy.file.filesystems.size());
+    for (std::size_t i = 0; i < policy.file.filesystems.size(); ++i) {
+        const std::string& name = policy.file.filesystems[i];
+        std::memcpy(compiled.filesystem[i], name.data(), std::min<std::size_t>(name.size(), PW_FILESYSTEM_NAME - 1));
+    }
+    return compiled;
+}
+
+// Resolves the policy's path prefixes into `compiled`; returns what is to be said of those that do not exist.
+Result<std::string> compile_prefixes(const Policy& policy, std::size_t slot, PathResolver& resolver,
+                                     CompiledPolicies& compiled)
+{
+    std::vector<std::string> missing;
+    for (const std::string& path : policy.file.path_prefixes) {
+        const auto resolved = resolver.resolve(path);
+        if (!resolved) {
+            return std::unexpected(resolved.error().within(named(policy) + ": match.file.path_prefixes"));
+        }
+        if (resolved->directories.empty()) {
+            missing.push_back(path);
+            continue;
+        }
+        compiled.paths[resolved->path] |= bit(slot);
+        for (const DirectoryId& directory : resolved->directories) {
+            compiled.prefixes[directory] |= bit(slot);
+        }
+    }
+    if (missing.empty()) {
+        return std::string();
+    }
+    return missing.size() == 1 ? "path " + missing.front() + " does not exist yet"
+                               : "paths " + join(missing) + " do not exist yet";
+}
+
+template <typename Value>
+bool any_of(const std::vector<Value>& accepted, const Value& value)
+{
+    return accepted.empty() || std::ranges::find(accepted, value) != accepted.end();
+}
+
+// When the pin reaches the policy's minimum age. Without one that is always: `now` may have been read before the pin's
+// event was.
+Nanoseconds of_age(const Policy& policy, const PinRecord& pin)
+{
+    if (policy.pin.min_age == 0) {
+        return 0;
+    }
+    constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
+    return pin.acquired > kNever - policy.pin.min_age ? kNever : pin.acquired + policy.pin.min_age;
+}
+
+bool concerns_at_some_age(const Policy& policy, const PinRecord& pin)
+{
+    return any_of(policy.pin.drivers, pin.driver) && pin.bytes >= policy.pin.min_bytes &&
+           any_of(policy.owner.uids, pin.owner.uid) && any_of(policy.owner.comms, pin.owner.comm);
+}
+
+std::string pins_overlap(std::size_t pins)
+{
+    if (pins == 0) {
+        return "pins overlap that the daemon does not know";
+    }
+    return std::to_string(pins) + (pins == 1 ? " pin overlaps" : " pins overlap");
+}
+
+}  // namespace
+
+Result<void> PolicySet::apply(const std::vector<Policy>& policies)
+{
+    std::vector<Policy> next = policies_;
+    std::set<std::string> given;
+    for (Policy policy : policies) {
+        normalise(policy);
+        if (auto valid = validate(policy); !valid) {
+            return std::unexpected(valid.error().within(named(policy)));
+        }
+        if (!given.insert(policy.name).second) {
+            return fail(named(policy) + ": name: given twice in one request; rename one", EINVAL);
+        }
+        const auto same = std::ranges::find(next, policy.name, &Policy::name);
+        if (same == next.end()) {
+            next.push_back(std::move(policy));
+        } else {
+            *same = std::move(policy);
+        }
+    }
+    if (next.size() > PW_POLICIES) {
+        return fail("that would make " + std::to_string(next.size()) + " policies; at most " +
+                        std::to_string(PW_POLICIES) + " can be in force, delete some first",
+                    EINVAL);
+    }
+    policies_ = std::move(next);
+    return {};
+}
+
+Result<void> PolicySet::remove(const std::string& name)
+{
+    const auto found = std::ranges::find(policies_, name, &Policy::name);
+    if (found == policies_.end()) {
+        std::vector<std::string> names;
+        names.reserve(policies_.size());
+        for (const Policy& policy : policies_) {
+            names.push_back(policy.name);
+        }
+        const std::string known = names.empty() ? "there are none" : "there are: " + join(names);
+        return fail("no policy is named \"" + shorten(name) + "\"; " + known, ENOENT);
+    }
+    policies_.erase(found);
+    counters_.erase(name);
+    return {};
+}
+
+const PolicyCounters& PolicySet::counters(const std::string& name) const
+{
+    static const PolicyCounters kNone;
+    const auto found = counters_.find(name);
+    return found == counters_.end() ? kNone : found->second;
+}
+
+void PolicySet::count(const OperationEvent& operation, const std::vector<Policy>& decided_by)
+{
+    for (std::size_t slot = 0; slot < decided_by.size() && slot < PW_POLICIES; ++slot) {
+        const std::string& name = decided_by[slot].name;
+        if (std::ranges::find(policies_, name, &Policy::name) == policies_.end()) {
+            continue;
+        }
+        const bool decided = operation.policy >= 0 && static_cast<std::size_t>(operation.policy) == slot;
+        PolicyCounters& counters = counters_[name];
+        counters.matched += (operation.matched & bit(slot)) != 0 ? 1U : 0U;
+        counters.denied += decided && operation.verdict == PW_VERDICT_DENY ? 1U : 0U;
+        counters.would_have_denied += decided && operation.verdict == PW_VERDICT_WOULD_DENY ? 1U : 0U;
+    }
+}
+
+Result<CompiledPolicies> PolicySet::compile(PathResolver& resolver) const
+{
+    CompiledPolicies compiled;
+    compiled.table.count = static_cast<__u32>(policies_.size());
+    compiled.pending.resize(policies_.size());
+    for (std::size_t slot = 0; slot < policies_.size(); ++slot) {
+        const Policy& policy = policies_[slot];
+        compiled.table.policy[slot] = compile_one(policy);
+        if (policy.mode == Mode::kOff) {
+            continue;
+        }
+        auto pending = compile_prefixes(policy, slot, resolver, compiled);
+        if (!pending) {
+            return std::unexpected(pending.error());
+        }
+        compiled.pending[slot] = std::move(*pending);
+    }
+    return compiled;
+}
+
+std::string_view policy_state(const CompiledPolicies& compiled, std::size_t slot)
+{
+    const std::uint32_t flags = slot < compiled.table.count ? compiled.table.policy[slot].flags : 0;
+    if ((flags & PW_POLICY_IN_USE) == 0) {
+        return "off";
+    }
+    const auto of_slot = [slot](const auto& entry) { return (entry.second & bit(slot)) != 0; };
+    if ((flags & PW_POLICY_ANY_PATH) == 0 && std::ranges::none_of(compiled.prefixes, of_slot)) {
+        return "pending";
+    }
+    return (flags & PW_POLICY_ENFORCE) != 0 ? "active" : "monitoring";
+}
+
+std::uint64_t policies_covering(const CompiledPolicies& compiled, std::string_view path)
+{
+    std::uint64_t slots = 0;
+    for (const auto& [prefix, covering] : compiled.paths) {
+        slots |= path.starts_with('/') && at_or_below(path, prefix) ? covering : 0;
+    }
+    return slots;
+}
+
+bool concerns(const Policy& policy, const PinRecord& pin, Nanoseconds now)
+{
+    return concerns_at_some_age(policy, pin) && now >= of_age(policy, pin);
+}
+
+ConcernedRange concerned_range(const Policy& policy, const Ledger& ledger, const FileKey& file, Nanoseconds now)
+{
+    ConcernedRange concerned;
+    const FileRecord* record = ledger.find_file(file);
+    if (record == nullptr) {
+        return concerned;
+    }
+    for (const PinId id : record->pins) {
+        const PinRecord* pin = ledger.find(id);
+        if (pin == nullptr || !concerns_at_some_age(policy, *pin)) {
+            continue;
+        }
+        const auto pages = ledger.live_file_range(*pin, file);
+        if (!pages) {
+            continue;
+        }
+        if (const Nanoseconds change = of_age(policy, *pin); change > now) {
+            concerned.next_change = std::min(concerned.next_change.value_or(change), change);
+            continue;
+        }
+        const auto [first, end] = concerned.pages.value_or(*pages);
+        concerned.pages = {std::min(first, pages->first), std::max(end, pages->second)};
+    }
+    return concerned;
+}
+
+std::string explain(const OperationEvent& operation, const Policy* policy, std::size_t pins_hit)
+{
+    const std::string what = "truncate to " + std::to_string(operation.new_size) + " bytes";
+    const std::string pins = ": " + pins_overlap(pins_hit);
+    const std::string unresolved = operation.unresolved ? "; decided before the newest pin was known" : "";
+    if (operation.policy < 0) {
+        return "no policy matched " + what + pins + unresolved;
+    }
+    const std::string who = policy == nullptr ? "a policy that is gone" : named(*policy);
+    const std::string error = " with " + errno_name(operation.error);
+    switch (operation.verdict) {
+        case PW_VERDICT_DENY: return who + " denied " + what + error + pins + unresolved;
+        case PW_VERDICT_WOULD_DENY: return who + " (monitor) would have denied " + what + error + pins + unresolved;
+        case PW_VERDICT_ALLOW: break;
+    }
+    return who + " allowed " + what + pins + unresolved;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,470 @@
+#include "policy/yaml_schema.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <functional>
+#include <map>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "policy/suggest.h"
+#include "policy/units.h"
+
+namespace pinwarden {
+namespace {
+
+struct Reader {
+    std::string source;
+    Policy policy;
+    std::map<std::string, YamlPlace> places;  // of every field read: for what only find_problem() can tell
+};
+
+using ReadField = Result<void> (*)(Reader& reader, const std::string& path, const YamlNode& node);
+
+struct Field {
+    std::string_view name;
+    ReadField read;
+    std::string_view required = {};  // if the field must be there: what to do when it is not
+};
+
+// The fields of one map. `later` are those of the design that this version does not do: refused by name, so that nobody
+// believes they are in force.
+struct Schema {
+    std::string_view message;  // in policy.proto
+    std::span<const Field> fields;
+    std::span<const std::string_view> later = {};
+    bool may_be_empty = false;
+};
+
+// The values of a field that has a few.
+struct Choices {
+    std::span<const std::string_view> values;
+    std::span<const std::string_view> later = {};
+};
+
+std::vector<std::string> strings(std::span<const std::string_view> views)
+{
+    return {views.begin(), views.end()};
+}
+
+std::vector<std::string> field_names(const Schema& schema)
+{
+    std::vector<std::string> names;
+    for (const Field& field : schema.fields) {
+        names.emplace_back(field.name);
+    }
+    return names;
+}
+
+std::string below(const std::string& path, std::string_view field)
+{
+    return path.empty() ? std::string(field) : path + "." + std::string(field);
+}
+
+std::unexpected<Error> refuse(const Reader& reader, YamlPlace place, const std::string& path, const std::string& what)
+{
+    return fail(to_string(reader.source, place) + ": " + (path.empty() ? "policy" : path) + ": " + what, EINVAL);
+}
+
+std::unexpected<Error> refuse_unknown(const Reader& reader, const std::string& path, const YamlNode& node,
+                                      const Schema& schema)
+{
+    const std::string field = below(path, shorten(node.key));
+    const std::string known = join(field_names(schema));
+    if (std::ranges::find(schema.later, node.key) != schema.later.end()) {
+        return refuse(reader, node.key_place, field, "not available in this version; available here: " + known);
+    }
+    const std::string near = nearest(node.key, field_names(schema));
+    return refuse(reader, node.key_place, field,
+                  "unknown field; " + (near.empty() ? "known here: " + known : "did you mean \"" + near + "\"?"));
+}
+
+Result<void> check_map(const Reader& reader, const std::string& path, const YamlNode& node, const Schema& schema)
+{
+    if (node.kind != YamlNode::Kind::kMap) {
+        return refuse(reader, node.place, path,
+                      "must be a map with " + join(field_names(schema)) + ", not " + describe(node));
+    }
+    if (node.children.empty() && !schema.may_be_empty) {
+        return refuse(reader, node.place, path, "is empty; give it " + join(field_names(schema)) + ", or leave it out");
+    }
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+        const YamlNode& child = node.children[i];
+        if (const YamlNode* first = node.find(child.key); first != &child) {
+            return refuse(reader, child.key_place, below(path, shorten(child.key)),
+                          "given twice, first on line " + std::to_string(first->key_place.line) + "; remove one");
+        }
+    }
+    return {};
+}
+
+Result<void> read_map(Reader& reader, const std::string& path, const YamlNode& node, const Schema& schema)
+{
+    if (auto checked = check_map(reader, path, node, schema); !checked) {
+        return checked;
+    }
+    for (const YamlNode& child : node.children) {
+        const auto field = std::ranges::find(schema.fields, child.key, &Field::name);
+        if (field == schema.fields.end()) {
+            return refuse_unknown(reader, path, child, schema);
+        }
+        const std::string field_path = below(path, field->name);
+        reader.places[field_path] = child.place;
+        if (auto read = field->read(reader, field_path, child); !read) {
+            return read;
+        }
+    }
+    for (const Field& field : schema.fields) {
+        if (!field.required.empty() && node.find(field.name) == nullptr) {
+            return refuse(reader, node.place, below(path, field.name), "is missing; " + std::string(field.required));
+        }
+    }
+    return {};
+}
+
+using ReadItem = std::function<Result<void>(const std::string& path, const YamlNode& item)>;
+
+Result<void> read_list(Reader& reader, const std::string& path, const YamlNode& node, const ReadItem& read_item)
+{
+    if (node.kind != YamlNode::Kind::kList) {
+        const std::string hint = node.kind == YamlNode::Kind::kScalar ? "; write [" + shorten(node.text) + "]" : "";
+        return refuse(reader, node.place, path, "must be a list, not " + describe(node) + hint);
+    }
+    if (node.children.empty()) {
+        return refuse(reader, node.place, path, "is an empty list, which would match nothing; fill it or leave it out");
+    }
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+        const std::string item_path = path + "[" + std::to_string(i) + "]";
+        reader.places[item_path] = node.children[i].place;
+        if (auto read = read_item(item_path, node.children[i]); !read) {
+            return read;
+        }
+    }
+    return {};
+}
+
+Result<std::string> read_text(const Reader& reader, const std::string& path, const YamlNode& node)
+{
+    if (node.kind != YamlNode::Kind::kScalar) {
+        return refuse(reader, node.place, path, "must be text, not " + describe(node));
+    }
+    if (node.text.empty()) {
+        return refuse(reader, node.place, path, "is empty; give it a value or leave it out");
+    }
+    return node.text;
+}
+
+Result<void> read_texts(Reader& reader, const std::string& path, const YamlNode& node, std::vector<std::string>& into)
+{
+    return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
+        auto text = read_text(reader, item_path, item);
+        if (!text) {
+            return std::unexpected(text.error());
+        }
+        into.push_back(std::move(*text));
+        return {};
+    });
+}
+
+// Position of the value among the choices.
+Result<std::size_t> read_choice(const Reader& reader, const std::string& path, const YamlNode& node,
+                                const Choices& choices)
+{
+    const auto text = read_text(reader, path, node);
+    if (!text) {
+        return std::unexpected(text.error());
+    }
+    const auto found = std::ranges::find(choices.values, *text);
+    if (found != choices.values.end()) {
+        return static_cast<std::size_t>(found - choices.values.begin());
+    }
+    const std::string shown = "\"" + shorten(*text) + "\" ";
+    const std::string available = join(strings(choices.values));
+    if (std::ranges::find(choices.later, *text) != choices.later.end()) {
+        return refuse(reader, node.place, path, shown + "is not available in this version; available: " + available);
+    }
+    const std::string near = nearest(*text, strings(choices.values));
+    return refuse(
+        reader, node.place, path,
+        shown + (near.empty() ? "is not one of: " + available : "is unknown; did you mean \"" + near + "\"?"));
+}
+
+// A size or a duration.
+Result<void> read_quantity(const Reader& reader, const std::string& path, const YamlNode& node,
+                           Result<std::uint64_t> (*parse)(std::string_view), std::uint64_t& into)
+{
+    const auto text = read_text(reader, path, node);
+    if (!text) {
+        return std::unexpected(text.error());
+    }
+    const auto value = parse(shorten(*text));
+    if (!value) {
+        return refuse(reader, node.place, path, value.error().message);
+    }
+    into = *value;
+    return {};
+}
+
+Result<std::uint32_t> read_uid(const Reader& reader, const std::string& path, const YamlNode& node)
+{
+    const auto text = read_text(reader, path, node);
+    if (!text) {
+        return std::unexpected(text.error());
+    }
+    std::uint32_t uid = 0;
+    const char* const end = text->data() + text->size();
+    const auto parsed = std::from_chars(text->data(), end, uid);
+    if (parsed.ec != std::errc{} || parsed.ptr != end) {
+        return refuse(reader, node.place, path,
+                      "\"" + shorten(*text) +
+                          "\" is no user id (write a number from 0 to 4294967294; names are not "
+                          "looked up)");
+    }
+    return uid;
+}
+
+constexpr std::array<std::string_view, 3> kModeNames = {"monitor", "enforce", "off"};
+constexpr std::array kModes = {Mode::kMonitor, Mode::kEnforce, Mode::kOff};
+
+constexpr std::array<std::string_view, 1> kOperationNames = {"truncate"};
+constexpr std::array kOperations = {Operation::kTruncate};
+constexpr std::array<std::string_view, 5> kLaterOperations = {"punch_hole", "collapse_range", "zero_range",
+                                                              "madv_remove", "umount"};
+
+constexpr std::array<std::string_view, 2> kUnresolvedNames = {"deny", "allow"};
+constexpr std::array kUnresolved = {Unresolved::kDeny, Unresolved::kAllow};
+constexpr std::array<std::string_view, 1> kLaterUnresolved = {"hold"};
+
+Result<void> read_name(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    auto name = read_text(reader, path, node);
+    if (!name) {
+        return std::unexpected(name.error());
+    }
+    reader.policy.name = std::move(*name);
+    return {};
+}
+
+Result<void> read_mode(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    const auto choice = read_choice(reader, path, node, {.values = kModeNames});
+    if (!choice) {
+        return std::unexpected(choice.error());
+    }
+    reader.policy.mode = kModes[*choice];
+    return {};
+}
+
+Result<void> read_unresolved(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    const auto choice = read_choice(reader, path, node, {.values = kUnresolvedNames, .later = kLaterUnresolved});
+    if (!choice) {
+        return std::unexpected(choice.error());
+    }
+    reader.policy.unresolved = kUnresolved[*choice];
+    return {};
+}
+
+Result<void> read_operations(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
+        const auto choice =
+            read_choice(reader, item_path, item, {.values = kOperationNames, .later = kLaterOperations});
+        if (!choice) {
+            return std::unexpected(choice.error());
+        }
+        reader.policy.operations.push_back(kOperations[*choice]);
+        return {};
+    });
+}
+
+Result<void> read_path_prefixes(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
+        const auto text = read_text(reader, item_path, item);
+        if (!text) {
+            return std::unexpected(text.error());
+        }
+        auto normal = normalise_path_prefix(*text);
+        if (!normal) {
+            return refuse(reader, item.place, item_path, normal.error().message);
+        }
+        reader.policy.file.path_prefixes.push_back(std::move(*normal));
+        return {};
+    });
+}
+
+Result<void> read_filesystems(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_texts(reader, path, node, reader.policy.file.filesystems);
+}
+
+Result<void> read_drivers(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_texts(reader, path, node, reader.policy.pin.drivers);
+}
+
+Result<void> read_min_bytes(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_quantity(reader, path, node, parse_size, reader.policy.pin.min_bytes);
+}
+
+Result<void> read_min_age(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_quantity(reader, path, node, parse_duration, reader.policy.pin.min_age);
+}
+
+Result<void> read_uids(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
+        const auto uid = read_uid(reader, item_path, item);
+        if (!uid) {
+            return std::unexpected(uid.error());
+        }
+        reader.policy.owner.uids.push_back(*uid);
+        return {};
+    });
+}
+
+Result<void> read_comms(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_texts(reader, path, node, reader.policy.owner.comms);
+}
+
+Result<void> read_errno(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    const auto name = read_text(reader, path, node);
+    if (!name) {
+        return std::unexpected(name.error());
+    }
+    const auto error = errno_from_name(shorten(*name));
+    if (!error) {
+        return refuse(reader, node.place, path, error.error().message);
+    }
+    reader.policy.deny_errno = *error;
+    return {};
+}
+
+constexpr std::array kFileFields = {Field{"path_prefixes", read_path_prefixes}, Field{"filesystems", read_filesystems}};
+constexpr Schema kFileSchema = {.message = "FileSelector", .fields = kFileFields};
+
+constexpr std::array kPinFields = {Field{"drivers", read_drivers}, Field{"min_bytes", read_min_bytes},
+                                   Field{"min_age", read_min_age}};
+constexpr Schema kPinSchema = {.message = "PinSelector", .fields = kPinFields};
+
+constexpr std::array kOwnerFields = {Field{"uids", read_uids}, Field{"comms", read_comms}};
+constexpr std::array<std::string_view, 2> kLaterOwnerFields = {"cgroups", "binaries"};
+constexpr Schema kOwnerSchema = {.message = "OwnerSelector", .fields = kOwnerFields, .later = kLaterOwnerFields};
+
+constexpr std::array kDenyFields = {Field{"errno", read_errno}};
+constexpr Schema kDenySchema = {.message = "Deny", .fields = kDenyFields, .may_be_empty = true};
+
+Result<void> read_file(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_map(reader, path, node, kFileSchema);
+}
+
+Result<void> read_pin(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_map(reader, path, node, kPinSchema);
+}
+
+Result<void> read_owner(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_map(reader, path, node, kOwnerSchema);
+}
+
+Result<void> read_deny(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    reader.policy.deny_errno = EBUSY;
+    return read_map(reader, path, node, kDenySchema);
+}
+
+constexpr std::array kMatchFields = {
+    Field{"operations", read_operations,
+          "without it the policy would match nothing: say which operations, such as operations: [truncate]"},
+    Field{"file", read_file},
+    Field{"pin", read_pin},
+    Field{"owner", read_owner},
+};
+constexpr std::array<std::string_view, 1> kLaterMatchFields = {"caller"};
+constexpr Schema kMatchSchema = {
+    .message = "Match", .fields = kMatchFields, .later = kLaterMatchFields, .may_be_empty = true};
+
+constexpr std::array kActionFields = {Field{"deny", read_deny}};
+constexpr std::array<std::string_view, 3> kLaterActionFields = {"hold", "signal", "revoke"};
+constexpr Schema kActionSchema = {.message = "Action", .fields = kActionFields, .later = kLaterActionFields};
+
+Result<void> read_match(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_map(reader, path, node, kMatchSchema);
+}
+
+Result<void> read_action(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    if (node.kind == YamlNode::Kind::kMap && node.children.size() > 1) {
+        std::vector<std::string> given;
+        given.reserve(node.children.size());
+        for (const YamlNode& child : node.children) {
+            given.push_back(shorten(child.key));
+        }
+        return refuse(reader, node.place, path, "must be exactly one, not " + join(given) + "; remove the others");
+    }
+    return read_map(reader, path, node, kActionSchema);
+}
+
+constexpr std::array kPolicyFields = {
+    Field{"name", read_name, "give the policy a name, such as name: protect-datasets"},
+    Field{"mode", read_mode, "choose monitor, enforce or off, such as mode: monitor"},
+    Field{
+        "match", read_match,
+        "without it the policy would match everything: say which operations, such as match: {operations: [truncate]}"},
+    Field{"action", read_action, "say what to do, such as action: {deny: {errno: EBUSY}}"},
+    Field{"unresolved", read_unresolved},
+};
+constexpr std::array<std::string_view, 1> kLaterPolicyFields = {"when_unattended"};
+constexpr Schema kPolicySchema = {.message = "Policy", .fields = kPolicyFields, .later = kLaterPolicyFields};
+
+// Where the field was written, or else what holds it.
+YamlPlace nearest_place(const Reader& reader, std::string field, YamlPlace document)
+{
+    while (!field.empty()) {
+        if (const auto found = reader.places.find(field); found != reader.places.end()) {
+            return found->second;
+        }
+        const auto cut = field.find_last_of(".[");
+        field.resize(cut == std::string::npos ? 0 : cut);
+    }
+    return document;
+}
+
+}  // namespace
+
+Result<Policy> read_policy(const YamlNode& document, const std::string& source)
+{
+    Reader reader;
+    reader.source = source;
+    reader.policy.source = source;
+    if (auto read = read_map(reader, "", document, kPolicySchema); !read) {
+        return std::unexpected(read.error());
+    }
+    if (const auto problem = find_problem(reader.policy)) {
+        return refuse(reader, nearest_place(reader, problem->field, document.place), problem->field, problem->what);
+    }
+    return std::move(reader.policy);
+}
+
+std::vector<KnownFields> known_policy_fields()
+{
+    std::vector<KnownFields> known;
+    for (const Schema* schema :
+         {&kPolicySchema, &kMatchSchema, &kFileSchema, &kPinSchema, &kOwnerSchema, &kActionSchema, &kDenySchema}) {
+        known.push_back({std::string(schema->message), field_names(*schema)});
+    }
+    return known;
+}
+
+}  // namespace pinwarden
