@@ -1,0 +1,55 @@
+// Every hook there is: which program serves it, and when it can be used. A new hook is a line here and a program in bpf/.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace pinwarden {
+
+enum class Need {
+    kRequired,  // without it nothing works: the daemon does not start
+    kOptional,  // kernels without it are fine, it is reported as not attached
+};
+
+struct HookEntry {
+    std::string_view program;
+    std::string_view hook;  // kernel function, or tracepoint, as it is shown
+    std::string_view purpose;
+    Need need;
+    // Use the program only if `function` (empty: the hook itself) takes that many parameters; 0: any number. Programs that
+    // serve one hook on different kernels, or together, stand next to each other.
+    int parameters = 0;
+    std::string_view function = {};
+    bool tracepoint = false;
+};
+
+inline constexpr std::array kHooks = {
+    HookEntry{"pin_user_pages_exit", "pin_user_pages", "acquire", Need::kRequired},
+    HookEntry{"pin_user_pages_fast_exit", "pin_user_pages_fast", "acquire", Need::kRequired},
+    HookEntry{"pin_user_pages_fast_only_exit", "pin_user_pages_fast_only", "acquire", Need::kOptional},
+    HookEntry{"pin_user_pages_remote_exit", "pin_user_pages_remote", "acquire", Need::kRequired, 6},
+    HookEntry{"pin_user_pages_remote_kprobe", "pin_user_pages_remote", "acquire", Need::kRequired, 7},
+    HookEntry{"pin_user_pages_remote_kretprobe", "pin_user_pages_remote", "acquire", Need::kRequired, 7},
+    HookEntry{"pin_user_pages_unlocked_exit", "pin_user_pages_unlocked", "acquire", Need::kRequired},
+    HookEntry{"memfd_pin_folios_exit", "memfd_pin_folios", "acquire", Need::kOptional},
+    HookEntry{"longterm_loop_enter", "__gup_longterm_locked", "acquire", Need::kRequired, 6},
+    HookEntry{"longterm_loop_exit", "__gup_longterm_locked", "acquire", Need::kRequired, 6},
+    HookEntry{"pin_user_pages_enter", "__gup_longterm_locked", "acquire", Need::kRequired, 7, "__gup_longterm_locked"},
+    HookEntry{"pin_user_pages_fast_enter", "__gup_longterm_locked", "acquire", Need::kRequired, 7,
+              "__gup_longterm_locked"},
+    HookEntry{"pin_user_pages_unlocked_enter", "__gup_longterm_locked", "acquire", Need::kRequired, 7,
+              "__gup_longterm_locked"},
+    HookEntry{"unpin_user_page_enter", "unpin_user_page", "release", Need::kRequired},
+    HookEntry{"unpin_user_pages_enter", "unpin_user_pages", "release", Need::kRequired},
+    HookEntry{"unpin_user_pages_dirty_lock_enter", "unpin_user_pages_dirty_lock", "release", Need::kRequired},
+    HookEntry{"unpin_user_page_range_dirty_lock_enter", "unpin_user_page_range_dirty_lock", "release", Need::kRequired},
+    HookEntry{"unpin_user_folio_enter", "unpin_user_folio", "release", Need::kOptional},
+    HookEntry{"unpin_folio_enter", "unpin_folio", "release", Need::kOptional},
+    HookEntry{"unpin_folios_enter", "unpin_folios", "release", Need::kOptional},
+    HookEntry{"inode_setattr", "security_inode_setattr", "operation", Need::kRequired, 2},
+    HookEntry{"inode_setattr_idmap", "security_inode_setattr", "operation", Need::kRequired, 3},
+    HookEntry{"process_exit", "sched_process_exit", "lifecycle", Need::kRequired, 0, {}, true},
+    HookEntry{"inode_free", "security_inode_free", "lifecycle", Need::kRequired},
+};
+
+}  // namespace pinwarden

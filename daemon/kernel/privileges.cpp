@@ -1,0 +1,64 @@
+#include "kernel/privileges.h"
+
+#include <linux/capability.h>
+#include <sys/utsname.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace pinwarden {
+namespace {
+
+std::string read_file(const char* path)
+{
+    const std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+}  // namespace
+
+std::string kernel_release()
+{
+    utsname name{};
+    uname(&name);
+    return name.release;
+}
+
+Result<void> check_capabilities(const std::string& status_text)
+{
+    const std::string key = "CapEff:";
+    const auto at = status_text.find(key);
+    if (at == std::string::npos) {
+        return fail("/proc/self/status does not tell the capabilities: is /proc mounted?");
+    }
+    std::uint64_t effective = 0;
+    std::istringstream(status_text.substr(at + key.size())) >> std::hex >> effective;
+
+    const auto has = [effective](unsigned capability) { return (effective >> capability & 1U) != 0; };
+    if (has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON))) {
+        return {};
+    }
+    return fail("not enough privileges to load tracing programs: needs CAP_BPF and CAP_PERFMON. "
+                "Run as root, or as a service that is given both");
+}
+
+Result<void> check_lockdown(const std::string& lockdown_text)
+{
+    if (lockdown_text.find("[confidentiality]") == std::string::npos) {
+        return {};
+    }
+    return fail("this kernel is locked down (confidentiality, see /sys/kernel/security/lockdown): BPF programs may not "
+                "read kernel memory. Boot with lockdown=integrity or without lockdown");
+}
+
+Result<void> check_privileges()
+{
+    if (auto allowed = check_capabilities(read_file("/proc/self/status")); !allowed) {
+        return allowed;
+    }
+    return check_lockdown(read_file("/sys/kernel/security/lockdown"));
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,301 @@
+#include "kernel/programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <pinwarden.skel.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <set>
+#include <string_view>
+
+#include "kernel/hook_table.h"
+#include "kernel/privileges.h"
+
+namespace pinwarden {
+namespace {
+
+// libbpf reports through one process-wide callback; loading happens on one thread, before others start.
+std::string& libbpf_log()
+{
+    static std::string log;
+    return log;
+}
+
+int keep_log(libbpf_print_level level, const char* format, va_list arguments)
+{
+    constexpr std::size_t kMost = 1U << 24U;
+    if (level == LIBBPF_DEBUG || libbpf_log().size() > kMost) {
+        return 0;
+    }
+    // A message may hold the verifier's whole log.
+    va_list again;
+    va_copy(again, arguments);
+    const int length = std::vsnprintf(nullptr, 0, format, again);
+    va_end(again);
+    if (length > 0) {
+        std::string message(static_cast<std::size_t>(length) + 1, '\0');
+        std::vsnprintf(message.data(), message.size(), format, arguments);
+        message.pop_back();
+        libbpf_log() += message;
+    }
+    return length;
+}
+
+// Why this kernel cannot have the hook, or nothing.
+std::string unusable(const HookEntry& hook, const KernelBtf& btf)
+{
+    if (hook.tracepoint) {
+        return {};
+    }
+    const std::string function(hook.function.empty() ? hook.hook : hook.function);
+    const auto parameters = btf.parameters(function);
+    if (!parameters) {
+        return "this kernel has no function " + function;
+    }
+    if (hook.parameters != 0 && *parameters != hook.parameters) {
+        return "this kernel's " + function + " takes " + std::to_string(*parameters) + " parameters";
+    }
+    return {};
+}
+
+const HookEntry* find_hook(std::string_view program)
+{
+    for (const HookEntry& hook : kHooks) {
+        if (hook.program == program) {
+            return &hook;
+        }
+    }
+    return nullptr;
+}
+
+// Which program libbpf says the kernel refused: "prog 'NAME': failed to load".
+std::string refused_program(const std::string& log)
+{
+    const std::string end = "': failed to load";
+    const auto at = log.rfind(end);
+    if (at == std::string::npos) {
+        return {};
+    }
+    const auto start = log.rfind('\'', at - 1);
+    return start == std::string::npos ? std::string() : log.substr(start + 1, at - start - 1);
+}
+
+std::string last_lines(const std::string& log, int lines)
+{
+    std::size_t at = log.size();
+    while (lines-- > 0 && at != 0 && at != std::string::npos) {
+        at = log.rfind('\n', at - 1);
+    }
+    return log.substr(at == std::string::npos ? 0 : at + 1);
+}
+
+Error load_error(int error, const std::string& program)
+{
+    if (error == EPERM) {
+        return {"the kernel refuses to load tracing programs (EPERM), although the privileges are there: a lockdown, a "
+                "security module, a seccomp filter or a container forbids the bpf system call",
+                error};
+    }
+    return {"the kernel refused the BPF program " + (program.empty() ? std::string("object") : program) + ": " +
+                system_error("load", error).message + "; its last words:\n" + last_lines(libbpf_log(), 40),
+            error};
+}
+
+// The FOLL_* values: from BTF, or, before 6.3, where they are macros, what include/linux/mm.h of 6.1 says.
+std::uint32_t follow_flag(const KernelBtf& btf, const char* name, std::uint32_t before_6_3)
+{
+    const auto value = btf.enumerator(name);
+    return value ? static_cast<std::uint32_t>(*value) : before_6_3;
+}
+
+Result<pinwarden_bpf*> open_skeleton(const KernelBtf& btf, const ProgramOptions& options,
+                                     const std::map<std::string, std::string>& left_out)
+{
+    constexpr std::uint32_t kFollWrite = 0x1;
+    constexpr std::uint32_t kFollLongtermBefore63 = 0x10000;
+
+    pinwarden_bpf* skeleton = pinwarden_bpf__open();
+    if (skeleton == nullptr) {
+        return std::unexpected(system_error("open the BPF object", errno));
+    }
+    skeleton->rodata->foll_write = follow_flag(btf, "FOLL_WRITE", kFollWrite);
+    skeleton->rodata->foll_longterm = follow_flag(btf, "FOLL_LONGTERM", kFollLongtermBefore63);
+    skeleton->rodata->mark_whole_call = !left_out.contains("pin_user_pages_enter");
+    bpf_map__set_max_entries(skeleton->maps.events, options.ring_bytes);
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, skeleton->obj)
+    {
+        bpf_program__set_autoload(program, !left_out.contains(bpf_program__name(program)));
+    }
+    return skeleton;
+}
+
+Result<std::map<std::string, std::string>> choose_programs(const KernelBtf& btf)
+{
+    std::map<std::string, std::string> left_out;
+    std::map<std::string, bool> served;
+    std::string why;
+    for (const HookEntry& hook : kHooks) {
+        const std::string reason = unusable(hook, btf);
+        if (!reason.empty()) {
+            left_out.emplace(hook.program, reason);
+            why = reason;
+        }
+        bool& is_served = served[std::string(hook.hook)];
+        is_served = is_served || reason.empty();
+        // Where several programs serve one hook the last decides.
+        const bool last = &hook == &kHooks.back() || (&hook + 1)->hook != hook.hook;
+        if (last && !is_served && hook.need == Need::kRequired) {
+            return fail("this kernel (" + kernel_release() + ") cannot be watched: " + why +
+                        ", which pinwarden must listen to; Linux 6.1 and later are supported");
+        }
+    }
+    return left_out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Programs>> Programs::load(const KernelBtf& btf, const ProgramOptions& options)
+{
+    libbpf_set_print(keep_log);
+    auto left_out = choose_programs(btf);
+    if (!left_out) {
+        return std::unexpected(left_out.error());
+    }
+    for (;;) {
+        libbpf_log().clear();
+        auto skeleton = open_skeleton(btf, options, *left_out);
+        if (!skeleton) {
+            return std::unexpected(skeleton.error());
+        }
+        const int error = pinwarden_bpf__load(*skeleton);
+        if (error == 0) {
+            auto programs = std::unique_ptr<Programs>(new Programs(*skeleton));
+            programs->left_out_ = *left_out;
+            return programs;
+        }
+        pinwarden_bpf__destroy(*skeleton);
+        const std::string refused = refused_program(libbpf_log());
+        const HookEntry* hook = find_hook(refused);
+        if (hook == nullptr || hook->need == Need::kRequired || error == -EPERM) {
+            return std::unexpected(load_error(-error, refused));
+        }
+        left_out->emplace(refused, system_error("the kernel refused the program", error).message);
+    }
+}
+
+Programs::~Programs()
+{
+    detach();
+    pinwarden_bpf__destroy(skeleton_);
+}
+
+Result<void> Programs::attach()
+{
+    for (const HookEntry& hook : kHooks) {
+        const std::string name(hook.program);
+        if (left_out_.contains(name)) {
+            continue;
+        }
+        bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
+        bpf_link* link = program == nullptr ? nullptr : bpf_program__attach(program);
+        if (link != nullptr) {
+            links_[name] = link;
+            continue;
+        }
+        const Error error = system_error("attach to " + std::string(hook.hook), errno);
+        if (hook.need == Need::kRequired) {
+            detach();
+            return std::unexpected(error);
+        }
+        left_out_[name] = error.message;
+    }
+    return {};
+}
+
+void Programs::detach()
+{
+    for (const auto& [name, link] : links_) {
+        bpf_link__destroy(link);
+    }
+    links_.clear();
+}
+
+std::vector<HookStatus> Programs::hooks() const
+{
+    std::vector<HookStatus> states;
+    for (const HookEntry& hook : kHooks) {
+        const std::string name(hook.program);
+        HookStatus state{std::string(hook.hook), std::string(hook.purpose), links_.contains(name), {}, 0};
+        if (const auto reason = left_out_.find(name); reason != left_out_.end()) {
+            state.reason = reason->second;
+        } else if (!state.attached) {
+            state.reason = "not attached yet";
+        }
+        bpf_prog_info info{};
+        __u32 length = sizeof(info);
+        const bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
+        if (state.attached && program != nullptr &&
+            bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0) {
+            state.missed = info.recursion_misses;
+        }
+        if (!states.empty() && states.back().name == state.name) {
+            // Another program of the same hook: whichever is attached speaks for it.
+            const std::uint64_t missed = states.back().missed + state.missed;
+            if (state.attached) {
+                states.back() = state;
+            }
+            states.back().missed = missed;
+            continue;
+        }
+        states.push_back(state);
+    }
+    return states;
+}
+
+Result<std::array<std::uint64_t, PW_COUNTERS>> Programs::counters() const
+{
+    const int processors = libbpf_num_possible_cpus();
+    if (processors < 0) {
+        return std::unexpected(system_error("count the processors", processors));
+    }
+    std::array<std::uint64_t, PW_COUNTERS> totals{};
+    std::vector<std::uint64_t> values(static_cast<std::size_t>(processors));
+    for (__u32 counter = 0; counter < PW_COUNTERS; ++counter) {
+        const int error = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.counters), &counter, values.data());
+        if (error != 0) {
+            return std::unexpected(system_error("read the kernel-side counters", error));
+        }
+        for (const std::uint64_t value : values) {
+            totals.at(counter) += value;
+        }
+    }
+    return totals;
+}
+
+MapFds Programs::maps() const
+{
+    return {.events = bpf_map__fd(skeleton_->maps.events),
+            .blocks = bpf_map__fd(skeleton_->maps.blocks),
+            .file_acks = bpf_map__fd(skeleton_->maps.file_acks),
+            .policies = bpf_map__fd(skeleton_->maps.policies),
+            .path_prefixes = bpf_map__fd(skeleton_->maps.path_prefixes),
+            .pin_verdicts = bpf_map__fd(skeleton_->maps.pin_verdicts)};
+}
+
+SharedVariables Programs::shared() const
+{
+    return {.policy_generation = &skeleton_->bss->policy_generation, .prefix_count = &skeleton_->bss->prefix_count};
+}
+
+std::uint64_t Programs::vmemmap_start() const
+{
+    bpf_test_run_opts options{};
+    options.sz = sizeof(options);
+    const int error = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.read_geometry), &options);
+    return error == 0 ? skeleton_->bss->vmemmap_start : 0;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,81 @@
+// Life of the BPF programs: open, fit to this kernel, load, attach; detached and gone with the object.
+#pragma once
+
+#include <pinwarden/abi.h>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/kernel_btf.h"
+
+struct pinwarden_bpf;
+struct bpf_link;
+
+namespace pinwarden {
+
+// One kernel function or tracepoint we listen to, and how that went.
+struct HookStatus {
+    std::string name;
+    std::string purpose;  // acquire, release, operation, lifecycle
+    bool attached = false;
+    std::string reason;        // why not; empty when attached
+    std::uint64_t missed = 0;  // runs the kernel skipped: the program was already running on that processor
+};
+
+struct ProgramOptions {
+    std::uint32_t ring_bytes = 1U << 24U;  // power of two, at least a page
+};
+
+// Descriptors are borrowed from the object and valid while it lives.
+struct MapFds {
+    int events = -1;
+    int blocks = -1;
+    int file_acks = -1;
+    int policies = -1;
+    int path_prefixes = -1;
+    int pin_verdicts = -1;
+};
+
+// The variables the programs share with the daemon, in memory mapped from the kernel.
+struct SharedVariables {
+    std::uint32_t* policy_generation = nullptr;
+    std::uint32_t* prefix_count = nullptr;
+};
+
+class Programs {
+public:
+    // Opens and loads everything this kernel can take. A required program that cannot be loaded is an error that says
+    // which and why; an optional one is left out with its reason in hooks().
+    static Result<std::unique_ptr<Programs>> load(const KernelBtf& btf, const ProgramOptions& options);
+
+    Programs(const Programs&) = delete;
+    Programs& operator=(const Programs&) = delete;
+    ~Programs();
+
+    // Attaches what was loaded. On error nothing stays attached.
+    Result<void> attach();
+    void detach();
+
+    // With the current counts of missed runs.
+    [[nodiscard]] std::vector<HookStatus> hooks() const;
+    // Totals over all processors, by enum pw_counter.
+    [[nodiscard]] Result<std::array<std::uint64_t, PW_COUNTERS>> counters() const;
+    [[nodiscard]] MapFds maps() const;
+    [[nodiscard]] SharedVariables shared() const;
+    // Address of the first struct page, 0 where the kernel does not tell.
+    [[nodiscard]] std::uint64_t vmemmap_start() const;
+
+private:
+    explicit Programs(pinwarden_bpf* skeleton) : skeleton_(skeleton) {}
+
+    pinwarden_bpf* skeleton_;
+    std::map<std::string, std::string> left_out_;  // program -> reason
+    std::map<std::string, bpf_link*> links_;       // program -> link
+};
+
+}  // namespace pinwarden

@@ -1,0 +1,125 @@
+#include "kernel/verdict_maps.h"
+
+#include <bpf/bpf.h>
+#include <linux/membarrier.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+namespace pinwarden {
+namespace {
+
+constexpr std::size_t kBlocksBytes = PW_BLOCKS * sizeof(std::uint32_t);
+
+// Waits until no program that started before still runs: programs run under RCU, and this is a grace period.
+void wait_for_running_programs()
+{
+    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<VerdictMaps>> VerdictMaps::open(const MapFds& fds, const SharedVariables& shared)
+{
+    void* blocks = mmap(nullptr, kBlocksBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds.blocks, 0);
+    if (blocks == MAP_FAILED) {
+        return std::unexpected(system_error("map the table of page blocks", errno));
+    }
+    return std::unique_ptr<VerdictMaps>(new VerdictMaps(fds, shared, static_cast<std::uint32_t*>(blocks)));
+}
+
+VerdictMaps::~VerdictMaps()
+{
+    munmap(blocks_, kBlocksBytes);
+}
+
+Result<void> VerdictMaps::clear_prefixes(std::uint32_t table)
+{
+    std::vector<pw_prefix_key> stale;
+    pw_prefix_key key{};
+    const pw_prefix_key* previous = nullptr;
+    while (bpf_map_get_next_key(fds_.path_prefixes, previous, &key) == 0) {
+        if (key.table == table) {
+            stale.push_back(key);
+        }
+        previous = &key;
+    }
+    for (const pw_prefix_key& old : stale) {
+        const int error = bpf_map_delete_elem(fds_.path_prefixes, &old);
+        if (error != 0 && error != -ENOENT) {
+            return std::unexpected(system_error("remove an old path prefix", error));
+        }
+    }
+    return {};
+}
+
+Result<void> VerdictMaps::install(const pw_policy_table& table,
+                                  std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes, std::uint32_t generation)
+{
+    const std::uint32_t half = generation & 1U;
+    // The half about to be written was in force before the present one: nobody may still be reading it.
+    wait_for_running_programs();
+    if (auto cleared = clear_prefixes(half); !cleared) {
+        return cleared;
+    }
+    for (auto& [key, slots] : prefixes) {
+        key.table = half;
+        const int error = bpf_map_update_elem(fds_.path_prefixes, &key, &slots, BPF_ANY);
+        if (error != 0) {
+            return std::unexpected(system_error("write a path prefix", error));
+        }
+    }
+    const int error = bpf_map_update_elem(fds_.policies, &half, &table, BPF_ANY);
+    if (error != 0) {
+        return std::unexpected(system_error("write the policy table", error));
+    }
+    // Raised before the switch and lowered after it, so that no program skips a walk that its table needs.
+    const auto wanted = static_cast<std::uint32_t>(prefixes.size());
+    std::atomic_ref<std::uint32_t> count(*shared_.prefix_count);
+    if (wanted > count.load()) {
+        count.store(wanted);
+    }
+    std::atomic_ref<std::uint32_t>(*shared_.policy_generation).store(generation);
+    count.store(wanted);
+    return {};
+}
+
+Result<void> VerdictMaps::acknowledge(const pw_file_key& file, const pw_file_ack& ack)
+{
+    const int error = bpf_map_update_elem(fds_.file_acks, &file, &ack, BPF_EXIST);
+    if (error != 0 && error != -ENOENT) {
+        return std::unexpected(system_error("acknowledge a file's pins", error));
+    }
+    return {};
+}
+
+Result<void> VerdictMaps::set_pin_verdict(const pw_pin_verdict_key& key, const pw_pin_verdict& verdict)
+{
+    const int error = bpf_map_update_elem(fds_.pin_verdicts, &key, &verdict, BPF_ANY);
+    if (error != 0) {
+        return std::unexpected(system_error("write the verdict for a file", error));
+    }
+    return {};
+}
+
+Result<void> VerdictMaps::clear_pin_verdict(const pw_pin_verdict_key& key)
+{
+    const int error = bpf_map_delete_elem(fds_.pin_verdicts, &key);
+    if (error != 0 && error != -ENOENT) {
+        return std::unexpected(system_error("remove the verdict for a file", error));
+    }
+    return {};
+}
+
+void VerdictMaps::untrack(std::uint64_t page_address, std::uint32_t pins)
+{
+    // The same arithmetic as block_of() in bpf/emit.bpf.h.
+    constexpr unsigned kShift = 6 + PW_BLOCK_PAGES_SHIFT;
+    const std::uint64_t block = (page_address >> kShift) & (PW_BLOCKS - 1);
+    std::atomic_ref<std::uint32_t>(blocks_[block]).fetch_sub(pins);
+}
+
+}  // namespace pinwarden

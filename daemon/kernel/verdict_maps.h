@@ -1,0 +1,49 @@
+// Writing what the programs decide by. Takes the contract's own structs; who fills them is not this room's business.
+#pragma once
+
+#include <pinwarden/abi.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/programs.h"
+
+namespace pinwarden {
+
+class VerdictMaps {
+public:
+    // `fds` and `shared` are borrowed from Programs, which must outlive the maps.
+    static Result<std::unique_ptr<VerdictMaps>> open(const MapFds& fds, const SharedVariables& shared);
+
+    VerdictMaps(const VerdictMaps&) = delete;
+    VerdictMaps& operator=(const VerdictMaps&) = delete;
+    ~VerdictMaps();
+
+    // Writes the half of the table that `generation` uses and its prefixes (their `table` is set here), then switches.
+    // On error the generation in force stays.
+    Result<void> install(const pw_policy_table& table, std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes,
+                         std::uint32_t generation);
+    // Nothing happens when the kernel has forgotten the file.
+    Result<void> acknowledge(const pw_file_key& file, const pw_file_ack& ack);
+    Result<void> set_pin_verdict(const pw_pin_verdict_key& key, const pw_pin_verdict& verdict);
+    Result<void> clear_pin_verdict(const pw_pin_verdict_key& key);
+    // Lowers the block counter of the page with this struct page address by `pins`.
+    void untrack(std::uint64_t page_address, std::uint32_t pins);
+
+private:
+    VerdictMaps(const MapFds& fds, const SharedVariables& shared, std::uint32_t* blocks)
+        : fds_(fds), shared_(shared), blocks_(blocks)
+    {
+    }
+    Result<void> clear_prefixes(std::uint32_t table);
+
+    MapFds fds_;
+    SharedVariables shared_;
+    std::uint32_t* blocks_;
+};
+
+}  // namespace pinwarden
