@@ -1,0 +1,206 @@
+#include "publish/api_server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server_posix.h>
+#include <pinwarden/v1/pinwarden.grpc.pb.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "publish/convert.h"
+#include "publish/event_stream.h"
+#include "publish/status.h"
+#include "publish/unix_listener.h"
+
+namespace pinwarden {
+namespace {
+
+constexpr int kMaxRequestBytes = 4 << 20;
+constexpr int kMaxStreamsPerConnection = 64;
+// A call occupies a thread while it waits for the pipeline.
+constexpr int kMaxThreads = 32;
+constexpr std::chrono::seconds kShutdownPatience{1};
+
+class StatusService final : public v1::StatusService::Service {
+public:
+    explicit StatusService(Pipeline& pipeline) : pipeline_(pipeline) {}
+
+    grpc::Status GetStatus(grpc::ServerContext* /*context*/, const v1::GetStatusRequest* /*request*/,
+                           v1::GetStatusResponse* response) override
+    {
+        const Result<Snapshot> snapshot = pipeline_.snapshot(false);
+        if (!snapshot) {
+            return to_status(snapshot.error());
+        }
+        *response = status_to_proto(*snapshot);
+        return grpc::Status::OK;
+    }
+
+private:
+    Pipeline& pipeline_;
+};
+
+class PinService final : public v1::PinService::WithCallbackMethod_WatchEvents<v1::PinService::Service> {
+public:
+    PinService(Pipeline& pipeline, EventStreams& streams) : pipeline_(pipeline), streams_(streams) {}
+
+    grpc::Status ListPins(grpc::ServerContext* /*context*/, const v1::ListPinsRequest* request,
+                          v1::ListPinsResponse* response) override
+    {
+        const Result<Snapshot> snapshot = pipeline_.snapshot(true);
+        if (!snapshot) {
+            return to_status(snapshot.error());
+        }
+        *response = pins_to_proto(*snapshot, *request);
+        return grpc::Status::OK;
+    }
+
+    using WithCallbackMethod_WatchEvents::WatchEvents;
+    grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(grpc::CallbackServerContext* /*context*/,
+                                                                   const v1::WatchEventsRequest* request) override
+    {
+        return streams_.open(*request);
+    }
+
+private:
+    Pipeline& pipeline_;
+    EventStreams& streams_;
+};
+
+class PolicyService final : public v1::PolicyService::Service {
+public:
+    explicit PolicyService(Pipeline& pipeline) : pipeline_(pipeline) {}
+
+    grpc::Status ApplyPolicy(grpc::ServerContext* /*context*/, const v1::ApplyPolicyRequest* request,
+                             v1::ApplyPolicyResponse* response) override
+    {
+        Result<std::vector<Policy>> policies = policies_from_request(*request);
+        if (!policies) {
+            return to_status(policies.error());
+        }
+        for (const Policy& policy : *policies) {
+            response->add_names(policy.name);
+        }
+        const Result<std::uint64_t> generation = pipeline_.apply(std::move(*policies), request->validate_only());
+        if (!generation) {
+            return to_status(generation.error());
+        }
+        response->set_generation(*generation);
+        return grpc::Status::OK;
+    }
+
+    grpc::Status ListPolicies(grpc::ServerContext* /*context*/, const v1::ListPoliciesRequest* /*request*/,
+                              v1::ListPoliciesResponse* response) override
+    {
+        const Result<Snapshot> snapshot = pipeline_.snapshot(false);
+        if (!snapshot) {
+            return to_status(snapshot.error());
+        }
+        *response = policies_to_proto(*snapshot);
+        return grpc::Status::OK;
+    }
+
+    grpc::Status DeletePolicy(grpc::ServerContext* /*context*/, const v1::DeletePolicyRequest* request,
+                              v1::DeletePolicyResponse* response) override
+    {
+        if (request->name().empty()) {
+            return {grpc::StatusCode::INVALID_ARGUMENT, "name: must be given"};
+        }
+        const Result<std::uint64_t> generation = pipeline_.remove(request->name());
+        if (!generation) {
+            return to_status(generation.error());
+        }
+        response->set_generation(*generation);
+        return grpc::Status::OK;
+    }
+
+private:
+    Pipeline& pipeline_;
+};
+
+class UnixApiServer final : public ApiServer {
+public:
+    UnixApiServer(std::unique_ptr<UnixListener> listener, Pipeline& pipeline, Fanout& fanout)
+        : streams_(fanout),
+          status_service_(pipeline),
+          pin_service_(pipeline, streams_),
+          policy_service_(pipeline),
+          listener_(std::move(listener))
+    {
+    }
+
+    ~UnixApiServer() override
+    {
+        listener_->stop();
+        streams_.stop();
+        if (server_) {
+            // After the deadline what still runs is cancelled: a subscriber that does not read cannot hold this up.
+            server_->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
+            server_->Wait();
+        }
+    }
+
+    Result<void> serve()
+    {
+        grpc::ServerBuilder builder;
+        builder.RegisterService(&status_service_);
+        builder.RegisterService(&pin_service_);
+        builder.RegisterService(&policy_service_);
+        builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+        builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
+        builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
+        builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
+        builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
+        server_ = builder.BuildAndStart();
+        if (!server_) {
+            return fail("start the gRPC server: gRPC refused, see its messages above");
+        }
+        // Our own listener, because gRPC's would take a socket away from a live server and open it to everybody first.
+        listener_->start([this](int fd) { grpc::AddInsecureChannelFromFd(server_.get(), fd); });
+        return {};
+    }
+
+private:
+    // In this order, so that what a call may use goes after the server, and the socket goes first.
+    EventStreams streams_;
+    StatusService status_service_;
+    PinService pin_service_;
+    PolicyService policy_service_;
+    std::unique_ptr<grpc::Server> server_;
+    std::unique_ptr<UnixListener> listener_;
+};
+
+}  // namespace
+
+grpc::Status to_status(const Error& error)
+{
+    const auto code = [&] {
+        switch (error.code) {
+            case EINVAL: return grpc::StatusCode::INVALID_ARGUMENT;
+            case ENOENT: return grpc::StatusCode::NOT_FOUND;
+            case ETIMEDOUT: return grpc::StatusCode::DEADLINE_EXCEEDED;
+            case ESHUTDOWN: return grpc::StatusCode::UNAVAILABLE;
+            case EUSERS: return grpc::StatusCode::RESOURCE_EXHAUSTED;
+            default: return grpc::StatusCode::INTERNAL;
+        }
+    }();
+    return {code, valid_utf8(error.message)};
+}
+
+Result<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& path, Pipeline& pipeline, Fanout& fanout)
+{
+    Result<std::unique_ptr<UnixListener>> listener = UnixListener::listen(path);
+    if (!listener) {
+        return std::unexpected(listener.error());
+    }
+    auto server = std::make_unique<UnixApiServer>(std::move(*listener), pipeline, fanout);
+    if (const Result<void> served = server->serve(); !served) {
+        return std::unexpected(served.error());
+    }
+    return server;
+}
+
+}  // namespace pinwarden

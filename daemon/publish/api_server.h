@@ -1,0 +1,26 @@
+// The gRPC services of pinwarden.v1 on a Unix socket.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "publish/fanout.h"
+#include "publish/snapshot.h"
+
+namespace pinwarden {
+
+class ApiServer {
+public:
+    // Serves on the Unix socket `path`, created with mode 0600; a missing parent folder is created with mode 0755.
+    // A socket nobody listens on is replaced; one that somebody serves is an error, and is left alone.
+    // `pipeline` and `fanout` must outlive the server.
+    static Result<std::unique_ptr<ApiServer>> start(const std::string& path, Pipeline& pipeline, Fanout& fanout);
+    ApiServer() = default;
+    ApiServer(const ApiServer&) = delete;
+    ApiServer& operator=(const ApiServer&) = delete;
+    // Ends open streams, waits for running calls, removes the socket.
+    virtual ~ApiServer() = default;
+};
+
+}  // namespace pinwarden

@@ -1,0 +1,368 @@
+#include "publish/convert.h"
+
+#include <google/protobuf/util/time_util.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <tuple>
+#include <utility>
+
+namespace pinwarden {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr Nanoseconds kSameRegistration = 1'000'000'000;
+
+// Converts boot times, which mean nothing outside this machine, to what the API speaks.
+struct Times {
+    Nanoseconds now;
+    Nanoseconds boot_to_unix;
+
+    [[nodiscard]] google::protobuf::Timestamp timestamp(Nanoseconds boot) const
+    {
+        return TimeUtil::NanosecondsToTimestamp(static_cast<std::int64_t>(boot + boot_to_unix));
+    }
+    [[nodiscard]] google::protobuf::Duration age(Nanoseconds boot) const
+    {
+        return TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(now > boot ? now - boot : 0));
+    }
+};
+
+std::uint64_t page_bytes()
+{
+    static const auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    return bytes;
+}
+
+// Length of the valid UTF-8 sequence `text` starts with (RFC 3629, table 3-7 of the Unicode standard), or 0.
+std::size_t utf8_sequence(std::string_view text)
+{
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    const auto within = [&](std::size_t at, unsigned low, unsigned high) {
+        return at < text.size() && byte(at) >= low && byte(at) <= high;
+    };
+    const unsigned lead = byte(0);
+    if (lead < 0x80) {
+        return 1;
+    }
+    if (lead >= 0xc2 && lead <= 0xdf) {
+        return within(1, 0x80, 0xbf) ? 2 : 0;
+    }
+    if (lead >= 0xe0 && lead <= 0xef) {
+        const unsigned low = lead == 0xe0 ? 0xa0 : 0x80;
+        const unsigned high = lead == 0xed ? 0x9f : 0xbf;
+        return within(1, low, high) && within(2, 0x80, 0xbf) ? 3 : 0;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        const unsigned low = lead == 0xf0 ? 0x90 : 0x80;
+        const unsigned high = lead == 0xf4 ? 0x8f : 0xbf;
+        return within(1, low, high) && within(2, 0x80, 0xbf) && within(3, 0x80, 0xbf) ? 4 : 0;
+    }
+    return 0;
+}
+
+std::string_view function_name(pw_function function)
+{
+    switch (function) {
+        case PW_PIN_USER_PAGES: return "pin_user_pages";
+        case PW_PIN_USER_PAGES_FAST: return "pin_user_pages_fast";
+        case PW_PIN_USER_PAGES_FAST_ONLY: return "pin_user_pages_fast_only";
+        case PW_PIN_USER_PAGES_REMOTE: return "pin_user_pages_remote";
+        case PW_PIN_USER_PAGES_UNLOCKED: return "pin_user_pages_unlocked";
+        case PW_MEMFD_PIN_FOLIOS: return "memfd_pin_folios";
+        default: return "unknown";
+    }
+}
+
+std::string_view verdict_name(pw_verdict verdict)
+{
+    switch (verdict) {
+        case PW_VERDICT_ALLOW: return "allow";
+        case PW_VERDICT_DENY: return "deny";
+        case PW_VERDICT_WOULD_DENY: return "would_deny";
+    }
+    return "unknown";
+}
+
+std::string_view operation_name(pw_operation_kind operation)
+{
+    switch (operation) {
+        case PW_OPERATION_TRUNCATE: return "truncate";
+    }
+    return "unknown";
+}
+
+void set_process(const Task& task, bool exited, const Times& times, v1::Process& out)
+{
+    out.set_pid(task.process.pid);
+    out.set_tid(task.tid);
+    out.set_uid(task.uid);
+    out.set_comm(valid_utf8(task.comm));
+    *out.mutable_start_time() = times.timestamp(task.process.start_time);
+    out.set_cgroup_id(task.cgroup);
+    out.set_exited(exited);
+}
+
+void set_file(const FileKey& key, const FileName& name, v1::File& out)
+{
+    out.set_path(valid_utf8(name.path));
+    out.set_deleted(name.deleted);
+    out.set_device_major(key.device_major());
+    out.set_device_minor(key.device_minor());
+    out.set_inode(key.inode);
+    out.set_generation(key.generation);
+    out.set_filesystem(valid_utf8(name.filesystem));
+}
+
+void add_range(const PinnedFileRange& range, const std::map<FileKey, FileName>& files, v1::Pin& out)
+{
+    v1::FileRange& added = *out.add_ranges();
+    const auto name = files.find(range.file);
+    set_file(range.file, name == files.end() ? FileName{} : name->second, *added.mutable_file());
+    added.set_first_page(range.first_page);
+    added.set_pages(range.pages);
+}
+
+void set_pin(const PinView& view, const Times& times, v1::Pin& out)
+{
+    const PinRecord& pin = view.pin;
+    out.set_id(pin.id);
+    set_process(pin.owner, pin.owner_exited, times, *out.mutable_owner());
+    out.set_driver(valid_utf8(pin.driver));
+    out.set_function(std::string(function_name(pin.function)));
+    out.set_backing(std::string(to_string(pin.backing)));
+    out.set_bytes(pin.bytes);
+    out.set_address(pin.address);
+    for (const PinnedFileRange& range : pin.ranges) {
+        add_range(range, view.files, out);
+    }
+    *out.mutable_acquire_time() = times.timestamp(pin.acquired);
+    *out.mutable_age() = times.age(pin.acquired);
+    out.set_long_term(pin.long_term);
+    out.set_writable(pin.writable);
+    for (const std::string& frame : view.stack) {
+        out.add_stack(valid_utf8(frame));
+    }
+    out.set_calls(1);
+}
+
+// Joins the pins that one registration made in several calls.
+class Joiner {
+public:
+    explicit Joiner(const Times& times) : times_(times) {}
+
+    void add(const PinView& view)
+    {
+        const auto open = open_.find(key(view.pin, view.pin.address));
+        if (open != open_.end() && continues(*open->second.last, view)) {
+            Part part = open->second;
+            open_.erase(open);
+            extend(pins_[part.index], view);
+            part.last = &view;
+            remember(part, view.pin);
+            return;
+        }
+        set_pin(view, times_, pins_.emplace_back());
+        remember({pins_.size() - 1, &view}, view.pin);
+    }
+
+    std::vector<v1::Pin> take() { return std::move(pins_); }
+
+private:
+    // Process, thread, and the address at which the registration would go on.
+    using Key = std::tuple<ProcessId, std::uint32_t, std::uint64_t>;
+    struct Part {
+        std::size_t index;
+        const PinView* last;
+    };
+
+    static Key key(const PinRecord& pin, std::uint64_t address) { return {pin.owner.process, pin.owner.tid, address}; }
+
+    void remember(Part part, const PinRecord& pin)
+    {
+        // For memfd_pin_folios the address is a file position and a folio counts as one: where it ends is not known.
+        if (pin.function != PW_MEMFD_PIN_FOLIOS) {
+            const std::uint64_t start = pin.address / page_bytes() * page_bytes();
+            open_.insert_or_assign(key(pin, start + pin.pinned_pages * page_bytes()), part);
+        }
+    }
+
+    static bool file_goes_on(const PinRecord& before, const PinRecord& after)
+    {
+        if (before.ranges.empty() || after.ranges.empty()) {
+            return before.ranges.empty() && after.ranges.empty();
+        }
+        const PinnedFileRange& last = before.ranges.back();
+        const PinnedFileRange& first = after.ranges.front();
+        return last.file == first.file && last.first_page + last.pages == first.first_page;
+    }
+
+    static bool continues(const PinView& before, const PinView& after)
+    {
+        const PinRecord& a = before.pin;
+        const PinRecord& b = after.pin;
+        return a.driver == b.driver && a.function == b.function && a.long_term == b.long_term &&
+               a.writable == b.writable && a.owner_exited == b.owner_exited && a.backing == b.backing &&
+               b.acquired >= a.acquired && b.acquired - a.acquired <= kSameRegistration &&
+               before.stack == after.stack && file_goes_on(a, b);
+    }
+
+    static void extend(v1::Pin& pin, const PinView& view)
+    {
+        pin.set_bytes(pin.bytes() + view.pin.bytes);
+        pin.set_calls(pin.calls() + 1);
+        bool first = true;
+        for (const PinnedFileRange& range : view.pin.ranges) {
+            if (std::exchange(first, false)) {
+                v1::FileRange& last = *pin.mutable_ranges()->rbegin();
+                last.set_pages(last.pages() + range.pages);
+            } else {
+                add_range(range, view.files, pin);
+            }
+        }
+    }
+
+    const Times& times_;
+    std::vector<v1::Pin> pins_;
+    std::map<Key, Part> open_;
+};
+
+void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& out)
+{
+    const Conflict& conflict = view.conflict;
+    const OperationEvent& operation = conflict.operation;
+    const FileName name{conflict.path, conflict.filesystem, conflict.deleted};
+    out.set_operation(std::string(operation_name(operation.operation)));
+    set_file(operation.file, name, *out.mutable_file());
+    out.set_old_size(operation.old_size);
+    out.set_new_size(operation.new_size);
+    set_process(operation.caller, false, times, *out.mutable_caller());
+
+    std::vector<PinView> pins;
+    pins.reserve(conflict.pins.size());
+    for (const PinRecord& pin : conflict.pins) {
+        pins.push_back({.pin = pin, .files = {{operation.file, name}}, .stack = {}});
+    }
+    Joiner joiner(times);
+    std::ranges::for_each(pins, [&](const PinView& pin) { joiner.add(pin); });
+    for (v1::Pin& pin : joiner.take()) {
+        *out.add_pins() = std::move(pin);
+    }
+
+    out.set_verdict(std::string(verdict_name(operation.verdict)));
+    out.set_policy(valid_utf8(view.policy));
+    if (operation.verdict != PW_VERDICT_ALLOW && operation.error != 0) {
+        out.set_error(errno_name(operation.error));
+    }
+    out.set_reason(valid_utf8(view.reason));
+    out.set_unresolved(operation.unresolved);
+}
+
+}  // namespace
+
+std::string valid_utf8(std::string_view bytes)
+{
+    std::string valid;
+    valid.reserve(bytes.size());
+    while (!bytes.empty()) {
+        const std::size_t length = utf8_sequence(bytes);
+        valid += length == 0 ? std::string_view("\xef\xbf\xbd") : bytes.substr(0, length);
+        bytes.remove_prefix(std::max<std::size_t>(length, 1));
+    }
+    return valid;
+}
+
+v1::GetStatusResponse status_to_proto(const Snapshot& snapshot)
+{
+    const Times times{snapshot.taken, snapshot.boot_to_unix};
+    v1::GetStatusResponse out;
+    out.set_version(valid_utf8(snapshot.version));
+    out.set_kernel_release(valid_utf8(snapshot.kernel_release));
+    out.set_pid(snapshot.daemon_pid);
+    *out.mutable_start_time() = times.timestamp(snapshot.started);
+    for (const HookState& hook : snapshot.hooks) {
+        v1::Hook& added = *out.add_hooks();
+        added.set_name(valid_utf8(hook.name));
+        added.set_purpose(valid_utf8(hook.purpose));
+        added.set_attached(hook.attached);
+        added.set_reason(valid_utf8(hook.reason));
+        added.set_missed(hook.missed);
+    }
+    for (const LossState& loss : snapshot.losses) {
+        v1::Loss& added = *out.add_losses();
+        added.set_cause(valid_utf8(loss.cause));
+        added.set_count(loss.count);
+        added.set_affects_ledger(loss.affects_ledger);
+    }
+    out.set_ledger_certain(snapshot.ledger_certain);
+    out.set_pins(snapshot.pin_count);
+    out.set_pinned_bytes(snapshot.pinned_bytes);
+    out.set_policy_generation(snapshot.policy_generation);
+    for (const std::string& notice : snapshot.notices) {
+        out.add_notices(valid_utf8(notice));
+    }
+    return out;
+}
+
+v1::ListPinsResponse pins_to_proto(const Snapshot& snapshot, const v1::ListPinsRequest& request)
+{
+    const Times times{snapshot.taken, snapshot.boot_to_unix};
+    Joiner joiner(times);
+    for (const PinView& view : snapshot.pins) {
+        const bool asked_for = (request.pid() == 0 || view.pin.owner.process.pid == request.pid()) &&
+                               (request.driver().empty() || view.pin.driver == request.driver());
+        if (asked_for) {
+            joiner.add(view);
+        }
+    }
+    v1::ListPinsResponse out;
+    out.set_ledger_certain(snapshot.ledger_certain);
+    for (v1::Pin& pin : joiner.take()) {
+        if (pin.bytes() < request.min_bytes()) {
+            continue;
+        }
+        if (!request.include_stack()) {
+            pin.clear_stack();
+        }
+        *out.add_pins() = std::move(pin);
+    }
+    return out;
+}
+
+std::vector<v1::EventKind> event_kinds(const Notice& notice)
+{
+    if (std::holds_alternative<PinnedNotice>(notice.what)) {
+        return {v1::EVENT_KIND_PIN};
+    }
+    if (std::holds_alternative<ReleasedNotice>(notice.what)) {
+        return {v1::EVENT_KIND_RELEASE};
+    }
+    const ConflictView& conflict = std::get<ConflictNotice>(notice.what).conflict;
+    if (conflict.policy.empty() && conflict.conflict.operation.verdict == PW_VERDICT_ALLOW) {
+        return {v1::EVENT_KIND_CONFLICT};
+    }
+    return {v1::EVENT_KIND_CONFLICT, v1::EVENT_KIND_VERDICT};
+}
+
+v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind)
+{
+    const Times times{notice.time, notice.boot_to_unix};
+    v1::WatchEventsResponse out;
+    out.set_kind(kind);
+    *out.mutable_time() = times.timestamp(notice.time);
+    if (const auto* pinned = std::get_if<PinnedNotice>(&notice.what)) {
+        set_pin(pinned->pin, times, *out.mutable_pin());
+    } else if (const auto* released = std::get_if<ReleasedNotice>(&notice.what)) {
+        set_pin(released->pin, times, *out.mutable_pin());
+        out.set_released_bytes(released->bytes);
+        out.set_fully_released(released->fully);
+    } else {
+        set_conflict(std::get<ConflictNotice>(notice.what).conflict, times, *out.mutable_conflict());
+    }
+    return out;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,35 @@
+// The daemon's plain data to the messages of pinwarden.v1, and back. Nothing here needs a server.
+#pragma once
+
+#include <pinwarden/v1/pinwarden.pb.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "policy/policy.h"
+#include "publish/snapshot.h"
+
+namespace pinwarden {
+
+// Protobuf refuses strings that are not UTF-8, and the kernel's names are plain bytes: each byte that is not part of a
+// valid sequence becomes U+FFFD.
+std::string valid_utf8(std::string_view bytes);
+
+v1::GetStatusResponse status_to_proto(const Snapshot& snapshot);
+// The snapshot's pins that the request asks for, with the pins of one registration joined: see PinService.ListPins.
+v1::ListPinsResponse pins_to_proto(const Snapshot& snapshot, const v1::ListPinsRequest& request);
+v1::ListPoliciesResponse policies_to_proto(const Snapshot& snapshot);
+v1::Policy policy_to_proto(const Policy& policy);
+
+// The kinds of events a notice is sent as, in order. A conflict that a policy decided is a conflict and a verdict.
+std::vector<v1::EventKind> event_kinds(const Notice& notice);
+// `kind` must be one of event_kinds(notice).
+v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind);
+
+// The policies a request carries, in whichever form, each checked with validate(). Error EINVAL: which policy, which
+// field, what is wrong.
+Result<std::vector<Policy>> policies_from_request(const v1::ApplyPolicyRequest& request);
+
+}  // namespace pinwarden

@@ -1,0 +1,255 @@
+#include <google/protobuf/util/time_util.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "policy/policy_yaml.h"
+#include "publish/convert.h"
+
+namespace pinwarden {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr int kDefaultDenyErrno = EBUSY;
+
+v1::Mode mode_to_proto(Mode mode)
+{
+    switch (mode) {
+        case Mode::kMonitor: return v1::MODE_MONITOR;
+        case Mode::kEnforce: return v1::MODE_ENFORCE;
+        case Mode::kOff: return v1::MODE_OFF;
+    }
+    return v1::MODE_UNSPECIFIED;
+}
+
+Result<Mode> mode_from_proto(v1::Mode mode)
+{
+    switch (mode) {
+        case v1::MODE_MONITOR: return Mode::kMonitor;
+        case v1::MODE_ENFORCE: return Mode::kEnforce;
+        case v1::MODE_OFF: return Mode::kOff;
+        default: return fail("mode: must be MODE_MONITOR, MODE_ENFORCE or MODE_OFF", EINVAL);
+    }
+}
+
+Result<std::vector<Operation>> operations_from_proto(const v1::Match& match)
+{
+    std::vector<Operation> operations;
+    for (int i = 0; i < match.operations_size(); ++i) {
+        if (match.operations(i) != v1::OPERATION_TRUNCATE) {
+            return fail("match.operations[" + std::to_string(i) + "]: must be OPERATION_TRUNCATE", EINVAL);
+        }
+        operations.push_back(Operation::kTruncate);
+    }
+    return operations;
+}
+
+Result<Unresolved> unresolved_from_proto(v1::Unresolved unresolved)
+{
+    switch (unresolved) {
+        case v1::UNRESOLVED_UNSPECIFIED:
+        case v1::UNRESOLVED_DENY: return Unresolved::kDeny;
+        case v1::UNRESOLVED_ALLOW: return Unresolved::kAllow;
+        default: return fail("unresolved: must be UNRESOLVED_DENY or UNRESOLVED_ALLOW", EINVAL);
+    }
+}
+
+Result<Nanoseconds> age_from_proto(const google::protobuf::Duration& age)
+{
+    const bool valid = age.seconds() >= 0 && age.nanos() >= 0 && age.nanos() < 1'000'000'000;
+    if (!valid || age.seconds() > TimeUtil::kDurationMaxSeconds / 1000) {
+        return fail("match.pin.min_age: must be a duration from 0 to 10 years", EINVAL);
+    }
+    return static_cast<Nanoseconds>(TimeUtil::DurationToNanoseconds(age));
+}
+
+Result<int> errno_from_proto(const v1::Action& action)
+{
+    if (!action.has_deny()) {
+        return fail("action: must be given; `deny` is the only one there is", EINVAL);
+    }
+    if (action.deny().error().empty()) {
+        return kDefaultDenyErrno;
+    }
+    Result<int> code = errno_from_name(action.deny().error());
+    if (!code) {
+        return std::unexpected(Error{"action.deny.errno: " + code.error().message, EINVAL});
+    }
+    return code;
+}
+
+Result<std::vector<std::string>> prefixes_from_proto(const v1::FileSelector& file)
+{
+    std::vector<std::string> prefixes;
+    for (int i = 0; i < file.path_prefixes_size(); ++i) {
+        Result<std::string> prefix = normalise_path_prefix(file.path_prefixes(i));
+        if (!prefix) {
+            return std::unexpected(prefix.error().within("match.file.path_prefixes[" + std::to_string(i) + "]"));
+        }
+        prefixes.push_back(std::move(*prefix));
+    }
+    return prefixes;
+}
+
+Result<Policy> policy_from_proto(const v1::Policy& in)
+{
+    Policy policy;
+    policy.name = in.name();
+    policy.source = "grpc";
+    const Result<Mode> mode = mode_from_proto(in.mode());
+    if (!mode) {
+        return std::unexpected(mode.error());
+    }
+    policy.mode = *mode;
+    Result<std::vector<Operation>> operations = operations_from_proto(in.match());
+    if (!operations) {
+        return std::unexpected(operations.error());
+    }
+    policy.operations = std::move(*operations);
+    const v1::FileSelector& file = in.match().file();
+    Result<std::vector<std::string>> prefixes = prefixes_from_proto(file);
+    if (!prefixes) {
+        return std::unexpected(prefixes.error());
+    }
+    policy.file.path_prefixes = std::move(*prefixes);
+    policy.file.filesystems.assign(file.filesystems().begin(), file.filesystems().end());
+    const v1::PinSelector& pin = in.match().pin();
+    policy.pin.drivers.assign(pin.drivers().begin(), pin.drivers().end());
+    policy.pin.min_bytes = pin.min_bytes();
+    const Result<Nanoseconds> min_age = age_from_proto(pin.min_age());
+    if (!min_age) {
+        return std::unexpected(min_age.error());
+    }
+    policy.pin.min_age = *min_age;
+    const v1::OwnerSelector& owner = in.match().owner();
+    policy.owner.uids.assign(owner.uids().begin(), owner.uids().end());
+    policy.owner.comms.assign(owner.comms().begin(), owner.comms().end());
+    const Result<int> code = errno_from_proto(in.action());
+    if (!code) {
+        return std::unexpected(code.error());
+    }
+    policy.deny_errno = *code;
+    const Result<Unresolved> unresolved = unresolved_from_proto(in.unresolved());
+    if (!unresolved) {
+        return std::unexpected(unresolved.error());
+    }
+    policy.unresolved = *unresolved;
+    return policy;
+}
+
+Error as_invalid(const Error& error)
+{
+    return {error.message, EINVAL};
+}
+
+Result<std::vector<Policy>> policies_from_messages(const v1::ApplyPolicyRequest& request)
+{
+    std::vector<Policy> policies;
+    for (int i = 0; i < request.policies_size(); ++i) {
+        const std::string where =
+            "policies[" + std::to_string(i) + "] \"" + valid_utf8(request.policies(i).name()) + '"';
+        Result<Policy> policy = policy_from_proto(request.policies(i));
+        if (!policy) {
+            return std::unexpected(policy.error().within(where));
+        }
+        if (const Result<void> checked = validate(*policy); !checked) {
+            return std::unexpected(as_invalid(checked.error()).within(where));
+        }
+        policies.push_back(std::move(*policy));
+    }
+    return policies;
+}
+
+Result<std::vector<Policy>> policies_from_text(const std::string& yaml, const std::string& source)
+{
+    Result<std::vector<Policy>> parsed = parse_policies(yaml, source.empty() ? "request" : source);
+    if (!parsed) {
+        return std::unexpected(as_invalid(parsed.error()));
+    }
+    return parsed;
+}
+
+Result<std::vector<Policy>> policies_from_texts(const v1::ApplyPolicyRequest& request)
+{
+    std::vector<Policy> policies;
+    for (const v1::PolicyText& text : request.texts()) {
+        Result<std::vector<Policy>> parsed = policies_from_text(text.yaml(), text.source());
+        if (!parsed) {
+            return parsed;
+        }
+        policies.insert(policies.end(), std::make_move_iterator(parsed->begin()),
+                        std::make_move_iterator(parsed->end()));
+    }
+    return policies;
+}
+
+}  // namespace
+
+Result<std::vector<Policy>> policies_from_request(const v1::ApplyPolicyRequest& request)
+{
+    const int forms = int{request.policies_size() > 0} + int{!request.yaml().empty()} + int{request.texts_size() > 0};
+    if (forms != 1) {
+        return fail(forms == 0 ? "no policy given: fill `policies`, `yaml` or `texts`"
+                               : "policies given in several forms: fill only one of `policies`, `yaml` and `texts`",
+                    EINVAL);
+    }
+    if (request.policies_size() > 0) {
+        return policies_from_messages(request);
+    }
+    return request.texts_size() > 0 ? policies_from_texts(request)
+                                    : policies_from_text(request.yaml(), request.source());
+}
+
+v1::Policy policy_to_proto(const Policy& policy)
+{
+    v1::Policy out;
+    out.set_name(valid_utf8(policy.name));
+    out.set_mode(mode_to_proto(policy.mode));
+    v1::Match& match = *out.mutable_match();
+    for (const Operation operation : policy.operations) {
+        match.add_operations(operation == Operation::kTruncate ? v1::OPERATION_TRUNCATE : v1::OPERATION_UNSPECIFIED);
+    }
+    for (const std::string& prefix : policy.file.path_prefixes) {
+        match.mutable_file()->add_path_prefixes(valid_utf8(prefix));
+    }
+    for (const std::string& filesystem : policy.file.filesystems) {
+        match.mutable_file()->add_filesystems(valid_utf8(filesystem));
+    }
+    for (const std::string& driver : policy.pin.drivers) {
+        match.mutable_pin()->add_drivers(valid_utf8(driver));
+    }
+    if (policy.pin.min_bytes != 0) {
+        match.mutable_pin()->set_min_bytes(policy.pin.min_bytes);
+    }
+    if (policy.pin.min_age != 0) {
+        *match.mutable_pin()->mutable_min_age() =
+            TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(policy.pin.min_age));
+    }
+    match.mutable_owner()->mutable_uids()->Add(policy.owner.uids.begin(), policy.owner.uids.end());
+    for (const std::string& comm : policy.owner.comms) {
+        match.mutable_owner()->add_comms(valid_utf8(comm));
+    }
+    out.mutable_action()->mutable_deny()->set_error(errno_name(policy.deny_errno));
+    out.set_unresolved(policy.unresolved == Unresolved::kAllow ? v1::UNRESOLVED_ALLOW : v1::UNRESOLVED_DENY);
+    return out;
+}
+
+v1::ListPoliciesResponse policies_to_proto(const Snapshot& snapshot)
+{
+    v1::ListPoliciesResponse out;
+    out.set_generation(snapshot.policy_generation);
+    for (const PolicyState& state : snapshot.policies) {
+        v1::PolicyStatus& added = *out.add_policies();
+        *added.mutable_policy() = policy_to_proto(state.policy);
+        added.set_state(valid_utf8(state.state));
+        added.set_reason(valid_utf8(state.reason));
+        added.set_source(valid_utf8(state.policy.source));
+        added.set_matched(state.counters.matched);
+        added.set_denied(state.counters.denied);
+        added.set_would_have_denied(state.counters.would_have_denied);
+    }
+    return out;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,264 @@
+#include "publish/metrics.h"
+
+#include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
+
+#include <array>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "publish/convert.h"
+
+namespace pinwarden {
+namespace {
+
+// What a counter that starts to exist with its first event would lose: rate() needs a zero before it.
+constexpr std::array<std::string_view, 3> kKnownDrivers{"io_uring", "rdma_rxe", "vfio"};
+constexpr std::array<Backing, 2> kCommonBackings{Backing::kAnonymous, Backing::kFile};
+constexpr std::size_t kBackings = 5;
+constexpr std::array<std::string_view, 1> kOperations{"truncate"};
+constexpr std::array<std::string_view, 3> kVerdicts{"allow", "deny", "would_deny"};
+static_assert((kMaxDriverLabels + 1) * kBackings <= kMaxSeriesPerMetric);
+static_assert((kMaxDriverLabels + 1) * kOperations.size() * kVerdicts.size() <= kMaxSeriesPerMetric);
+
+// Which drivers have series of their own. Once given, a label stays: a counter must not move between two of them.
+class DriverLabels {
+public:
+    DriverLabels() : known_(kKnownDrivers.begin(), kKnownDrivers.end()) {}
+
+    std::string label(const std::string& driver)
+    {
+        if (known_.contains(driver)) {
+            return driver;
+        }
+        if (known_.size() >= kMaxDriverLabels) {
+            return "other";
+        }
+        known_.insert(driver);
+        return driver;
+    }
+
+private:
+    std::set<std::string> known_;
+};
+
+// The values of one metric by its label values. Adding to the same labels twice sums up.
+class Series {
+public:
+    void add(std::vector<std::string> labels, double value) { values_[std::move(labels)] += value; }
+    void add(std::vector<std::string> labels, std::uint64_t value)
+    {
+        add(std::move(labels), static_cast<double>(value));
+    }
+
+    [[nodiscard]] const std::map<std::vector<std::string>, double>& values() const { return values_; }
+
+private:
+    std::map<std::vector<std::string>, double> values_;
+};
+
+struct Source {
+    const MetricsSnapshot& now;
+    DriverLabels& drivers;
+    // (driver, backing) that had pins once: a gauge goes to zero, it does not vanish.
+    std::set<std::pair<std::string, Backing>>& seen_totals;
+};
+
+struct Metric {
+    MetricInfo info;
+    void (*fill)(Source& source, Series& out);
+};
+
+void fill_totals(Source& source, Series& out, std::uint64_t PinTotals::*value)
+{
+    for (const auto& [driver, backing] : source.seen_totals) {
+        out.add({driver, std::string(to_string(backing))}, std::uint64_t{0});
+    }
+    for (const auto& [key, totals] : source.now.totals) {
+        out.add({source.drivers.label(key.first), std::string(to_string(key.second))}, totals.*value);
+    }
+}
+
+void fill_by_driver(Source& source, Series& out, const std::map<std::string, std::uint64_t>& counts)
+{
+    for (const std::string_view driver : kKnownDrivers) {
+        out.add({std::string(driver)}, std::uint64_t{0});
+    }
+    for (const auto& [driver, count] : counts) {
+        out.add({source.drivers.label(driver)}, count);
+    }
+}
+
+void fill_conflicts(Source& source, Series& out)
+{
+    for (const std::string_view operation : kOperations) {
+        for (const std::string_view driver : kKnownDrivers) {
+            for (const std::string_view verdict : kVerdicts) {
+                out.add({std::string(operation), std::string(driver), std::string(verdict)}, std::uint64_t{0});
+            }
+        }
+    }
+    for (const auto& [key, count] : source.now.conflicts) {
+        const auto& [operation, driver, verdict] = key;
+        out.add({operation, source.drivers.label(driver), verdict}, count);
+    }
+}
+
+const std::vector<Metric>& metrics()
+{
+    static const std::vector<Metric> all{
+        {{"pinwarden_pinned_bytes",
+          "gauge",
+          "Memory pinned now, in bytes, as the ledger has it.",
+          {"driver", "backing"}},
+         [](Source& source, Series& out) { fill_totals(source, out, &PinTotals::bytes); }},
+        {{"pinwarden_pins",
+          "gauge",
+          "Pins in the ledger now; a large registration makes several.",
+          {"driver", "backing"}},
+         [](Source& source, Series& out) { fill_totals(source, out, &PinTotals::pins); }},
+        {{"pinwarden_pins_acquired_total", "counter", "Calls that pinned pages.", {"driver"}},
+         [](Source& source, Series& out) { fill_by_driver(source, out, source.now.pins_acquired); }},
+        {{"pinwarden_pins_released_total", "counter", "Pins whose last page was let go.", {"driver"}},
+         [](Source& source, Series& out) { fill_by_driver(source, out, source.now.pins_released); }},
+        {{"pinwarden_pins_failed_total", "counter", "Calls that tried to pin pages and failed.", {"driver"}},
+         [](Source& source, Series& out) { fill_by_driver(source, out, source.now.pins_failed); }},
+        {{"pinwarden_conflicts_total",
+          "counter",
+          "File operations that met live pins, once for every driver whose pins were hit.",
+          {"operation", "driver", "verdict"}},
+         fill_conflicts},
+        {{"pinwarden_events_lost_total", "counter", "Events lost, or recorded with doubt, by cause.", {"cause"}},
+         [](Source& source, Series& out) {
+             for (const LossState& loss : source.now.losses) {
+                 out.add({loss.cause}, loss.count);
+             }
+         }},
+        {{"pinwarden_hook_attached", "gauge", "1 when the hook is attached to the kernel, else 0.", {"hook"}},
+         [](Source& source, Series& out) {
+             for (const HookState& hook : source.now.hooks) {
+                 out.add({hook.name}, hook.attached ? 1.0 : 0.0);
+             }
+         }},
+        {{"pinwarden_hook_missed_total", "counter", "Runs of a hook that the kernel skipped.", {"hook"}},
+         [](Source& source, Series& out) {
+             for (const HookState& hook : source.now.hooks) {
+                 out.add({hook.name}, hook.missed);
+             }
+         }},
+        {{"pinwarden_ledger_certain", "gauge", "1 when the ledger is known to be complete; 0 after losses.", {}},
+         [](Source& source, Series& out) { out.add({}, source.now.ledger_certain ? 1.0 : 0.0); }},
+        {{"pinwarden_releases_unmatched_total",
+          "counter",
+          "Pages released that the ledger did not have: pins from before the start, and pins nobody tracks.",
+          {}},
+         [](Source& source, Series& out) { out.add({}, source.now.unmatched_releases); }},
+        {{"pinwarden_policies", "gauge", "Policies loaded, by what became of them.", {"state"}},
+         [](Source& source, Series& out) {
+             out.add({"active"}, source.now.policies_active);
+             out.add({"monitoring"}, source.now.policies_monitoring);
+             out.add({"off"}, source.now.policies_off);
+             out.add({"pending"}, source.now.policies_pending);
+         }},
+        {{"pinwarden_build_info", "gauge", "Always 1; what runs here, on which kernel.", {"version", "kernel"}},
+         [](Source& source, Series& out) {
+             out.add({source.now.version, source.now.kernel_release}, 1.0);
+         }},
+    };
+    return all;
+}
+
+const MetricInfo& responding_info()
+{
+    static const MetricInfo info{
+        "pinwarden_pipeline_responding", "gauge", "1 when the pipeline answered this scrape in time, else 0.", {}};
+    return info;
+}
+
+prometheus::ClientMetric to_client_metric(const MetricInfo& info, const std::vector<std::string>& labels, double value)
+{
+    prometheus::ClientMetric metric;
+    for (std::size_t i = 0; i < info.labels.size(); ++i) {
+        metric.label.push_back({std::string(info.labels[i]), valid_utf8(labels[i])});
+    }
+    (info.type == "counter" ? metric.counter.value : metric.gauge.value) = value;
+    return metric;
+}
+
+prometheus::MetricFamily to_family(const MetricInfo& info, const Series& series)
+{
+    prometheus::MetricFamily family;
+    family.name = info.name;
+    family.help = info.help;
+    family.type = info.type == "counter" ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+    for (const auto& [labels, value] : series.values()) {
+        family.metric.push_back(to_client_metric(info, labels, value));
+    }
+    return family;
+}
+
+class Collector final : public prometheus::Collectable {
+public:
+    explicit Collector(Pipeline& pipeline) : pipeline_(pipeline)
+    {
+        for (const std::string_view driver : kKnownDrivers) {
+            for (const Backing backing : kCommonBackings) {
+                seen_totals_.emplace(driver, backing);
+            }
+        }
+    }
+
+    std::vector<prometheus::MetricFamily> Collect() const override
+    {
+        const Result<MetricsSnapshot> snapshot = pipeline_.metrics();
+        Series responding;
+        responding.add({}, snapshot ? 1.0 : 0.0);
+        std::vector<prometheus::MetricFamily> families{to_family(responding_info(), responding)};
+        if (snapshot) {
+            add_families(*snapshot, families);
+        }
+        return families;
+    }
+
+private:
+    void add_families(const MetricsSnapshot& snapshot, std::vector<prometheus::MetricFamily>& families) const
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const auto& [key, totals] : snapshot.totals) {
+            seen_totals_.emplace(drivers_.label(key.first), key.second);
+        }
+        Source source{snapshot, drivers_, seen_totals_};
+        for (const Metric& metric : metrics()) {
+            Series series;
+            metric.fill(source, series);
+            families.push_back(to_family(metric.info, series));
+        }
+    }
+
+    Pipeline& pipeline_;
+    // Collect() is const by its interface, but labels must be remembered from one scrape to the next.
+    mutable std::mutex mutex_;
+    mutable DriverLabels drivers_;
+    mutable std::set<std::pair<std::string, Backing>> seen_totals_;
+};
+
+}  // namespace
+
+std::vector<MetricInfo> metric_catalogue()
+{
+    std::vector<MetricInfo> catalogue{responding_info()};
+    for (const Metric& metric : metrics()) {
+        catalogue.push_back(metric.info);
+    }
+    return catalogue;
+}
+
+std::shared_ptr<prometheus::Collectable> make_collectable(Pipeline& pipeline)
+{
+    return std::make_shared<Collector>(pipeline);
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,134 @@
+// What the daemon shows, by value: the pipeline thread builds these, the serving threads read them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "correlate/conflict.h"
+#include "ledger/ledger.h"
+#include "policy/policy_set.h"
+
+namespace pinwarden {
+
+struct HookState {
+    std::string name;     // kernel function or tracepoint
+    std::string purpose;  // acquire, release, operation, lifecycle
+    bool attached = false;
+    std::string reason;  // why not
+    std::uint64_t missed = 0;
+};
+
+struct LossState {
+    std::string cause;  // label value of pinwarden_events_lost_total
+    std::uint64_t count = 0;
+    bool affects_ledger = false;
+};
+
+struct PolicyState {
+    Policy policy;
+    std::string state;   // active, monitoring, off, pending
+    std::string reason;  // empty when there is nothing to explain
+    PolicyCounters counters;
+};
+
+struct FileName {
+    std::string path;
+    std::string filesystem;
+    bool deleted = false;
+};
+
+// A pin ready to be shown: its record, its files' names, its stack as symbols. No kernel addresses.
+struct PinView {
+    PinRecord pin;  // `stack` and `mm` cleared
+    std::map<FileKey, FileName> files;
+    std::vector<std::string> stack;
+};
+
+struct ConflictView {
+    Conflict conflict;   // its pins' stacks and mms cleared
+    std::string policy;  // name of the deciding one, or empty
+    std::string reason;
+};
+
+struct Snapshot {
+    std::string version;
+    std::string kernel_release;
+    std::uint32_t daemon_pid = 0;
+    Nanoseconds taken = 0;
+    Nanoseconds started = 0;
+    Nanoseconds boot_to_unix = 0;
+    std::vector<HookState> hooks;
+    std::vector<LossState> losses;
+    std::vector<std::string> notices;
+    bool ledger_certain = true;
+    std::uint64_t pin_count = 0;  // also without the pins themselves
+    std::uint64_t pinned_bytes = 0;
+    std::vector<PinView> pins;  // oldest first; empty unless asked for
+    std::vector<PolicyState> policies;
+    std::uint64_t policy_generation = 0;
+};
+
+// Numbers for /metrics. Counters only grow while the daemon runs. Label values come from bounded sets.
+struct MetricsSnapshot {
+    std::string version;
+    std::string kernel_release;
+    absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals;  // driver, backing
+    std::map<std::string, std::uint64_t> pins_acquired;                  // by driver
+    std::map<std::string, std::uint64_t> pins_released;                  // by driver, when the last page is let go
+    std::map<std::string, std::uint64_t> pins_failed;                    // by driver
+    std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts;  // operation, driver, verdict
+    std::vector<LossState> losses;
+    std::vector<HookState> hooks;
+    std::uint64_t unmatched_releases = 0;
+    bool ledger_certain = true;
+    std::uint64_t policies_active = 0;
+    std::uint64_t policies_monitoring = 0;
+    std::uint64_t policies_pending = 0;
+    std::uint64_t policies_off = 0;
+};
+
+// One thing that happened.
+struct PinnedNotice {
+    PinView pin;
+};
+struct ReleasedNotice {
+    PinView pin;
+    std::uint64_t bytes = 0;
+    bool fully = false;
+};
+struct ConflictNotice {
+    ConflictView conflict;
+};
+struct Notice {
+    Nanoseconds time = 0;
+    Nanoseconds boot_to_unix = 0;
+    std::variant<PinnedNotice, ReleasedNotice, ConflictNotice> what;
+};
+
+// What the API asks of the pipeline. Every call is made from a serving thread and runs on the pipeline thread; the
+// caller waits, at most for the given time, and gets an Error with code ETIMEDOUT otherwise. Error code EINVAL means
+// the request is at fault, ENOENT that the named thing does not exist, ESHUTDOWN that the daemon is stopping.
+class Pipeline {
+public:
+    Pipeline() = default;
+    Pipeline(const Pipeline&) = delete;
+    Pipeline& operator=(const Pipeline&) = delete;
+    virtual ~Pipeline() = default;
+
+    virtual Result<Snapshot> snapshot(bool with_pins) = 0;
+    virtual Result<MetricsSnapshot> metrics() = 0;
+    // Both return the generation in force afterwards.
+    virtual Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) = 0;
+    virtual Result<std::uint64_t> remove(std::string name) = 0;
+};
+
+}  // namespace pinwarden

@@ -1,0 +1,211 @@
+#include "publish/unix_listener.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace pinwarden {
+namespace {
+
+constexpr mode_t kSocketMode = 0600;
+constexpr int kBacklog = 64;
+// Another pinwardend needs the folder for an instant only.
+constexpr std::chrono::seconds kLockPatience{2};
+constexpr std::chrono::milliseconds kRetry{20};
+
+Result<sockaddr_un> address_of(const std::string& path)
+{
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+        return fail("socket path \"" + path + "\" must have 1 to " + std::to_string(sizeof(address.sun_path) - 1) +
+                        " bytes; choose another with --socket",
+                    EINVAL);
+    }
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    return address;
+}
+
+const sockaddr* generic(const sockaddr_un& address)
+{
+    return reinterpret_cast<const sockaddr*>(&address);  // NOLINT: how the socket API is made
+}
+
+Result<void> create_folder(const std::filesystem::path& folder)
+{
+    std::error_code error;
+    if (std::filesystem::exists(folder, error)) {
+        return {};
+    }
+    std::filesystem::create_directories(folder, error);
+    if (!error) {
+        std::filesystem::permissions(folder, std::filesystem::perms{0755}, error);
+    }
+    if (error) {
+        return std::unexpected(system_error("create folder " + folder.string() + " for the socket", error.value()));
+    }
+    return {};
+}
+
+// Between looking whether a socket is dead and replacing it, no other daemon may do the same.
+Result<OwnedFd> lock_folder(const std::filesystem::path& folder)
+{
+    OwnedFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd.valid()) {
+        return std::unexpected(system_error("open folder " + folder.string() + " of the socket", errno));
+    }
+    const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
+    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() > deadline) {
+            return std::unexpected(system_error("lock folder " + folder.string() + " of the socket", errno));
+        }
+        std::this_thread::sleep_for(kRetry);
+    }
+    return fd;
+}
+
+// Removes what a dead server left at `path`.
+Result<void> clear_way(const std::string& path, const sockaddr_un& address)
+{
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) {
+        return errno == ENOENT ? Result<void>{} : std::unexpected(system_error("look at " + path, errno));
+    }
+    if (!S_ISSOCK(status.st_mode)) {
+        return fail(path + " exists and is not a socket; remove it or choose --socket", EEXIST);
+    }
+    const OwnedFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!probe.valid()) {
+        return std::unexpected(system_error("create a socket", errno));
+    }
+    // EAGAIN: somebody listens, and has much to do.
+    if (::connect(probe.get(), generic(address), sizeof(address)) == 0 || errno == EAGAIN) {
+        return fail("socket " + path + " is already served by another pinwardend; stop it or choose --socket",
+                    EADDRINUSE);
+    }
+    if (errno != ECONNREFUSED) {
+        return std::unexpected(system_error("find out whether socket " + path + " is served", errno));
+    }
+    if (::unlink(path.c_str()) != 0) {
+        return std::unexpected(system_error("remove dead socket " + path, errno));
+    }
+    return {};
+}
+
+Result<OwnedFd> bind_and_listen(const std::string& path, const sockaddr_un& address)
+{
+    OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    // Linux gives the file the socket's own mode (net/unix/af_unix.c, unix_bind_bsd), so that it is never open to
+    // others, not even between bind() and a chmod(); and no umask of the whole process has to change for it.
+    if (!fd.valid() || ::fchmod(fd.get(), kSocketMode) != 0) {
+        return std::unexpected(system_error("create a socket", errno));
+    }
+    if (::bind(fd.get(), generic(address), sizeof(address)) != 0 || ::listen(fd.get(), kBacklog) != 0) {
+        return std::unexpected(system_error("listen on socket " + path, errno));
+    }
+    return fd;
+}
+
+}  // namespace
+
+UnixListener::UnixListener(std::string path, OwnedFd socket, OwnedFd wake)
+    : path_(std::move(path)), socket_(std::move(socket)), wake_(std::move(wake))
+{
+    struct stat status {};
+    if (::lstat(path_.c_str(), &status) == 0) {
+        device_ = status.st_dev;
+        inode_ = status.st_ino;
+    }
+}
+
+UnixListener::~UnixListener()
+{
+    stop();
+    struct stat status {};
+    if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_) {
+        ::unlink(path_.c_str());
+    }
+}
+
+Result<std::unique_ptr<UnixListener>> UnixListener::listen(const std::string& path)
+{
+    const Result<sockaddr_un> address = address_of(path);
+    if (!address) {
+        return std::unexpected(address.error());
+    }
+    std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    if (folder.empty()) {
+        folder = ".";
+    }
+    if (const Result<void> created = create_folder(folder); !created) {
+        return std::unexpected(created.error());
+    }
+    const Result<OwnedFd> lock = lock_folder(folder);
+    if (!lock) {
+        return std::unexpected(lock.error());
+    }
+    if (const Result<void> clear = clear_way(path, *address); !clear) {
+        return std::unexpected(clear.error());
+    }
+    OwnedFd wake(::eventfd(0, EFD_CLOEXEC));
+    if (!wake.valid()) {
+        return std::unexpected(system_error("create an eventfd", errno));
+    }
+    Result<OwnedFd> socket = bind_and_listen(path, *address);
+    if (!socket) {
+        return std::unexpected(socket.error());
+    }
+    return std::unique_ptr<UnixListener>(new UnixListener(path, std::move(*socket), std::move(wake)));
+}
+
+void UnixListener::start(std::function<void(int fd)> serve)
+{
+    serve_ = std::move(serve);
+    thread_ = std::thread([this] { accept_until_stopped(); });
+}
+
+void UnixListener::stop()
+{
+    if (!thread_.joinable()) {
+        return;
+    }
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(wake_.get(), &one, sizeof(one));
+    thread_.join();
+    socket_.reset();
+}
+
+void UnixListener::accept_until_stopped()
+{
+    std::array<pollfd, 2> watched{{{wake_.get(), POLLIN, 0}, {socket_.get(), POLLIN, 0}}};
+    while (true) {
+        if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) {
+            return;
+        }
+        if (watched[0].revents != 0) {
+            return;
+        }
+        const int fd = ::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            serve_(fd);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            // The connection stays in the backlog and poll() would return at once, over and over.
+            ::poll(watched.data(), 1, static_cast<int>(kRetry.count()));
+        }
+    }
+}
+
+}  // namespace pinwarden

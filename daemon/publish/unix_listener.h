@@ -1,0 +1,44 @@
+// A listening Unix socket that only its owner may use, taken over from a dead predecessor but never from a live one.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace pinwarden {
+
+class UnixListener {
+public:
+    // Listens on `path` with mode 0600 from the first moment on; a missing parent folder is created with mode 0755.
+    // What a dead server left there is replaced. Error EADDRINUSE when somebody serves it; it is then left alone.
+    static Result<std::unique_ptr<UnixListener>> listen(const std::string& path);
+    // Stops accepting and removes the socket, unless another has taken its place.
+    ~UnixListener();
+    UnixListener(const UnixListener&) = delete;
+    UnixListener& operator=(const UnixListener&) = delete;
+
+    // Calls `serve` on a thread of its own with every connection: non-blocking, to be closed by who gets it. Once only.
+    void start(std::function<void(int fd)> serve);
+    // No connection is accepted after this.
+    void stop();
+
+private:
+    UnixListener(std::string path, OwnedFd socket, OwnedFd wake);
+    void accept_until_stopped();
+
+    const std::string path_;
+    OwnedFd socket_;
+    OwnedFd wake_;  // eventfd
+    dev_t device_ = 0;
+    ino_t inode_ = 0;
+    std::function<void(int fd)> serve_;
+    std::thread thread_;
+};
+
+}  // namespace pinwarden
