@@ -1,0 +1,196 @@
+#include "app/daemon.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+
+#include "app/engine.h"
+#include "app/kernel_adapters.h"
+#include "app/pipeline_thread.h"
+#include "kernel/privileges.h"
+#include "kernel/programs.h"
+#include "policy/path_resolver.h"
+#include "policy/policy_yaml.h"
+#include "publish/api_server.h"
+#include "publish/metrics_server.h"
+
+namespace pinwarden {
+namespace {
+
+constexpr std::size_t kMaxSubscribers = 32;
+constexpr std::size_t kSubscriberQueue = 4096;
+
+void start_log(const std::string& level)
+{
+    auto log = spdlog::stderr_color_mt("pinwardend");
+    log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l: %v");
+    log->set_level(spdlog::level::from_str(level));
+    spdlog::set_default_logger(log);
+}
+
+// Blocks the signals that stop the daemon in this thread, and so in all that it starts, and makes them readable.
+Result<OwnedFd> stop_signals()
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    OwnedFd fd(signalfd(-1, &signals, SFD_CLOEXEC));
+    if (!fd.valid()) {
+        return std::unexpected(system_error("listen for signals", errno));
+    }
+    return fd;
+}
+
+Result<std::vector<Policy>> load_all_policies(const std::vector<std::string>& paths)
+{
+    std::vector<Policy> all;
+    for (const std::string& path : paths) {
+        auto loaded = load_policies(path);
+        if (!loaded) {
+            return std::unexpected(loaded.error());
+        }
+        all.insert(all.end(), loaded->begin(), loaded->end());
+    }
+    // Nothing is known to the kernel yet: a policy that would be refused is refused before anything is attached.
+    PolicySet trial;
+    if (auto valid = trial.apply(all); !valid) {
+        return std::unexpected(valid.error());
+    }
+    return all;
+}
+
+Result<std::unique_ptr<Programs>> load_programs(const KernelBtf& btf, std::uint32_t ring_bytes)
+{
+    return Programs::load(btf, ProgramOptions{.ring_bytes = ring_bytes});
+}
+
+KernelHealth read_health(const Programs& programs)
+{
+    KernelHealth health;
+    if (auto counters = programs.counters(); counters) {
+        health.counters = *counters;
+    }
+    for (HookStatus& hook : programs.hooks()) {
+        health.hooks.push_back(
+            {std::move(hook.name), std::move(hook.purpose), hook.attached, std::move(hook.reason), hook.missed});
+    }
+    return health;
+}
+
+Result<KernelBtf> checked_btf()
+{
+    if (auto allowed = check_privileges(); !allowed) {
+        return std::unexpected(allowed.error());
+    }
+    return KernelBtf::load();
+}
+
+}  // namespace
+
+Result<void> probe()
+{
+    auto btf = checked_btf();
+    if (!btf) {
+        return std::unexpected(btf.error());
+    }
+    auto programs = load_programs(*btf, Options().ring_bytes);
+    if (!programs) {
+        return std::unexpected(programs.error());
+    }
+    return {};
+}
+
+Result<void> run_daemon(const Options& options)
+{
+    start_log(options.log_level);
+    auto policies = load_all_policies(options.policies);
+    if (!policies) {
+        return std::unexpected(policies.error());
+    }
+    auto btf = checked_btf();
+    if (!btf) {
+        return std::unexpected(btf.error());
+    }
+    auto signals = stop_signals();
+    if (!signals) {
+        return std::unexpected(signals.error());
+    }
+    auto programs = load_programs(*btf, options.ring_bytes);
+    if (!programs) {
+        return std::unexpected(programs.error());
+    }
+    auto maps = VerdictMaps::open((*programs)->maps(), (*programs)->shared());
+    if (!maps) {
+        return std::unexpected(maps.error());
+    }
+    const PageGeometry geometry{(*programs)->vmemmap_start(), btf->struct_size("page").value_or(64)};
+    const SystemClock clock;
+    KernelVerdicts verdicts(**maps, geometry);
+    SystemPathResolver paths;
+    KernelNames names;
+    Fanout fanout(kMaxSubscribers, kSubscriberQueue);
+    Engine engine({.clock = clock,
+                   .verdicts = verdicts,
+                   .paths = paths,
+                   .names = names,
+                   .fanout = fanout,
+                   .log_warning = [](const std::string& text) { spdlog::warn("{}", text); }},
+                  geometry, kernel_release());
+    if (!names.available()) {
+        const std::string notice = "the kernel hides its symbols (kernel.kptr_restrict, or CAP_SYSLOG is missing): drivers "
+                                   "are shown as \"unknown\" and stacks without names";
+        spdlog::warn("{}", notice);
+        engine.add_notice(notice);
+    }
+    // In force before anything is attached, so that the first operation seen is decided by them.
+    if (auto applied = engine.apply(*policies, false); !applied) {
+        return std::unexpected(applied.error());
+    }
+    auto ring = RingReader::open((*programs)->maps().events,
+                                 [&engine](std::span<const std::byte> record) { engine.step(record); });
+    if (!ring) {
+        return std::unexpected(ring.error());
+    }
+    auto pipeline = PipelineThread::start(engine, **ring, [&programs] { return read_health(**programs); });
+    if (!pipeline) {
+        return std::unexpected(pipeline.error());
+    }
+    auto metrics = MetricsServer::start(options.metrics_address, **pipeline);
+    if (!metrics) {
+        return std::unexpected(metrics.error());
+    }
+    auto api = ApiServer::start(options.socket, **pipeline, fanout);
+    if (!api) {
+        return std::unexpected(api.error());
+    }
+    // Last: whoever cannot be served must not be enforced upon.
+    if (auto attached = (*programs)->attach(); !attached) {
+        return std::unexpected(attached.error());
+    }
+    std::string missing;
+    for (const HookState& hook : read_health(**programs).hooks) {
+        missing += hook.attached ? "" : " " + hook.name;
+    }
+    spdlog::info("kernel {}, {} policies; not attached:{}", kernel_release(), policies->size(),
+                 missing.empty() ? " none" : missing);
+    // For whoever waits for it, whatever the log level.
+    dprintf(STDERR_FILENO, "pinwardend ready: API on %s, metrics on http://%s/metrics\n", options.socket.c_str(),
+            options.metrics_address.c_str());
+
+    signalfd_siginfo signal{};
+    while (read(signals->get(), &signal, sizeof(signal)) < 0 && errno == EINTR) {
+    }
+    spdlog::info("stopping");
+    // Enforcement ends first: a decision nobody could explain any more must not be made.
+    (*programs)->detach();
+    fanout.close();
+    return {};
+}
+
+}  // namespace pinwarden

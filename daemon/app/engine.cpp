@@ -1,0 +1,246 @@
+#include "app/engine.h"
+
+#include <unistd.h>
+
+#include <set>
+#include <utility>
+
+#include "app/views.h"
+
+namespace pinwarden {
+namespace {
+
+// How long a pin may wait for its page list before it is announced without: the list was lost.
+constexpr Nanoseconds kAnnounceAfter = 1'000'000'000;
+
+}  // namespace
+
+Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string kernel_release)
+    : around_(std::move(surroundings)),
+      decoder_(geometry),
+      enforcer_(around_.verdicts, around_.paths),
+      kernel_release_(std::move(kernel_release)),
+      started_(around_.clock.now())
+{
+}
+
+void Engine::step(std::span<const std::byte> record)
+{
+    auto event = decoder_.decode(record);
+    if (!event) {
+        ++daemon_losses_.undecodable;
+        ledger_.lost_events();
+        around_.log_warning("record from the kernel not understood: " + event.error().message);
+        return;
+    }
+    std::visit([this](const auto& one) { on(one); }, *event);
+}
+
+void Engine::on(const PinEvent& event)
+{
+    const std::string driver = classify_driver(name_stack(event.stack, around_.names));
+    if (event.error != 0) {
+        ++failed_[driver];
+        return;
+    }
+    if (event.long_term) {
+        ++acquired_[driver];
+        unannounced_[event.pin] = event.time;
+    }
+    ledger_.pin(event, driver);
+}
+
+void Engine::on(const ReleaseEvent& event)
+{
+    ReleaseOutcome outcome = ledger_.release(event);
+    around_.verdicts.untrack(outcome.let_go);
+    for (Released& part : outcome.released) {
+        // The first and the last part of a release carry the record; what lies between is not news.
+        if (part.record.id == 0 || !part.record.long_term) {
+            continue;
+        }
+        if (part.fully) {
+            ++released_[part.record.driver];
+        }
+        if (!around_.fanout.has_subscribers()) {
+            unannounced_.erase(part.pin);
+            continue;
+        }
+        PinView view = view_pin(std::move(part.record), ledger_, around_.names);
+        if (unannounced_.erase(part.pin) != 0) {
+            announce(view.pin.acquired, PinnedNotice{view});
+        }
+        announce(event.time, ReleasedNotice{std::move(view), part.bytes, part.fully});
+    }
+}
+
+void Engine::on(const OperationEvent& event)
+{
+    Conflict conflict = correlate(ledger_, event);
+    enforcer_.count(event);
+
+    std::set<std::string> drivers;
+    for (const PinRecord& pin : conflict.pins) {
+        drivers.insert(pin.driver);
+    }
+    if (drivers.empty()) {
+        drivers.insert("unknown");
+    }
+    for (const std::string& driver : drivers) {
+        ++conflicts_[{std::string(to_string(event.operation)), driver, std::string(to_string(event.verdict))}];
+    }
+    if (around_.fanout.has_subscribers()) {
+        announce(event.time, ConflictNotice{view_conflict(std::move(conflict), enforcer_.deciding(event))});
+    }
+}
+
+void Engine::announce(Nanoseconds time, decltype(Notice::what) what)
+{
+    around_.fanout.publish({time, around_.clock.boot_to_unix(), std::move(what)});
+}
+
+void Engine::announce_pins()
+{
+    const bool anyone = around_.fanout.has_subscribers();
+    const Nanoseconds now = around_.clock.now();
+    for (auto waiting = unannounced_.begin(); waiting != unannounced_.end();) {
+        const PinRecord* pin = ledger_.find(waiting->first);
+        if (anyone && pin != nullptr && pin->listed_pages < pin->pinned_pages && waiting->second + kAnnounceAfter > now) {
+            ++waiting;
+            continue;
+        }
+        if (anyone && pin != nullptr) {
+            announce(pin->acquired, PinnedNotice{view_pin(*pin, ledger_, around_.names)});
+        }
+        waiting = unannounced_.erase(waiting);
+    }
+}
+
+void Engine::warn(const Result<void>& result)
+{
+    if (!result) {
+        around_.log_warning(result.error().message);
+    }
+}
+
+void Engine::flush()
+{
+    if (const auto changed = ledger_.take_changed_files(); !changed.empty()) {
+        warn(enforcer_.update(changed, ledger_, around_.clock.now()));
+    }
+    announce_pins();
+}
+
+void Engine::tick(KernelHealth health)
+{
+    health_ = std::move(health);
+    daemon_losses_.subscriber_dropped = around_.fanout.dropped();
+    daemon_losses_.missed_runs = 0;
+    for (const HookState& hook : health_.hooks) {
+        daemon_losses_.missed_runs += hook.missed;
+    }
+    const std::uint64_t lost = ledger_losses(losses());
+    if (lost > ledger_losses_) {
+        around_.log_warning(std::to_string(lost - ledger_losses_) +
+                            " events lost: the list of pins may be incomplete from now on");
+        ledger_.lost_events();
+        ledger_losses_ = lost;
+    }
+    warn(enforcer_.tick(ledger_, around_.clock.now()));
+    flush();
+}
+
+void Engine::mounts_changed()
+{
+    warn(enforcer_.mounts_changed(ledger_, around_.clock.now()));
+}
+
+Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool validate_only)
+{
+    if (validate_only) {
+        PolicySet trial = enforcer_.policies();
+        if (auto applied = trial.apply(policies); !applied) {
+            return std::unexpected(applied.error());
+        }
+        return enforcer_.generation();
+    }
+    if (auto applied = enforcer_.apply(policies, ledger_, around_.clock.now()); !applied) {
+        return std::unexpected(applied.error());
+    }
+    return enforcer_.generation();
+}
+
+Result<std::uint64_t> Engine::remove(const std::string& name)
+{
+    if (auto removed = enforcer_.remove(name, ledger_, around_.clock.now()); !removed) {
+        return std::unexpected(removed.error());
+    }
+    return enforcer_.generation();
+}
+
+std::vector<LossState> Engine::losses() const
+{
+    return list_losses(health_.counters, daemon_losses_);
+}
+
+std::vector<PolicyState> Engine::policy_states() const
+{
+    std::vector<PolicyState> states;
+    const auto& policies = enforcer_.policies().policies();
+    for (std::size_t slot = 0; slot < policies.size(); ++slot) {
+        const Policy& policy = policies[slot];
+        states.push_back({policy, std::string(policy_state(enforcer_.compiled(), slot)),
+                          enforcer_.compiled().pending.at(slot), enforcer_.policies().counters(policy.name)});
+    }
+    return states;
+}
+
+Snapshot Engine::snapshot(bool with_pins)
+{
+    Snapshot snapshot;
+    snapshot.version = PINWARDEN_VERSION;
+    snapshot.kernel_release = kernel_release_;
+    snapshot.daemon_pid = static_cast<std::uint32_t>(getpid());
+    snapshot.taken = around_.clock.now();
+    snapshot.started = started_;
+    snapshot.boot_to_unix = around_.clock.boot_to_unix();
+    snapshot.hooks = health_.hooks;
+    snapshot.losses = losses();
+    snapshot.notices = notices_;
+    snapshot.ledger_certain = ledger_.certain();
+    snapshot.pin_count = ledger_.pins().size();
+    snapshot.pinned_bytes = ledger_.pinned_bytes();
+    snapshot.policies = policy_states();
+    snapshot.policy_generation = enforcer_.generation();
+    if (with_pins) {
+        for (const auto& [id, pin] : ledger_.pins()) {
+            snapshot.pins.push_back(view_pin(pin, ledger_, around_.names));
+        }
+    }
+    return snapshot;
+}
+
+MetricsSnapshot Engine::metrics() const
+{
+    MetricsSnapshot metrics;
+    metrics.version = PINWARDEN_VERSION;
+    metrics.kernel_release = kernel_release_;
+    metrics.totals = ledger_.totals();
+    metrics.pins_acquired = acquired_;
+    metrics.pins_released = released_;
+    metrics.pins_failed = failed_;
+    metrics.conflicts = conflicts_;
+    metrics.losses = losses();
+    metrics.hooks = health_.hooks;
+    metrics.unmatched_releases = ledger_.unmatched_releases();
+    metrics.ledger_certain = ledger_.certain();
+    for (const PolicyState& policy : policy_states()) {
+        metrics.policies_active += policy.state == "active" ? 1U : 0U;
+        metrics.policies_monitoring += policy.state == "monitoring" ? 1U : 0U;
+        metrics.policies_pending += policy.state == "pending" ? 1U : 0U;
+        metrics.policies_off += policy.state == "off" ? 1U : 0U;
+    }
+    return metrics;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,102 @@
+// The pipeline: decode → ledger → correlate → policy → act → publish, one record after the other. Pure: it knows the
+// kernel only through the interfaces it is given, so that tests can drive all of it with synthetic records.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "act/enforcer.h"
+#include "app/losses.h"
+#include "base/clock.h"
+#include "correlate/conflict.h"
+#include "decode/decoder.h"
+#include "ledger/driver.h"
+#include "ledger/ledger.h"
+#include "publish/fanout.h"
+#include "publish/snapshot.h"
+
+namespace pinwarden {
+
+// Everything the pipeline needs from outside; all must outlive it.
+struct Surroundings {
+    const Clock& clock;
+    VerdictSink& verdicts;
+    PathResolver& paths;
+    StackNamer& names;
+    Fanout& fanout;
+    std::function<void(const std::string&)> log_warning;
+};
+
+// What the kernel side knows about itself, read from time to time.
+struct KernelHealth {
+    KernelCounters counters{};
+    std::vector<HookState> hooks;
+};
+
+// Owned by one thread.
+class Engine {
+public:
+    Engine(Surroundings surroundings, PageGeometry geometry, std::string kernel_release);
+
+    // One record from the ring, in order.
+    void step(std::span<const std::byte> record);
+    // After a batch of records: tells the kernel what changed, and the subscribers what happened.
+    void flush();
+    // From time to time, and when next_tick() is due: losses, policies that depend on time or on mounts.
+    void tick(KernelHealth health);
+    // When tick() has something to do, if that is before the next regular one.
+    [[nodiscard]] std::optional<Nanoseconds> next_tick() const { return enforcer_.next_tick(); }
+
+    Result<std::uint64_t> apply(const std::vector<Policy>& policies, bool validate_only);
+    Result<std::uint64_t> remove(const std::string& name);
+    void mounts_changed();
+
+    [[nodiscard]] Snapshot snapshot(bool with_pins);
+    [[nodiscard]] MetricsSnapshot metrics() const;
+
+    [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+    void add_notice(std::string notice) { notices_.push_back(std::move(notice)); }
+
+private:
+    void on(const PinEvent& event);
+    void on(const RangeEvent& event) { ledger_.range(event); }
+    void on(const PagesEvent& event) { ledger_.pages(event); }
+    void on(const ReleaseEvent& event);
+    void on(const FileEvent& event) { ledger_.file(event); }
+    void on(const OperationEvent& event);
+    void on(const ExitEvent& event) { ledger_.exit(event); }
+
+    void announce_pins();
+    void announce(Nanoseconds time, decltype(Notice::what) what);
+    void warn(const Result<void>& result);
+    [[nodiscard]] std::vector<LossState> losses() const;
+    [[nodiscard]] std::vector<PolicyState> policy_states() const;
+
+    Surroundings around_;
+    Decoder decoder_;
+    Ledger ledger_;
+    Enforcer enforcer_;
+    KernelHealth health_;
+    DaemonLosses daemon_losses_;
+    std::uint64_t ledger_losses_ = 0;
+    std::string kernel_release_;
+    Nanoseconds started_;
+    std::vector<std::string> notices_;
+
+    // Pins whose page lists may still be coming: they are announced when they are complete.
+    absl::btree_map<PinId, Nanoseconds> unannounced_;
+    std::map<std::string, std::uint64_t> acquired_;
+    std::map<std::string, std::uint64_t> released_;
+    std::map<std::string, std::uint64_t> failed_;
+    std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts_;
+};
+
+}  // namespace pinwarden

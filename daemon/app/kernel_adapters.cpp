@@ -1,0 +1,80 @@
+#include "app/kernel_adapters.h"
+
+#include <algorithm>
+
+namespace pinwarden {
+namespace {
+
+pw_file_key raw(const FileKey& file)
+{
+    return {.inode = file.inode, .device = file.device, .generation = file.generation};
+}
+
+pw_pin_verdict_key verdict_key(const FileKey& file, std::uint32_t slot, std::uint32_t generation)
+{
+    return {.file = raw(file), .slot = slot, .table = generation & 1U};
+}
+
+}  // namespace
+
+Result<void> KernelVerdicts::install(const CompiledPolicies& policies, std::uint32_t generation)
+{
+    std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes;
+    prefixes.reserve(policies.prefixes.size());
+    for (const auto& [directory, slots] : policies.prefixes) {
+        prefixes.emplace_back(pw_prefix_key{.inode = directory.inode, .device = directory.device, .table = 0}, slots);
+    }
+    return maps_.install(policies.table, std::move(prefixes), generation);
+}
+
+Result<void> KernelVerdicts::acknowledge(const FileKey& file, const FileState& state, std::uint64_t policies,
+                                         std::uint32_t generation)
+{
+    pw_file_ack ack{};
+    if (state.complete) {
+        ack.sequence = state.sequence;
+        ack.first_page = state.first_page;
+        ack.end_page = state.end_page;
+    }
+    ack.policies = policies;
+    ack.policy_generation = generation;
+    return maps_.acknowledge(raw(file), ack);
+}
+
+Result<void> KernelVerdicts::set_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation,
+                                             const FileState& state)
+{
+    return maps_.set_pin_verdict(
+        verdict_key(file, slot, generation),
+        {.sequence = state.sequence, .first_page = state.first_page, .end_page = state.end_page});
+}
+
+Result<void> KernelVerdicts::clear_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation)
+{
+    return maps_.clear_pin_verdict(verdict_key(file, slot, generation));
+}
+
+void KernelVerdicts::untrack(const std::vector<PageRun>& pages)
+{
+    constexpr std::uint64_t kBlock = 1U << PW_BLOCK_PAGES_SHIFT;
+    for (const PageRun& run : pages) {
+        // Block by block: the base of the page array is a multiple of a block's, so page numbers divide like addresses.
+        for (std::uint64_t done = 0; done < run.count;) {
+            const PageNumber page = run.first + done;
+            const std::uint64_t here = std::min(run.count - done, kBlock - page % kBlock);
+            maps_.untrack(geometry_.vmemmap_base + page * geometry_.struct_page_bytes, static_cast<std::uint32_t>(here));
+            done += here;
+        }
+    }
+}
+
+Frame KernelNames::name(std::uint64_t address)
+{
+    const KernelSymbol* symbol = symbols_.find(address);
+    if (symbol == nullptr) {
+        return {};
+    }
+    return {symbol->name, symbol->module, address - symbol->address};
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,58 @@
+#include "app/options.h"
+
+#include <CLI/CLI.hpp>
+#include <bit>
+
+namespace pinwarden {
+namespace {
+
+constexpr std::uint64_t kSmallestRing = 4096;
+constexpr std::uint64_t kLargestRing = 1U << 30U;
+
+std::string check_ring_size(const std::string& text)
+{
+    std::uint64_t bytes = 0;
+    if (!CLI::detail::lexical_cast(text, bytes) || !std::has_single_bit(bytes) || bytes < kSmallestRing ||
+        bytes > kLargestRing) {
+        return "wants a power of two from 4KiB to 1GiB, such as 16MiB";
+    }
+    return {};
+}
+
+}  // namespace
+
+std::expected<Options, EarlyExit> parse_options(int count, const char* const* arguments)
+{
+    Options options;
+    CLI::App app{"pinwardend watches long-lived page pins, sees when a file operation meets one, and, when policy says so, "
+                 "stops it.",
+                 "pinwardend"};
+    app.option_defaults()->always_capture_default();
+    app.set_version_flag("--version", "pinwardend " PINWARDEN_VERSION);
+    app.add_option("--socket", options.socket, "Unix socket to serve the API on")->type_name("PATH");
+    app.add_option("--metrics-address", options.metrics_address, "where to serve /metrics")->type_name("HOST:PORT");
+    app.add_option("--policy", options.policies, "policy file, or folder of *.yaml files; may be repeated")
+        ->type_name("PATH")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    app.add_option("--ring-size", options.ring_bytes, "size of the ring buffer the kernel reports through")
+        ->type_name("SIZE")
+        ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Validator(check_ring_size, "power of two"));
+    app.add_option("--log-level", options.log_level, "how much to log")
+        ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+    app.add_flag("--probe", options.probe, "only tell whether this kernel can run pinwardend: status 0, or 1 and the reason");
+    try {
+        app.parse(count, arguments);
+    } catch (const CLI::ParseError& error) {
+        const bool wrong_usage = error.get_exit_code() != 0;
+        if (!wrong_usage) {
+            return std::unexpected(EarlyExit{0, error.get_name() == "CallForHelp" ? app.help() : std::string(error.what()) + "\n"});
+        }
+        return std::unexpected(
+            EarlyExit{2, "pinwardend: " + std::string(error.what()) + "\npinwardend --help tells what there is\n"});
+    }
+    return options;
+}
+
+}  // namespace pinwarden

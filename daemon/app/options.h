@@ -1,0 +1,28 @@
+// The daemon's command line.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+namespace pinwarden {
+
+struct Options {
+    std::string socket = "/run/pinwarden/operator.sock";
+    std::string metrics_address = "127.0.0.1:9877";
+    std::vector<std::string> policies;  // files or folders
+    std::uint32_t ring_bytes = 16U << 20U;
+    std::string log_level = "info";
+    bool probe = false;
+};
+
+// Why the program should end before it began: --help and --version with status 0, wrong usage with 2.
+struct EarlyExit {
+    int status = 0;
+    std::string text;
+};
+
+std::expected<Options, EarlyExit> parse_options(int count, const char* const* arguments);
+
+}  // namespace pinwarden

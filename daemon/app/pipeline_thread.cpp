@@ -1,0 +1,206 @@
+#include "app/pipeline_thread.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <future>
+
+namespace pinwarden {
+namespace {
+
+// Records handled before the kernel is told what they changed and others get their turn.
+constexpr std::size_t kBatch = 4096;
+constexpr Nanoseconds kTickEvery = 1'000'000'000;
+constexpr std::chrono::seconds kAnswerWithin{5};
+
+Result<void> watch(int epoll, int fd, std::uint32_t events)
+{
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        return std::unexpected(system_error("watch a file descriptor", errno));
+    }
+    return {};
+}
+
+Nanoseconds now()
+{
+    return SystemClock().now();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PipelineThread>> PipelineThread::start(Engine& engine, RingReader& ring, HealthReader health)
+{
+    auto self = std::unique_ptr<PipelineThread>(new PipelineThread(engine, ring, std::move(health)));
+    self->epoll_ = OwnedFd(epoll_create1(EPOLL_CLOEXEC));
+    self->wake_ = OwnedFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    // The kernel reports POLLPRI on this file when a mount comes or goes.
+    self->mounts_ = OwnedFd(open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
+    if (!self->epoll_.valid() || !self->wake_.valid() || !self->mounts_.valid()) {
+        return std::unexpected(system_error("set up the pipeline", errno));
+    }
+    for (const auto& [fd, events] :
+         {std::pair{ring.poll_fd(), static_cast<std::uint32_t>(EPOLLIN)},
+          std::pair{self->wake_.get(), static_cast<std::uint32_t>(EPOLLIN)},
+          std::pair{self->mounts_.get(), static_cast<std::uint32_t>(EPOLLPRI)}}) {
+        if (auto watched = watch(self->epoll_.get(), fd, events); !watched) {
+            return std::unexpected(watched.error());
+        }
+    }
+    self->thread_ = std::thread([raw = self.get()] { raw->run(); });
+    return self;
+}
+
+PipelineThread::~PipelineThread()
+{
+    stop();
+}
+
+void PipelineThread::stop()
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        accepting_ = false;
+    }
+    stopping_ = true;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
+    if (thread_.joinable()) {
+        thread_.join();
+    }
+}
+
+bool PipelineThread::post(std::function<void()> task)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        if (!accepting_) {
+            return false;
+        }
+        tasks_.push_back(std::move(task));
+    }
+    const std::uint64_t one = 1;
+    return write(wake_.get(), &one, sizeof(one)) == sizeof(one);
+}
+
+template <typename T>
+Result<T> PipelineThread::ask(std::function<Result<T>()> question)
+{
+    // Shared with the task: it may run after the asker has given up.
+    auto answer = std::make_shared<std::promise<Result<T>>>();
+    auto future = answer->get_future();
+    if (!post([answer, question = std::move(question)] { answer->set_value(question()); })) {
+        return fail("the daemon is stopping", ESHUTDOWN);
+    }
+    if (future.wait_for(kAnswerWithin) != std::future_status::ready) {
+        return fail("the pipeline did not answer within " + std::to_string(kAnswerWithin.count()) + " seconds", ETIMEDOUT);
+    }
+    return future.get();
+}
+
+Result<Snapshot> PipelineThread::snapshot(bool with_pins)
+{
+    return ask<Snapshot>([this, with_pins]() -> Result<Snapshot> {
+        engine_.tick(health_());
+        return engine_.snapshot(with_pins);
+    });
+}
+
+Result<MetricsSnapshot> PipelineThread::metrics()
+{
+    return ask<MetricsSnapshot>([this]() -> Result<MetricsSnapshot> {
+        engine_.tick(health_());
+        return engine_.metrics();
+    });
+}
+
+Result<std::uint64_t> PipelineThread::apply(std::vector<Policy> policies, bool validate_only)
+{
+    return ask<std::uint64_t>([this, policies = std::move(policies), validate_only] {
+        return engine_.apply(policies, validate_only);
+    });
+}
+
+Result<std::uint64_t> PipelineThread::remove(std::string name)
+{
+    return ask<std::uint64_t>([this, name = std::move(name)] { return engine_.remove(name); });
+}
+
+void PipelineThread::drain_ring()
+{
+    // What is in the ring now was there before whatever is asked next: a request sees everything that came before it.
+    for (;;) {
+        const auto handled = ring_.consume(kBatch);
+        engine_.flush();
+        if (!handled || *handled < kBatch) {
+            return;
+        }
+    }
+}
+
+void PipelineThread::run_tasks()
+{
+    std::vector<std::function<void()>> tasks;
+    {
+        const std::scoped_lock lock(mutex_);
+        tasks.swap(tasks_);
+    }
+    if (tasks.empty()) {
+        return;
+    }
+    drain_ring();
+    for (const auto& task : tasks) {
+        task();
+    }
+}
+
+int PipelineThread::wait_milliseconds(Nanoseconds next_regular) const
+{
+    constexpr Nanoseconds kMillisecond = 1'000'000;
+    const Nanoseconds due = std::min(next_regular, engine_.next_tick().value_or(next_regular));
+    const Nanoseconds at = now();
+    return due <= at ? 0 : static_cast<int>((due - at + kMillisecond - 1) / kMillisecond);
+}
+
+void PipelineThread::run()
+{
+    Nanoseconds next_regular = now();
+    while (!stopping_) {
+        std::array<epoll_event, 4> events{};
+        const int count =
+            epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_milliseconds(next_regular));
+        for (int i = 0; i < count; ++i) {
+            const int fd = events.at(static_cast<std::size_t>(i)).data.fd;
+            if (fd == wake_.get()) {
+                std::uint64_t wakes = 0;
+                [[maybe_unused]] const ssize_t got = read(wake_.get(), &wakes, sizeof(wakes));
+            } else if (fd == mounts_.get()) {
+                engine_.mounts_changed();
+            }
+        }
+        const auto handled = ring_.consume(kBatch);
+        if (handled && *handled > 0) {
+            engine_.flush();
+        }
+        run_tasks();
+        const Nanoseconds at = now();
+        if (at >= next_regular || at >= engine_.next_tick().value_or(next_regular)) {
+            // A directory that a policy waits for may appear without any mount.
+            engine_.mounts_changed();
+            engine_.tick(health_());
+            next_regular = at + kTickEvery;
+        }
+    }
+    drain_ring();
+    run_tasks();
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,63 @@
+// The thread that owns the pipeline: reads the ring, keeps time, and runs what the serving threads ask of it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "app/engine.h"
+#include "base/fd.h"
+#include "base/result.h"
+#include "kernel/ring_reader.h"
+#include "publish/snapshot.h"
+
+namespace pinwarden {
+
+class PipelineThread final : public Pipeline {
+public:
+    // Reads the kernel-side health; called on the pipeline thread.
+    using HealthReader = std::function<KernelHealth()>;
+
+    // `engine` and `ring` must outlive the thread and are its own while it runs.
+    static Result<std::unique_ptr<PipelineThread>> start(Engine& engine, RingReader& ring, HealthReader health);
+    ~PipelineThread() override;
+
+    // Refuses further requests, handles what is in the ring, ends the thread.
+    void stop();
+
+    Result<Snapshot> snapshot(bool with_pins) override;
+    Result<MetricsSnapshot> metrics() override;
+    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) override;
+    Result<std::uint64_t> remove(std::string name) override;
+
+private:
+    PipelineThread(Engine& engine, RingReader& ring, HealthReader health)
+        : engine_(engine), ring_(ring), health_(std::move(health))
+    {
+    }
+
+    template <typename T>
+    Result<T> ask(std::function<Result<T>()> question);
+    bool post(std::function<void()> task);
+    void run();
+    void drain_ring();
+    void run_tasks();
+    [[nodiscard]] int wait_milliseconds(Nanoseconds next_regular) const;
+
+    Engine& engine_;
+    RingReader& ring_;
+    HealthReader health_;
+    OwnedFd epoll_;
+    OwnedFd wake_;
+    OwnedFd mounts_;
+    std::mutex mutex_;
+    std::vector<std::function<void()>> tasks_;
+    bool accepting_ = true;
+    std::atomic<bool> stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace pinwarden

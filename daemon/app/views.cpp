@@ -1,0 +1,45 @@
+#include "app/views.h"
+
+namespace pinwarden {
+
+std::vector<Frame> name_stack(std::span<const std::uint64_t> stack, StackNamer& names)
+{
+    std::vector<Frame> frames;
+    frames.reserve(stack.size());
+    for (const std::uint64_t address : stack) {
+        frames.push_back(names.name(address));
+    }
+    return frames;
+}
+
+PinView view_pin(PinRecord pin, const Ledger& ledger, StackNamer& names)
+{
+    PinView view;
+    for (const Frame& frame : name_stack(pin.stack, names)) {
+        view.stack.push_back(to_string(frame));
+    }
+    for (const PinnedFileRange& range : pin.ranges) {
+        if (const FileRecord* file = ledger.find_file(range.file); file != nullptr) {
+            view.files[range.file] = {file->path, file->filesystem, file->deleted};
+        }
+    }
+    pin.stack.clear();
+    pin.mm = 0;
+    view.pin = std::move(pin);
+    return view;
+}
+
+ConflictView view_conflict(Conflict conflict, const Policy* policy)
+{
+    ConflictView view;
+    view.policy = policy == nullptr ? std::string() : policy->name;
+    view.reason = explain(conflict.operation, policy, conflict.pins.size());
+    for (PinRecord& pin : conflict.pins) {
+        pin.stack.clear();
+        pin.mm = 0;
+    }
+    view.conflict = std::move(conflict);
+    return view;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,16 @@
+// From what the ledger holds to what may be shown: names instead of addresses.
+#pragma once
+
+#include "correlate/conflict.h"
+#include "ledger/driver.h"
+#include "ledger/ledger.h"
+#include "publish/snapshot.h"
+
+namespace pinwarden {
+
+std::vector<Frame> name_stack(std::span<const std::uint64_t> stack, StackNamer& names);
+PinView view_pin(PinRecord pin, const Ledger& ledger, StackNamer& names);
+// `policy` may be nullptr: none decided.
+ConflictView view_conflict(Conflict conflict, const Policy* policy);
+
+}  // namespace pinwarden
