@@ -1,0 +1,172 @@
+#include "cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <map>
+#include <utility>
+
+namespace pinwarden::cli {
+namespace {
+
+constexpr int kWrongUsage = 2;
+
+const std::map<std::string, Kind>& kinds()
+{
+    static const std::map<std::string, Kind> names{
+        {"pin", Kind::kPin}, {"release", Kind::kRelease}, {"conflict", Kind::kConflict}, {"verdict", Kind::kVerdict}};
+    return names;
+}
+
+std::string check_size(const std::string& text)
+{
+    return parse_size(text) ? "" : "\"" + text + "\" is not a size; write bytes, or 64KiB, 1MiB, 2GiB";
+}
+
+std::string check_kind(const std::string& text)
+{
+    return kinds().contains(text) ? "" : "\"" + text + "\" is not a kind; choose from pin, release, conflict, verdict";
+}
+
+// What CLI11 writes into while it parses.
+struct Parsed {
+    std::string socket;
+    bool json = false;
+    std::optional<Command> command;
+    PinsCommand pins;
+    std::string min_size;
+    WatchCommand watch;
+    std::vector<std::string> kind_names;
+    PolicyApplyCommand apply;
+    PolicyDeleteCommand remove;
+};
+
+void add_status(CLI::App& app, Parsed& parsed)
+{
+    app.add_subcommand("status", "Show whether pinwardend sees everything: hooks, losses, ledger, policies")
+        ->callback([&parsed] { parsed.command = StatusCommand{}; });
+}
+
+void add_pins(CLI::App& app, Parsed& parsed)
+{
+    CLI::App& pins = *app.add_subcommand("pins", "Show what is pinned now, by whom, since when, on which file");
+    pins.add_option("--pid", parsed.pins.pid, "Only pins of this process")
+        ->check(CLI::Range(std::uint32_t{1}, std::numeric_limits<std::uint32_t>::max()));
+    pins.add_option("--driver", parsed.pins.driver, "Only pins by this driver: io_uring, rdma_rxe, vfio, ...");
+    pins.add_option("--min", parsed.min_size, "Only pins at least this large: 4096, 64KiB, 1MiB")
+        ->type_name("SIZE")
+        ->check(check_size);
+    pins.add_flag("--stack", parsed.pins.stack, "Show the kernel call stack that pinned");
+    pins.callback([&parsed] {
+        parsed.pins.min_bytes = parse_size(parsed.min_size).value_or(0);
+        parsed.command = parsed.pins;
+    });
+}
+
+void add_watch(CLI::App& app, Parsed& parsed)
+{
+    CLI::App& watch = *app.add_subcommand("watch", "Show pins, releases, conflicts and verdicts as they happen");
+    watch.add_option("--kind", parsed.kind_names, "Only these: pin, release, conflict, verdict")
+        ->type_name("KIND[,KIND...]")
+        ->delimiter(',')
+        ->check(check_kind);
+    watch.add_option("--count", parsed.watch.count, "End after this many events")
+        ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
+    watch.callback([&parsed] {
+        for (const std::string& name : parsed.kind_names) {
+            parsed.watch.kinds.push_back(kinds().at(name));
+        }
+        parsed.command = parsed.watch;
+    });
+}
+
+void add_policy(CLI::App& app, Parsed& parsed)
+{
+    CLI::App& policy = *app.add_subcommand("policy", "Show and change what is done about conflicts");
+    CLI::App& apply =
+        *policy.add_subcommand("apply", "Add policies from YAML files, or replace those of the same name");
+    apply.add_option("FILE", parsed.apply.files, "YAML files, applied all or none; - is standard input")->required();
+    apply.add_flag("--validate-only", parsed.apply.validate_only, "Only check, change nothing");
+    apply.callback([&parsed] { parsed.command = parsed.apply; });
+
+    policy.add_subcommand("list", "Show the policies in the order of evaluation, with state and counters")
+        ->callback([&parsed] { parsed.command = PolicyListCommand{}; });
+
+    CLI::App& remove = *policy.add_subcommand("delete", "Remove a policy");
+    remove.add_option("NAME", parsed.remove.name, "Name of the policy")->required();
+    remove.callback([&parsed] { parsed.command = parsed.remove; });
+}
+
+Early wrong_usage(const std::string& message)
+{
+    return {kWrongUsage, "pinctl: " + message + "\nRun `pinctl --help` for what is possible.\n"};
+}
+
+}  // namespace
+
+std::variant<Arguments, Early> parse_arguments(std::vector<std::string> arguments,
+                                               const std::string& environment_socket)
+{
+    Parsed parsed;
+    parsed.socket = environment_socket.empty() ? std::string(kDefaultSocket) : environment_socket;
+
+    CLI::App app("Asks pinwardend what is pinned and tells it what to do about it.", "pinctl");
+    app.add_option("--socket", parsed.socket, "Socket of pinwardend; also from PINWARDEN_SOCKET")
+        ->type_name("PATH")
+        ->capture_default_str();
+    app.add_flag("--json", parsed.json, "JSON for machines: one document, or one line for each event");
+    app.set_version_flag("--version", "pinctl " PINWARDEN_VERSION);
+    app.fallthrough();
+    add_status(app, parsed);
+    add_pins(app, parsed);
+    add_watch(app, parsed);
+    add_policy(app, parsed);
+
+    try {
+        // CLI11 takes the vector from its end.
+        std::ranges::reverse(arguments);
+        app.parse(std::move(arguments));
+    } catch (const CLI::CallForVersion& version) {
+        return Early{0, std::string(version.what()) + "\n"};
+    } catch (const CLI::CallForHelp&) {
+        return Early{0, app.help()};
+    } catch (const CLI::CallForAllHelp&) {
+        return Early{0, app.help("", CLI::AppFormatMode::All)};
+    } catch (const CLI::ParseError& error) {
+        return wrong_usage(error.what());
+    }
+    // Not require_subcommand(): it would hide which word was not understood.
+    if (!parsed.command) {
+        return wrong_usage(app.got_subcommand("policy") ? "say what to do with policies: apply, list or delete"
+                                                        : "give a command: status, pins, watch or policy");
+    }
+    // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
+    std::variant<Arguments, Early> result;
+    auto& chosen = std::get<Arguments>(result);
+    chosen.socket = std::move(parsed.socket);
+    chosen.json = parsed.json;
+    chosen.command = std::move(*parsed.command);
+    return result;
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text)
+{
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{}) {
+        return std::nullopt;
+    }
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    constexpr std::array<std::pair<std::string_view, unsigned>, 9> kUnits{
+        {{"", 0}, {"K", 10}, {"KiB", 10}, {"M", 20}, {"MiB", 20}, {"G", 30}, {"GiB", 30}, {"T", 40}, {"TiB", 40}}};
+    const auto* const found =
+        std::ranges::find(kUnits, unit, [](const std::pair<std::string_view, unsigned>& entry) { return entry.first; });
+    if (found == kUnits.end() || number > (std::numeric_limits<std::uint64_t>::max() >> found->second)) {
+        return std::nullopt;
+    }
+    return number << found->second;
+}
+
+}  // namespace pinwarden::cli

@@ -1,0 +1,64 @@
+// The command line of pinctl as plain data.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace pinwarden::cli {
+
+inline constexpr std::string_view kDefaultSocket = "/run/pinwarden/operator.sock";
+
+struct StatusCommand {};
+
+struct PinsCommand {
+    std::uint32_t pid = 0;  // 0: any
+    std::string driver;     // empty: any
+    std::uint64_t min_bytes = 0;
+    bool stack = false;
+};
+
+enum class Kind { kPin, kRelease, kConflict, kVerdict };
+
+struct WatchCommand {
+    std::vector<Kind> kinds;  // empty: all
+    std::uint64_t count = 0;  // 0: until interrupted
+};
+
+struct PolicyApplyCommand {
+    std::vector<std::string> files;  // "-" is standard input
+    bool validate_only = false;
+};
+
+struct PolicyListCommand {};
+
+struct PolicyDeleteCommand {
+    std::string name;
+};
+
+using Command =
+    std::variant<StatusCommand, PinsCommand, WatchCommand, PolicyApplyCommand, PolicyListCommand, PolicyDeleteCommand>;
+
+struct Arguments {
+    std::string socket;
+    bool json = false;
+    Command command;
+};
+
+// pinctl is done before it began: help or version asked for (0), or wrong usage (2).
+struct Early {
+    int exit_code = 0;
+    std::string text;  // to standard output when exit_code is 0, else to standard error
+};
+
+// `arguments` without the program's name; `environment_socket` is the value of PINWARDEN_SOCKET, or empty.
+std::variant<Arguments, Early> parse_arguments(std::vector<std::string> arguments,
+                                               const std::string& environment_socket);
+
+// "4096", "64K", "64KiB", "1M", "2GiB" → bytes, with units of 1024. Nothing when it is none of these, or too large.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+
+}  // namespace pinwarden::cli

@@ -1,0 +1,273 @@
+#include "cli/client.h"
+
+#include <fcntl.h>
+#include <grpcpp/create_channel_posix.h>
+#include <grpcpp/grpcpp.h>
+#include <pinwarden/v1/pinwarden.grpc.pb.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <expected>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <system_error>
+
+#include "cli/render.h"
+
+namespace pinwarden::cli {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr std::chrono::seconds kDeadline{10};
+
+template <typename T>
+using Expected = std::expected<T, std::string>;
+
+std::string reason_for(int error)
+{
+    switch (error) {
+        case ENOENT:
+            return "no such socket. Is it running? Start it with `./dev run` or `systemctl start pinwardend`, "
+                   "or give --socket.";
+        case ECONNREFUSED:
+            return "nobody listens there. Did it die? Start it with `./dev run` or `systemctl start "
+                   "pinwardend`, or give --socket.";
+        case EACCES: return "permission denied. The socket is for the user pinwardend runs as: try with sudo.";
+        default: return std::generic_category().message(error) + ".";
+    }
+}
+
+// Connecting ourselves, because gRPC's own attempt ends in a message that says little, after retries.
+Expected<int> connect_to(const std::string& path)
+{
+    const std::string cannot = "cannot reach pinwardend at " + visible(path) + ": ";
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+        return std::unexpected(cannot + "the path must have 1 to " + std::to_string(sizeof(address.sun_path) - 1) +
+                               " bytes.");
+    }
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const auto* generic = reinterpret_cast<const sockaddr*>(&address);  // NOLINT: how the socket API is made
+    if (fd < 0 || ::connect(fd, generic, sizeof(address)) != 0 || ::fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+        const int error = errno;
+        if (fd >= 0) {
+            ::close(fd);
+        }
+        return std::unexpected(cannot + reason_for(error));
+    }
+    return fd;
+}
+
+std::string message_for(const grpc::Status& status, const std::string& socket)
+{
+    const std::string message = visible(status.error_message());
+    switch (status.error_code()) {
+        case grpc::StatusCode::DEADLINE_EXCEEDED:
+            return "pinwardend at " + visible(socket) + " did not answer in time; see its log for what keeps it busy";
+        case grpc::StatusCode::UNAVAILABLE: return "pinwardend at " + visible(socket) + " went away: " + message;
+        case grpc::StatusCode::UNIMPLEMENTED:
+            return "pinwardend at " + visible(socket) + " does not know this call; is it older than this pinctl?";
+        case grpc::StatusCode::INVALID_ARGUMENT:
+        case grpc::StatusCode::NOT_FOUND:
+        case grpc::StatusCode::RESOURCE_EXHAUSTED: return message;
+        default:
+            // gRPC has no words for a message that could not be parsed.
+            return "pinwardend at " + visible(socket) + " failed: " +
+                   (message.empty() ? "it did not understand the request; is something in it not UTF-8?" : message);
+    }
+}
+
+v1::EventKind to_proto(Kind kind)
+{
+    switch (kind) {
+        case Kind::kPin: return v1::EVENT_KIND_PIN;
+        case Kind::kRelease: return v1::EVENT_KIND_RELEASE;
+        case Kind::kConflict: return v1::EVENT_KIND_CONFLICT;
+        case Kind::kVerdict: return v1::EVENT_KIND_VERDICT;
+    }
+    return v1::EVENT_KIND_UNSPECIFIED;
+}
+
+Expected<std::string> read_file(const std::string& file, std::istream& standard_input)
+{
+    if (file == "-") {
+        return std::string(std::istreambuf_iterator<char>(standard_input), {});
+    }
+    std::ifstream stream(file, std::ios::binary);
+    // Reading is what fails for a folder, not opening.
+    if (stream && stream.peek() != std::ifstream::traits_type::eof()) {
+        return std::string(std::istreambuf_iterator<char>(stream), {});
+    }
+    const int error = errno;
+    if (stream.is_open() && !stream.bad()) {
+        return std::string{};
+    }
+    return std::unexpected("cannot read " + visible(file) + ": " + std::generic_category().message(error));
+}
+
+class Client {
+public:
+    Client(const Arguments& arguments, std::shared_ptr<grpc::Channel> channel, const Streams& streams,
+           const Style& style)
+        : arguments_(arguments),
+          streams_(streams),
+          style_(style),
+          status_(v1::StatusService::NewStub(channel)),
+          pins_(v1::PinService::NewStub(channel)),
+          policies_(v1::PolicyService::NewStub(channel))
+    {
+    }
+
+    int operator()(const StatusCommand& /*command*/)
+    {
+        v1::GetStatusResponse response;
+        const grpc::Status status = status_->GetStatus(with_deadline().get(), {}, &response);
+        return answer(status, response, [&] { return render_status(response, std::time(nullptr), style_); });
+    }
+
+    int operator()(const PinsCommand& command)
+    {
+        v1::ListPinsRequest request;
+        request.set_pid(command.pid);
+        request.set_driver(command.driver);
+        request.set_min_bytes(command.min_bytes);
+        request.set_include_stack(command.stack);
+        v1::ListPinsResponse response;
+        const grpc::Status status = pins_->ListPins(with_deadline().get(), request, &response);
+        return answer(status, response, [&] { return render_pins(response, style_); });
+    }
+
+    int operator()(const WatchCommand& command)
+    {
+        v1::WatchEventsRequest request;
+        for (const Kind kind : command.kinds) {
+            request.add_kinds(to_proto(kind));
+        }
+        grpc::ClientContext context;
+        const auto reader = pins_->WatchEvents(&context, request);
+        v1::WatchEventsResponse event;
+        std::uint64_t seen = 0;
+        bool enough = false;
+        while (!enough && reader->Read(&event)) {
+            streams_.out << (arguments_.json ? to_json(event, false) + "\n" : render_event(event, style_))
+                         << std::flush;
+            ++seen;
+            // Nobody reads any more (`pinctl watch | head`): that is a normal end.
+            enough = (command.count != 0 && seen >= command.count) || !streams_.out;
+        }
+        if (enough) {
+            context.TryCancel();
+            return 0;
+        }
+        const grpc::Status status = reader->Finish();
+        return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
+    }
+
+    int operator()(const PolicyApplyCommand& command)
+    {
+        v1::ApplyPolicyRequest request;
+        request.set_validate_only(command.validate_only);
+        for (const std::string& file : command.files) {
+            Expected<std::string> text = read_file(file, streams_.in);
+            if (!text) {
+                return failed(text.error());
+            }
+            v1::PolicyText& added = *request.add_texts();
+            added.set_source(file == "-" ? "standard input" : file);
+            added.set_yaml(std::move(*text));
+        }
+        v1::ApplyPolicyResponse response;
+        const grpc::Status status = policies_->ApplyPolicy(with_deadline().get(), request, &response);
+        return answer(status, response, [&] { return applied_text(response, command.validate_only); });
+    }
+
+    int operator()(const PolicyListCommand& /*command*/)
+    {
+        v1::ListPoliciesResponse response;
+        const grpc::Status status = policies_->ListPolicies(with_deadline().get(), {}, &response);
+        return answer(status, response, [&] { return render_policies(response, style_); });
+    }
+
+    int operator()(const PolicyDeleteCommand& command)
+    {
+        v1::DeletePolicyRequest request;
+        request.set_name(command.name);
+        v1::DeletePolicyResponse response;
+        const grpc::Status status = policies_->DeletePolicy(with_deadline().get(), request, &response);
+        return answer(status, response, [&] {
+            return "Deleted " + visible(command.name) + "; generation " + std::to_string(response.generation()) +
+                   " is in force.\n";
+        });
+    }
+
+private:
+    static std::unique_ptr<grpc::ClientContext> with_deadline()
+    {
+        auto context = std::make_unique<grpc::ClientContext>();
+        context->set_deadline(std::chrono::system_clock::now() + kDeadline);
+        return context;
+    }
+
+    static std::string applied_text(const v1::ApplyPolicyResponse& response, bool validate_only)
+    {
+        std::string names;
+        for (const std::string& name : response.names()) {
+            names += (names.empty() ? "" : ", ") + visible(name);
+        }
+        if (validate_only) {
+            return "Valid: " + names + "; nothing was changed.\n";
+        }
+        return "Applied " + names + "; generation " + std::to_string(response.generation()) + " is in force.\n";
+    }
+
+    template <typename Render>
+    int answer(const grpc::Status& status, const google::protobuf::Message& response, Render render)
+    {
+        if (!status.ok()) {
+            return failed(message_for(status, arguments_.socket));
+        }
+        streams_.out << (arguments_.json ? to_json(response, true) : render()) << std::flush;
+        return 0;
+    }
+
+    int failed(const std::string& message)
+    {
+        streams_.err << "pinctl: " << message << "\n";
+        return kFailed;
+    }
+
+    const Arguments& arguments_;
+    const Streams& streams_;
+    const Style& style_;
+    std::unique_ptr<v1::StatusService::Stub> status_;
+    std::unique_ptr<v1::PinService::Stub> pins_;
+    std::unique_ptr<v1::PolicyService::Stub> policies_;
+};
+
+}  // namespace
+
+int run(const Arguments& arguments, const Streams& streams, const Style& style)
+{
+    const Expected<int> fd = connect_to(arguments.socket);
+    if (!fd) {
+        streams.err << "pinctl: " << fd.error() << "\n";
+        return kFailed;
+    }
+    grpc::ChannelArguments channel_arguments;
+    // A machine with very many pins has a large answer.
+    channel_arguments.SetMaxReceiveMessageSize(-1);
+    Client client(arguments, grpc::CreateCustomInsecureChannelFromFd("pinwardend", *fd, channel_arguments), streams,
+                  style);
+    return std::visit(client, arguments.command);
+}
+
+}  // namespace pinwarden::cli

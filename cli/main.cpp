@@ -1,0 +1,40 @@
+// pinctl: asks pinwardend what is pinned and tells it what to do about it.
+#include <google/protobuf/stubs/logging.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/client.h"
+
+namespace {
+
+std::string environment(const char* name)
+{
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    using namespace pinwarden::cli;  // NOLINT: this file is nothing else
+    // `pinctl watch | head` ends quietly, even when started by a program that ignores SIGPIPE. SIGINT keeps its
+    // default: every line is flushed, and the shell sees the usual 130.
+    std::signal(SIGPIPE, SIG_DFL);
+    // What it would say to standard error comes a second time, in our words.
+    google::protobuf::SetLogHandler(nullptr);
+    const auto parsed = parse_arguments({argv + 1, argv + argc}, environment("PINWARDEN_SOCKET"));
+    if (const auto* early = std::get_if<Early>(&parsed)) {
+        (early->exit_code == 0 ? std::cout : std::cerr) << early->text;
+        return early->exit_code;
+    }
+    const Style style{.colours = ::isatty(STDOUT_FILENO) == 1 && environment("NO_COLOR").empty() &&
+                                 environment("TERM") != "dumb"};
+    return run(std::get<Arguments>(parsed), {std::cin, std::cout, std::cerr}, style);
+}

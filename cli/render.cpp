@@ -1,0 +1,248 @@
+#include "cli/render.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "cli/table.h"
+
+namespace pinwarden::cli {
+namespace {
+
+// A pin over very many pieces of files would fill the screen; --json has all.
+constexpr int kMaxRangesShown = 8;
+constexpr std::string_view kStackIndent = "    ";
+
+std::string inode_name(const v1::File& file)
+{
+    return std::to_string(file.device_major()) + ":" + std::to_string(file.device_minor()) + ":" +
+           std::to_string(file.inode());
+}
+
+std::string page_range(const v1::FileRange& range)
+{
+    return std::to_string(range.first_page()) + "-" + std::to_string(range.first_page() + range.pages() - 1);
+}
+
+std::vector<Cell> range_cells(const v1::Pin& pin, int range)
+{
+    if (range >= pin.ranges_size()) {
+        return {{"-"}, {"-"}, {"-"}};
+    }
+    const v1::FileRange& shown = pin.ranges(range);
+    return {{inode_name(shown.file())}, {page_range(shown)}, {file_name(shown.file())}};
+}
+
+Cell owner_cell(const v1::Process& owner)
+{
+    return owner.exited() ? Cell{visible(owner.comm()) + " (exited)", Colour::kYellow} : Cell{visible(owner.comm())};
+}
+
+void append(std::vector<Cell>& cells, std::vector<Cell> more)
+{
+    cells.insert(cells.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+void add_pin(const v1::Pin& pin, Table& table)
+{
+    const v1::Process& owner = pin.owner();
+    std::vector<Cell> cells{{std::to_string(owner.pid())}, owner_cell(owner),
+                            {std::to_string(owner.uid())}, {visible(pin.driver())},
+                            {human_bytes(pin.bytes())},    {human_age(pin.age().seconds())},
+                            {visible(pin.backing())},      {pin.writable() ? "write" : "read"}};
+    const std::size_t before_ranges = cells.size();
+    append(cells, range_cells(pin, 0));
+    table.add_row(std::move(cells));
+    for (int i = 1; i < std::min(pin.ranges_size(), kMaxRangesShown); ++i) {
+        std::vector<Cell> more(before_ranges, Cell{""});
+        append(more, range_cells(pin, i));
+        table.add_row(std::move(more));
+    }
+    if (pin.ranges_size() > kMaxRangesShown) {
+        table.add_line(std::string(kStackIndent) + "and " +
+                       counted(static_cast<std::uint64_t>(pin.ranges_size() - kMaxRangesShown), "more range") +
+                       ", see --json");
+    }
+    for (const std::string& frame : pin.stack()) {
+        table.add_line(std::string(kStackIndent) + visible(frame));
+    }
+}
+
+std::string hooks_text(const v1::GetStatusResponse& status, const Style& style)
+{
+    Table table({{"HOOK"}, {"PURPOSE"}, {"STATE"}, {"MISSED", Align::kRight}, {"REASON"}});
+    for (const v1::Hook& hook : status.hooks()) {
+        table.add_row({{visible(hook.name())},
+                       {visible(hook.purpose())},
+                       hook.attached() ? Cell{"attached"} : Cell{"not attached", Colour::kYellow},
+                       {std::to_string(hook.missed()), hook.missed() > 0 ? Colour::kYellow : Colour::kNone},
+                       {visible(hook.reason())}});
+    }
+    return table.text(style);
+}
+
+std::string losses_text(const v1::GetStatusResponse& status, const Style& style)
+{
+    std::string text;
+    for (const v1::Loss& loss : status.losses()) {
+        if (loss.count() > 0) {
+            const std::string line = visible(loss.cause()) + " " + std::to_string(loss.count()) +
+                                     (loss.affects_ledger() ? " (the ledger is incomplete)" : "");
+            text += text.empty() ? "" : ", ";
+            text += style.paint(line, loss.affects_ledger() ? Colour::kRed : Colour::kYellow);
+        }
+    }
+    return text.empty() ? "none" : text;
+}
+
+std::string list(const std::string& name, int size, const std::function<std::string(int)>& item)
+{
+    std::string text;
+    for (int i = 0; i < size; ++i) {
+        text += (i == 0 ? name + "=" : ",") + visible(item(i));
+    }
+    return text;
+}
+
+std::string match_text(const v1::Match& match)
+{
+    std::vector<std::string> parts{
+        list("path", match.file().path_prefixes_size(), [&](int i) { return match.file().path_prefixes(i); }),
+        list("fs", match.file().filesystems_size(), [&](int i) { return match.file().filesystems(i); }),
+        list("driver", match.pin().drivers_size(), [&](int i) { return match.pin().drivers(i); }),
+        match.pin().min_bytes() > 0 ? "min_bytes=" + std::to_string(match.pin().min_bytes()) : "",
+        match.pin().has_min_age() ? "min_age=" + human_age(match.pin().min_age().seconds()) : "",
+        list("uid", match.owner().uids_size(), [&](int i) { return std::to_string(match.owner().uids(i)); }),
+        list("comm", match.owner().comms_size(), [&](int i) { return match.owner().comms(i); })};
+    std::string text = list("", match.operations_size(), [&](int i) {
+        // OPERATION_TRUNCATE reads truncate, as in policy files.
+        std::string name = v1::Operation_Name(match.operations(i)).substr(std::string_view("OPERATION_").size());
+        std::ranges::transform(name, name.begin(),
+                               [](char letter) { return letter == '_' ? '_' : char(letter | 0x20); });
+        return name;
+    });
+    text.erase(0, text.starts_with('=') ? 1 : 0);
+    for (const std::string& part : parts) {
+        text += part.empty() ? "" : " " + part;
+    }
+    return text;
+}
+
+Cell policy_state_cell(const std::string& state)
+{
+    if (state == "active") {
+        return {state, Colour::kGreen};
+    }
+    return {visible(state), state == "pending" ? Colour::kYellow : Colour::kNone};
+}
+
+}  // namespace
+
+std::string counted(std::uint64_t count, const std::string& noun)
+{
+    return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string file_name(const v1::File& file)
+{
+    const std::string name = file.path().empty() ? "?" : visible(file.path());
+    return file.deleted() ? name + " (deleted)" : name;
+}
+
+std::string render_status(const v1::GetStatusResponse& status, std::int64_t now, const Style& style)
+{
+    std::string text = style.paint("pinwardend " + visible(status.version()), Colour::kBold) + ", pid " +
+                       std::to_string(status.pid()) + ", up " + human_age(now - status.start_time().seconds()) +
+                       ", on Linux " + visible(status.kernel_release()) + "\n";
+    text += "Pinned    " + human_bytes(status.pinned_bytes()) + " in " + counted(status.pins(), "pin") + "\n";
+    text += "Ledger    " +
+            (status.ledger_certain() ? std::string("certain")
+                                     : style.paint("uncertain: pins may be missing or already gone", Colour::kYellow)) +
+            "\n";
+    text += "Lost      " + losses_text(status, style) + "\n";
+    text += "Policies  generation " + std::to_string(status.policy_generation()) + "\n";
+    for (const std::string& notice : status.notices()) {
+        text += style.paint("Note      " + visible(notice), Colour::kYellow) + "\n";
+    }
+    return text + "\n" + hooks_text(status, style);
+}
+
+std::string render_pins(const v1::ListPinsResponse& pins, const Style& style)
+{
+    std::string text;
+    if (pins.pins().empty()) {
+        text = "No pins.\n";
+    } else {
+        Table table({{"PID", Align::kRight},
+                     {"COMM"},
+                     {"UID", Align::kRight},
+                     {"DRIVER"},
+                     {"BYTES", Align::kRight},
+                     {"AGE", Align::kRight},
+                     {"BACKING"},
+                     {"ACCESS"},
+                     {"DEV:INODE"},
+                     {"PAGES"},
+                     {"FILE"}});
+        for (const v1::Pin& pin : pins.pins()) {
+            add_pin(pin, table);
+        }
+        text = table.text(style);
+    }
+    if (!pins.ledger_certain()) {
+        text +=
+            style.paint("Not certain: events were lost, so pins may be missing or already gone. See `pinctl status`.",
+                        Colour::kYellow) +
+            "\n";
+    }
+    return text;
+}
+
+std::string render_policies(const v1::ListPoliciesResponse& policies, const Style& style)
+{
+    if (policies.policies().empty()) {
+        return "No policies.\n";
+    }
+    Table table({{"NAME"},
+                 {"STATE"},
+                 {"MATCHED", Align::kRight},
+                 {"DENIED", Align::kRight},
+                 {"WOULD DENY", Align::kRight},
+                 {"ACTION"},
+                 {"MATCH"},
+                 {"SOURCE"}});
+    for (const v1::PolicyStatus& status : policies.policies()) {
+        const v1::Policy& policy = status.policy();
+        table.add_row({{visible(policy.name())},
+                       policy_state_cell(status.state()),
+                       {std::to_string(status.matched())},
+                       {std::to_string(status.denied())},
+                       {std::to_string(status.would_have_denied())},
+                       {"deny " + visible(policy.action().deny().error())},
+                       {match_text(policy.match())},
+                       {visible(status.source())}});
+        if (!status.reason().empty()) {
+            table.add_line("    " + style.paint(visible(status.reason()), Colour::kYellow));
+        }
+    }
+    return table.text(style);
+}
+
+std::string to_json(const google::protobuf::Message& message, bool pretty)
+{
+    google::protobuf::util::JsonPrintOptions options;
+    options.add_whitespace = pretty;
+    options.preserve_proto_field_names = true;
+    options.always_print_primitive_fields = true;
+    std::string json;
+    // Fails only for messages with fields of type Any, which the API does not have.
+    if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) {
+        return "{}";
+    }
+    return json;
+}
+
+}  // namespace pinwarden::cli

@@ -1,0 +1,29 @@
+// Answers of pinwardend as text for people, and as JSON.
+#pragma once
+
+#include <google/protobuf/message.h>
+#include <pinwarden/v1/pinwarden.pb.h>
+
+#include <cstdint>
+#include <string>
+
+#include "cli/text.h"
+
+namespace pinwarden::cli {
+
+// `now`: seconds since the Unix epoch.
+std::string render_status(const v1::GetStatusResponse& status, std::int64_t now, const Style& style);
+std::string render_pins(const v1::ListPinsResponse& pins, const Style& style);
+std::string render_policies(const v1::ListPoliciesResponse& policies, const Style& style);
+// One line; two when events were lost before it.
+std::string render_event(const v1::WatchEventsResponse& event, const Style& style);
+
+// "/data/x (deleted)"; "?" for a file whose name is not known.
+std::string file_name(const v1::File& file);
+// "1 pin", "3 pins".
+std::string counted(std::uint64_t count, const std::string& noun);
+
+// Protobuf's JSON with the field names of the .proto files, defaults included. With `pretty`, over several lines.
+std::string to_json(const google::protobuf::Message& message, bool pretty);
+
+}  // namespace pinwarden::cli

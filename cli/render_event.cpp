@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <string>
+
+#include "cli/render.h"
+
+namespace pinwarden::cli {
+namespace {
+
+std::string pad(std::string text, std::size_t columns)
+{
+    text.append(columns - std::min(columns, width(text)), ' ');
+    return text;
+}
+
+std::string process_name(const v1::Process& process)
+{
+    return visible(process.comm()) + "[" + std::to_string(process.pid()) + "]";
+}
+
+std::string where(const v1::Pin& pin)
+{
+    if (pin.ranges().empty()) {
+        return visible(pin.backing());
+    }
+    const v1::FileRange& first = pin.ranges(0);
+    std::string text = file_name(first.file()) + " pages " + std::to_string(first.first_page()) + "-" +
+                       std::to_string(first.first_page() + first.pages() - 1);
+    if (pin.ranges_size() > 1) {
+        text += " and " + counted(static_cast<std::uint64_t>(pin.ranges_size() - 1), "more range");
+    }
+    return text;
+}
+
+std::string pin_text(const v1::Pin& pin)
+{
+    return process_name(pin.owner()) + " " + visible(pin.driver()) + " " + human_bytes(pin.bytes()) + " of " +
+           where(pin);
+}
+
+std::string release_text(const v1::WatchEventsResponse& event)
+{
+    const v1::Pin& pin = event.pin();
+    return process_name(pin.owner()) + " " + visible(pin.driver()) + " " + human_bytes(event.released_bytes()) +
+           " of " + where(pin) + (event.fully_released() ? ", nothing left" : ", a part");
+}
+
+std::string operation_text(const v1::Conflict& conflict)
+{
+    return visible(conflict.operation()) + " of " + file_name(conflict.file()) + " from " +
+           human_bytes(conflict.old_size()) + " to " + human_bytes(conflict.new_size()) + " by " +
+           process_name(conflict.caller()) + " uid " + std::to_string(conflict.caller().uid());
+}
+
+std::string conflict_text(const v1::Conflict& conflict)
+{
+    std::string text = operation_text(conflict) + " meets ";
+    if (conflict.pins().empty()) {
+        return text + "pins the ledger does not have";
+    }
+    const v1::Pin& first = conflict.pins(0);
+    text += human_bytes(first.bytes()) + " pinned by " + process_name(first.owner()) + " through " +
+            visible(first.driver());
+    if (conflict.pins_size() > 1) {
+        text += " and " + counted(static_cast<std::uint64_t>(conflict.pins_size() - 1), "more pin");
+    }
+    return text;
+}
+
+std::string verdict_text(const v1::Conflict& conflict, const Style& style)
+{
+    Colour colour = Colour::kNone;
+    std::string verdict = visible(conflict.verdict());
+    if (conflict.verdict() == "deny") {
+        colour = Colour::kRed;
+    } else if (conflict.verdict() == "would_deny") {
+        colour = Colour::kYellow;
+        verdict = "would deny";
+    }
+    if (!conflict.error().empty()) {
+        verdict += " " + visible(conflict.error());
+    }
+    std::string text = style.paint(verdict, colour) + " " + operation_text(conflict);
+    if (!conflict.policy().empty()) {
+        text += ", policy " + visible(conflict.policy());
+    }
+    return conflict.reason().empty() ? text : text + ": " + visible(conflict.reason());
+}
+
+std::string what(const v1::WatchEventsResponse& event, const Style& style)
+{
+    switch (event.kind()) {
+        case v1::EVENT_KIND_PIN: return pad("pin", 8) + "  " + pin_text(event.pin());
+        case v1::EVENT_KIND_RELEASE: return pad("release", 8) + "  " + release_text(event);
+        case v1::EVENT_KIND_CONFLICT:
+            return style.paint("conflict", Colour::kYellow) + "  " + conflict_text(event.conflict());
+        case v1::EVENT_KIND_VERDICT: return pad("verdict", 8) + "  " + verdict_text(event.conflict(), style);
+        default: return "an event this pinctl does not know; is it older than pinwardend?";
+    }
+}
+
+}  // namespace
+
+std::string render_event(const v1::WatchEventsResponse& event, const Style& style)
+{
+    std::string text;
+    if (event.lost_before() > 0) {
+        text = style.paint(counted(event.lost_before(), "event") + " lost: this pinctl was too slow to take them",
+                           Colour::kYellow) +
+               "\n";
+    }
+    return text + clock_time(event.time().seconds(), event.time().nanos()) + "  " + what(event, style) + "\n";
+}
+
+}  // namespace pinwarden::cli

@@ -1,0 +1,119 @@
+#include "cli/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+
+namespace pinwarden::cli {
+namespace {
+
+template <typename... Values>
+std::string print(const char* format, Values... values)
+{
+    std::array<char, 64> buffer{};
+    const int length = std::snprintf(buffer.data(), buffer.size(), format, values...);
+    return {buffer.data(), static_cast<std::size_t>(std::clamp(length, 0, 63))};
+}
+
+bool continues_sequence(char byte)
+{
+    return (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U;
+}
+
+// C1 controls, and the marks, embeddings, overrides and isolates of the bidirectional algorithm; line separators.
+bool is_harmful(unsigned code_point)
+{
+    return (code_point >= 0x80 && code_point <= 0x9f) || (code_point >= 0x200e && code_point <= 0x200f) ||
+           (code_point >= 0x2028 && code_point <= 0x202e) || (code_point >= 0x2066 && code_point <= 0x2069);
+}
+
+// All harmful code points have two or three bytes in UTF-8; 0 for the rest.
+unsigned short_code_point(std::string_view sequence)
+{
+    const auto bits = [&](std::size_t at, unsigned mask) { return static_cast<unsigned char>(sequence[at]) & mask; };
+    if (sequence.size() == 2) {
+        return bits(0, 0x1f) << 6U | bits(1, 0x3f);
+    }
+    if (sequence.size() == 3) {
+        return bits(0, 0x0f) << 12U | bits(1, 0x3f) << 6U | bits(2, 0x3f);
+    }
+    return 0;
+}
+
+}  // namespace
+
+std::string human_bytes(std::uint64_t bytes)
+{
+    constexpr std::array<const char*, 7> kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    std::size_t unit = 0;
+    auto value = static_cast<double>(bytes);
+    // What would be printed as 1024.0 belongs to the next unit.
+    while (value >= 1023.95 && unit + 1 < kUnits.size()) {
+        value /= 1024;
+        ++unit;
+    }
+    return unit == 0 ? print("%.0f B", value) : print("%.1f %s", value, kUnits[unit]);
+}
+
+std::string human_age(std::int64_t seconds)
+{
+    const auto total = static_cast<long long>(std::max<std::int64_t>(seconds, 0));
+    if (total < 60) {
+        return print("%llds", total);
+    }
+    if (total < 3600) {
+        return print("%lldm%02llds", total / 60, total % 60);
+    }
+    if (total < 86400) {
+        return print("%lldh%02lldm", total / 3600, total / 60 % 60);
+    }
+    return print("%lldd%02lldh", total / 86400, total / 3600 % 24);
+}
+
+std::string clock_time(std::int64_t seconds, std::int32_t nanoseconds)
+{
+    const std::time_t time = seconds;
+    std::tm local{};
+    localtime_r(&time, &local);
+    return print("%02d:%02d:%02d.%03d", local.tm_hour, local.tm_min, local.tm_sec, nanoseconds / 1'000'000);
+}
+
+std::string visible(std::string_view text)
+{
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        std::size_t length = 1;
+        while (length < text.size() && continues_sequence(text[length])) {
+            ++length;
+        }
+        const std::string_view sequence = text.substr(0, length);
+        text.remove_prefix(length);
+        const auto lead = static_cast<unsigned char>(sequence.front());
+        if (lead < 0x20 || lead == 0x7f) {
+            out += print("\\x%02x", unsigned{lead});
+        } else if (const unsigned code_point = short_code_point(sequence); is_harmful(code_point)) {
+            out += print("\\u%04x", code_point);
+        } else {
+            out += sequence;
+        }
+    }
+    return out;
+}
+
+std::size_t width(std::string_view text)
+{
+    return static_cast<std::size_t>(std::ranges::count_if(text, [](char byte) { return !continues_sequence(byte); }));
+}
+
+std::string Style::paint(std::string_view text, Colour colour) const
+{
+    constexpr std::array<std::string_view, 5> kCodes{"", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[1m"};
+    if (!colours || colour == Colour::kNone || text.empty()) {
+        return std::string(text);
+    }
+    return std::string(kCodes.at(static_cast<std::size_t>(colour))) + std::string(text) + "\x1b[0m";
+}
+
+}  // namespace pinwarden::cli

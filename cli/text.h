@@ -1,0 +1,32 @@
+// Numbers, names and colours for people at a terminal.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace pinwarden::cli {
+
+// "512 B", "4.0 KiB", "1.5 GiB".
+std::string human_bytes(std::uint64_t bytes);
+// "3s", "2m10s", "5h02m", "12d04h": two units at most.
+std::string human_age(std::int64_t seconds);
+// Local time of day with milliseconds, "14:03:07.123", from seconds and nanoseconds since the Unix epoch.
+std::string clock_time(std::int64_t seconds, std::int32_t nanoseconds);
+
+// File and process names are chosen by others, and a terminal obeys control characters: these become \xNN (or \uNNNN),
+// and so do the ones that turn the direction of writing around. `text` must be UTF-8.
+std::string visible(std::string_view text);
+// Columns `text` takes, one for every code point.
+std::size_t width(std::string_view text);
+
+enum class Colour { kNone, kRed, kGreen, kYellow, kBold };
+
+struct Style {
+    bool colours = false;
+
+    [[nodiscard]] std::string paint(std::string_view text, Colour colour) const;
+};
+
+}  // namespace pinwarden::cli
