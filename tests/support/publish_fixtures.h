@@ -1,0 +1,162 @@
+// What the tests of publish and cli share: a pipeline without a kernel, a folder for a socket, a few pins.
+#pragma once
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "publish/snapshot.h"
+
+namespace pinwarden::test {
+
+inline constexpr Nanoseconds kSecond = 1'000'000'000;
+inline constexpr std::uint64_t kMiB = 1U << 20U;
+
+class TemporaryFolder {
+public:
+    TemporaryFolder()
+    {
+        std::string pattern = (std::filesystem::temp_directory_path() / "pinwarden-test-XXXXXX").string();
+        if (mkdtemp(pattern.data()) == nullptr) {
+            throw std::runtime_error("mkdtemp failed");
+        }
+        path_ = pattern;
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder()
+    {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+
+    [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+private:
+    std::filesystem::path path_;
+};
+
+// Answers with what it was given. `fails`, when set, is what every call answers.
+class FakePipeline final : public Pipeline {
+public:
+    Result<Snapshot> snapshot(bool with_pins) override
+    {
+        const std::scoped_lock lock(mutex);
+        if (fails) {
+            return std::unexpected(*fails);
+        }
+        Snapshot copy = answer;
+        if (!with_pins) {
+            copy.pins.clear();
+        }
+        return copy;
+    }
+    Result<MetricsSnapshot> metrics() override
+    {
+        const std::scoped_lock lock(mutex);
+        return fails ? Result<MetricsSnapshot>(std::unexpected(*fails)) : numbers;
+    }
+    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) override
+    {
+        const std::scoped_lock lock(mutex);
+        if (fails) {
+            return std::unexpected(*fails);
+        }
+        if (!validate_only) {
+            applied.insert(applied.end(), policies.begin(), policies.end());
+            ++answer.policy_generation;
+        }
+        return answer.policy_generation;
+    }
+    Result<std::uint64_t> remove(std::string name) override
+    {
+        const std::scoped_lock lock(mutex);
+        if (std::erase_if(applied, [&](const Policy& policy) { return policy.name == name; }) == 0) {
+            return fail("no policy \"" + name + "\"", ENOENT);
+        }
+        return ++answer.policy_generation;
+    }
+
+    std::mutex mutex;
+    Snapshot answer;
+    MetricsSnapshot numbers;
+    std::optional<Error> fails;
+    std::vector<Policy> applied;
+};
+
+inline constexpr FileKey kFile{.inode = 12, .device = (253U << 20U) | 1U, .generation = 7};
+
+// A pin of `pages` pages by pid 812 through rdma_rxe, on /mnt/data/x from `first_page`, at 0x7f0000000000 + the same
+// offset, ten seconds after boot.
+inline PinView file_pin(PinId id, std::uint64_t first_page, std::uint64_t pages)
+{
+    PinView view;
+    PinRecord& pin = view.pin;
+    pin.id = id;
+    pin.owner = {
+        .process = {812, 5 * kSecond}, .tid = 813, .uid = 1000, .gid = 1000, .cgroup = 99, .comm = "rdma-demo"};
+    pin.driver = "rdma_rxe";
+    pin.function = PW_PIN_USER_PAGES_FAST;
+    pin.address = 0x7f0000000000 + first_page * 4096;
+    pin.acquired = 10 * kSecond;
+    pin.long_term = true;
+    pin.writable = true;
+    pin.pinned_pages = pin.live_pages = pin.listed_pages = pages;
+    pin.bytes = pages * 4096;
+    pin.ranges = {{.file = kFile, .first_page = first_page, .pages = pages, .position = 0}};
+    pin.backing = Backing::kFile;
+    view.files[kFile] = {.path = "/mnt/data/x", .filesystem = "ext4", .deleted = false};
+    view.stack = {"pin_user_pages_fast+0x1f", "ib_umem_get+0x2d2 [ib_uverbs]"};
+    return view;
+}
+
+inline Snapshot snapshot_with(std::vector<PinView> pins)
+{
+    Snapshot snapshot;
+    snapshot.version = "0.1.0";
+    snapshot.kernel_release = "6.1.0-32-amd64";
+    snapshot.daemon_pid = 77;
+    snapshot.taken = 130 * kSecond;
+    snapshot.started = 5 * kSecond;
+    snapshot.boot_to_unix = 1'700'000'000 * kSecond;
+    snapshot.pin_count = pins.size();
+    for (const PinView& view : pins) {
+        snapshot.pinned_bytes += view.pin.bytes;
+    }
+    snapshot.pins = std::move(pins);
+    return snapshot;
+}
+
+inline Notice pinned_notice(PinId id)
+{
+    return {.time = 10 * kSecond, .boot_to_unix = 1'700'000'000 * kSecond, .what = PinnedNotice{file_pin(id, 0, 1)}};
+}
+
+// A truncate of /mnt/data/x from 1 MiB to nothing by pid 900 that met file_pin(1, 0, 256).
+inline Notice conflict_notice(pw_verdict verdict, const std::string& policy)
+{
+    ConflictView view;
+    Conflict& conflict = view.conflict;
+    conflict.operation.time = 20 * kSecond;
+    conflict.operation.file = kFile;
+    conflict.operation.old_size = kMiB;
+    conflict.operation.caller = {
+        .process = {900, 19 * kSecond}, .tid = 900, .uid = 0, .gid = 0, .cgroup = 1, .comm = "truncate"};
+    conflict.operation.verdict = verdict;
+    conflict.operation.error = verdict == PW_VERDICT_ALLOW ? 0 : EBUSY;
+    conflict.path = "/mnt/data/x";
+    conflict.filesystem = "ext4";
+    conflict.end_page = 256;
+    conflict.pins = {file_pin(1, 0, 256).pin};
+    view.policy = policy;
+    view.reason = policy.empty() ? "" : "1 pin is in the way";
+    return {.time = 20 * kSecond, .boot_to_unix = 1'700'000'000 * kSecond, .what = ConflictNotice{std::move(view)}};
+}
+
+}  // namespace pinwarden::test

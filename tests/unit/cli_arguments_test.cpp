@@ -1,0 +1,114 @@
+#include "cli/arguments.h"
+
+#include <catch2/catch.hpp>
+
+using namespace pinwarden::cli;
+
+namespace {
+
+Arguments good(std::vector<std::string> arguments, const std::string& environment = "")
+{
+    auto parsed = parse_arguments(std::move(arguments), environment);
+    if (const auto* early = std::get_if<Early>(&parsed)) {
+        FAIL(early->text);
+    }
+    return std::get<Arguments>(std::move(parsed));
+}
+
+Early early(std::vector<std::string> arguments)
+{
+    auto parsed = parse_arguments(std::move(arguments), "");
+    REQUIRE(std::holds_alternative<Early>(parsed));
+    return std::get<Early>(std::move(parsed));
+}
+
+}  // namespace
+
+TEST_CASE("the socket comes from the option, the environment, or the default")
+{
+    CHECK(good({"status"}).socket == "/run/pinwarden/operator.sock");
+    CHECK(good({"status"}, "/e").socket == "/e");
+    CHECK(good({"--socket", "/o", "status"}, "/e").socket == "/o");
+    CHECK(good({"status", "--socket", "/o", "--json"}).socket == "/o");
+    CHECK(good({"status", "--json"}).json);
+}
+
+TEST_CASE("commands are read with their options")
+{
+    const auto pins =
+        std::get<PinsCommand>(good({"pins", "--pid", "7", "--driver", "vfio", "--min", "2MiB", "--stack"}).command);
+    CHECK(pins.pid == 7);
+    CHECK(pins.driver == "vfio");
+    CHECK(pins.min_bytes == 2U << 20U);
+    CHECK(pins.stack);
+
+    const auto watch = std::get<WatchCommand>(good({"watch", "--kind", "pin,verdict", "--count", "3"}).command);
+    CHECK(watch.kinds == std::vector{Kind::kPin, Kind::kVerdict});
+    CHECK(watch.count == 3);
+
+    const auto apply = std::get<PolicyApplyCommand>(good({"policy", "apply", "a", "-", "--validate-only"}).command);
+    CHECK(apply.files == std::vector<std::string>{"a", "-"});
+    CHECK(apply.validate_only);
+
+    CHECK(std::holds_alternative<PolicyListCommand>(good({"policy", "list"}).command));
+    CHECK(std::get<PolicyDeleteCommand>(good({"policy", "delete", "keep"}).command).name == "keep");
+    CHECK(std::holds_alternative<StatusCommand>(good({"status"}).command));
+}
+
+TEST_CASE("help and version end well")
+{
+    CHECK(early({"--version"}).text == "pinctl 0.1.0\n");
+    const std::pair<std::vector<std::string>, const char*> rows[] = {
+        {{"--help"}, "watch"},
+        {{"status", "--help"}, "status"},
+        {{"pins", "--help"}, "--min SIZE"},
+        {{"watch", "-h"}, "--kind KIND"},
+        {{"policy", "--help"}, "apply"},
+        {{"policy", "apply", "--help"}, "--validate-only"},
+    };
+    for (const auto& [arguments, expected] : rows) {
+        const Early help = early(arguments);
+        CHECK(help.exit_code == 0);
+        CHECK_THAT(help.text, Catch::Contains(expected));
+    }
+}
+
+TEST_CASE("wrong usage is status 2 with one message")
+{
+    const std::pair<std::vector<std::string>, const char*> rows[] = {
+        {{}, "give a command"},
+        {{"frobnicate"}, "frobnicate"},
+        {{"status", "extra"}, "extra"},
+        {{"--frobnicate", "status"}, "--frobnicate"},
+        {{"pins", "--pid", "0"}, "--pid"},
+        {{"pins", "--pid", "many"}, "--pid"},
+        {{"pins", "--min", "big"}, "is not a size"},
+        {{"watch", "--kind", "pins"}, "is not a kind"},
+        {{"watch", "--count", "0"}, "--count"},
+        {{"policy"}, "apply, list or delete"},
+        {{"policy", "show"}, "show"},
+        {{"policy", "apply"}, "FILE"},
+        {{"policy", "delete"}, "NAME"},
+    };
+    for (const auto& [arguments, expected] : rows) {
+        const Early wrong = early(arguments);
+        CHECK(wrong.exit_code == 2);
+        CHECK_THAT(wrong.text, Catch::StartsWith("pinctl: ") && Catch::Contains(expected) &&
+                                   Catch::EndsWith("Run `pinctl --help` for what is possible.\n"));
+    }
+}
+
+TEST_CASE("sizes")
+{
+    CHECK(parse_size("0") == 0);
+    CHECK(parse_size("4096") == 4096);
+    CHECK(parse_size("64K") == 65536);
+    CHECK(parse_size("64KiB") == 65536);
+    CHECK(parse_size("1MiB") == 1048576);
+    CHECK(parse_size("16777215TiB") == 16777215ULL << 40U);
+    for (const char* const bad :
+         {"", "-1", "MiB", "1 MiB", "1MB", "1.5MiB", "16777216TiB", "99999999999999999999", "1x"}) {
+        INFO(bad);
+        CHECK_FALSE(parse_size(bad));
+    }
+}

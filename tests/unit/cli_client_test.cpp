@@ -1,0 +1,192 @@
+#include "cli/client.h"
+
+#include <catch2/catch.hpp>
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <streambuf>
+#include <thread>
+
+#include "publish/api_server.h"
+#include "support/publish_fixtures.h"
+
+using namespace pinwarden;
+using namespace pinwarden::cli;
+using namespace pinwarden::test;
+
+namespace {
+
+constexpr const char* kYaml =
+    "name: keep\nmode: enforce\nmatch: {operations: [truncate], file: {path_prefixes: [/mnt]}}\naction: {deny: {}}\n";
+
+struct Outcome {
+    int exit_code = 0;
+    std::string out;
+    std::string err;
+};
+
+struct Daemon {
+    Daemon()
+    {
+        pipeline.answer = snapshot_with({file_pin(1, 0, 16)});
+        auto started = ApiServer::start(socket, pipeline, fanout);
+        REQUIRE(started);
+        server = std::move(*started);
+    }
+
+    Outcome pinctl(Command command, bool json = false, const std::string& input = "") const
+    {
+        std::istringstream in(input);
+        std::ostringstream out;
+        std::ostringstream err;
+        const int code = run({.socket = socket, .json = json, .command = std::move(command)}, {in, out, err}, {});
+        return {code, out.str(), err.str()};
+    }
+
+    TemporaryFolder folder;
+    std::string socket = folder.file("s");
+    FakePipeline pipeline;
+    Fanout fanout{4, 1024};
+    std::unique_ptr<ApiServer> server;
+};
+
+// Publishes until told to stop, so that a watcher need not be waited for.
+class Publisher {
+public:
+    explicit Publisher(Fanout& fanout)
+        : thread_([&fanout](const std::stop_token& stop) {
+              for (PinId id = 1; !stop.stop_requested(); ++id) {
+                  if (fanout.has_subscribers()) {
+                      fanout.publish(pinned_notice(id));
+                  }
+                  std::this_thread::yield();
+              }
+          })
+    {
+    }
+
+private:
+    std::jthread thread_;
+};
+
+// A pipe nobody reads any more.
+class BrokenPipe final : public std::streambuf {
+protected:
+    int sync() override { return -1; }
+    int_type overflow(int_type) override { return traits_type::eof(); }
+};
+
+}  // namespace
+
+TEST_CASE("pinctl says why it cannot reach the daemon, and what to do")
+{
+    const TemporaryFolder folder;
+    std::istringstream in;
+    std::ostringstream out;
+    std::ostringstream err;
+    const std::string socket = folder.file("s");
+    CHECK(run({.socket = socket, .json = false, .command = StatusCommand{}}, {in, out, err}, {}) == 1);
+    CHECK(out.str().empty());
+    CHECK(err.str() ==
+          "pinctl: cannot reach pinwardend at " + socket +
+              ": no such socket. Is it running? Start it with `./dev run` or `systemctl start pinwardend`, "
+              "or give --socket.\n");
+}
+
+TEST_CASE("pinctl prints answers as text and as JSON")
+{
+    const Daemon daemon;
+    CHECK_THAT(daemon.pinctl(StatusCommand{}).out, Catch::StartsWith("pinwardend 0.1.0, pid 77"));
+    CHECK_THAT(daemon.pinctl(PinsCommand{}).out, Catch::Contains("rdma-demo"));
+    CHECK(daemon.pinctl(PinsCommand{.pid = 1, .driver = "", .min_bytes = 0, .stack = false}).out == "No pins.\n");
+    CHECK_THAT(daemon.pinctl(PinsCommand{}, true).out, Catch::StartsWith("{") && Catch::Contains("\"ledger_certain\""));
+}
+
+TEST_CASE("pinctl applies and deletes policies")
+{
+    Daemon daemon;
+    const Outcome checked = daemon.pinctl(PolicyApplyCommand{.files = {"-"}, .validate_only = true}, false, kYaml);
+    CHECK(checked.out == "Valid: keep; nothing was changed.\n");
+    CHECK(daemon.pipeline.applied.empty());
+
+    std::ofstream(daemon.folder.file("keep.yaml")) << kYaml;
+    const Outcome applied =
+        daemon.pinctl(PolicyApplyCommand{.files = {daemon.folder.file("keep.yaml")}, .validate_only = false});
+    CHECK(applied.exit_code == 0);
+    CHECK(applied.out == "Applied keep; generation 1 is in force.\n");
+
+    CHECK(daemon.pinctl(PolicyDeleteCommand{"keep"}).out == "Deleted keep; generation 2 is in force.\n");
+    const Outcome again = daemon.pinctl(PolicyDeleteCommand{"keep"});
+    CHECK(again.exit_code == 1);
+    CHECK(again.err == "pinctl: no policy \"keep\"\n");
+}
+
+TEST_CASE("a bad policy is refused with file and line, and what is in force stays")
+{
+    Daemon daemon;
+    std::ofstream(daemon.folder.file("good.yaml")) << kYaml;
+    std::ofstream(daemon.folder.file("bad.yaml")) << "name: bad\nmode: enforcing\n";
+    std::ofstream(daemon.folder.file("empty.yaml"));
+    std::ofstream(daemon.folder.file("binary.yaml")) << "name: \xff\n";
+    const std::pair<std::string, std::string> rows[] = {
+        {"bad.yaml", "bad.yaml:2:"},    {"empty.yaml", "empty.yaml"},
+        {"binary.yaml", "binary.yaml"}, {"missing.yaml", "No such file or directory"},
+        {".", "Is a directory"},
+    };
+    for (const auto& [file, message] : rows) {
+        const Outcome outcome = daemon.pinctl(PolicyApplyCommand{
+            .files = {daemon.folder.file("good.yaml"), daemon.folder.file(file)}, .validate_only = false});
+        INFO(file);
+        CHECK(outcome.exit_code == 1);
+        CHECK_THAT(outcome.err, Catch::StartsWith("pinctl: ") && Catch::Contains(message));
+        CHECK(daemon.pipeline.applied.empty());
+    }
+}
+
+TEST_CASE("errors of the daemon are told as such")
+{
+    Daemon daemon;
+    daemon.pipeline.fails = Error{"too slow", ETIMEDOUT};
+    const Outcome outcome = daemon.pinctl(StatusCommand{});
+    CHECK(outcome.exit_code == 1);
+    CHECK_THAT(outcome.err, Catch::Contains("did not answer in time"));
+}
+
+TEST_CASE("watch ends after the events asked for, a line each")
+{
+    Daemon daemon;
+    const Publisher publisher(daemon.fanout);
+    const Outcome text = daemon.pinctl(WatchCommand{.kinds = {}, .count = 3});
+    CHECK(text.exit_code == 0);
+    CHECK(std::ranges::count(text.out, '\n') >= 3);
+
+    const Outcome json = daemon.pinctl(WatchCommand{.kinds = {Kind::kPin}, .count = 3}, true);
+    CHECK(std::ranges::count(json.out, '\n') == 3);
+    CHECK_THAT(json.out, Catch::StartsWith(R"({"kind":"EVENT_KIND_PIN")"));
+}
+
+TEST_CASE("watch ends quietly when nobody reads its output any more")
+{
+    Daemon daemon;
+    const Publisher publisher(daemon.fanout);
+    std::istringstream in;
+    BrokenPipe pipe;
+    std::ostream out(&pipe);
+    std::ostringstream err;
+    CHECK(run({.socket = daemon.socket, .json = false, .command = WatchCommand{}}, {in, out, err}, {}) == 0);
+    CHECK(err.str().empty());
+}
+
+TEST_CASE("watch tells when the daemon goes away")
+{
+    Daemon daemon;
+    Outcome outcome;
+    std::jthread watcher([&] { outcome = daemon.pinctl(WatchCommand{}); });
+    while (!daemon.fanout.has_subscribers()) {
+        std::this_thread::yield();
+    }
+    daemon.server.reset();
+    watcher.join();
+    CHECK(outcome.exit_code == 1);
+    CHECK_THAT(outcome.err, Catch::Contains("went away"));
+}

@@ -1,0 +1,216 @@
+#include "cli/render.h"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <ctime>
+
+#include "cli/table.h"
+#include "publish/convert.h"
+#include "support/publish_fixtures.h"
+
+using namespace pinwarden;
+using namespace pinwarden::cli;
+using namespace pinwarden::test;
+
+namespace {
+
+const Style kPlain{};
+const Style kColoured{.colours = true};
+
+struct Utc {
+    Utc()
+    {
+        setenv("TZ", "UTC", 1);  // NOLINT: tests have one thread here
+        tzset();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("sizes and ages read as people say them")
+{
+    CHECK(human_bytes(0) == "0 B");
+    CHECK(human_bytes(1023) == "1023 B");
+    CHECK(human_bytes(1024) == "1.0 KiB");
+    CHECK(human_bytes(1048575) == "1.0 MiB");
+    CHECK(human_bytes(64 * kMiB) == "64.0 MiB");
+    CHECK(human_bytes(1536 * kMiB) == "1.5 GiB");
+    CHECK(human_bytes(~std::uint64_t{0}) == "16.0 EiB");
+    CHECK(human_age(-5) == "0s");
+    CHECK(human_age(3) == "3s");
+    CHECK(human_age(130) == "2m10s");
+    CHECK(human_age(3600) == "1h00m");
+    CHECK(human_age(90061) == "1d01h");
+}
+
+TEST_CASE("a name cannot steer the terminal")
+{
+    CHECK(visible("plain \xc3\xa4") == "plain \xc3\xa4");
+    CHECK(visible("\x1b[2J\n\x7f") == "\\x1b[2J\\x0a\\x7f");
+    CHECK(visible("\xc2\x9b"
+                  "2J") == "\\u009b2J");
+    CHECK(visible("a\xe2\x80\xae"
+                  "b") == "a\\u202eb");
+}
+
+TEST_CASE("columns line up, by characters and not by bytes")
+{
+    Table table({{"NAME"}, {"N", Align::kRight}, {"REST"}});
+    table.add_row({{"\xc3\xa4\xc3\xa4"}, {"7"}, {"x"}});
+    table.add_row({{"abcde"}, {"1234"}, {""}});
+    table.add_line("  between");
+    table.add_row({{""}, {""}, {"y"}});
+    CHECK(table.text(kPlain) ==
+          "NAME      N  REST\n"
+          "\xc3\xa4\xc3\xa4        7  x\n"
+          "abcde  1234\n"
+          "  between\n"
+          "             y\n");
+}
+
+TEST_CASE("pins: who holds what, since when")
+{
+    PinView gone = file_pin(2, 100, 1);
+    gone.pin.owner_exited = true;
+    gone.pin.owner.comm = "evil\x1b[31m";
+    gone.pin.writable = false;
+    gone.files[kFile].deleted = true;
+    PinView anonymous = file_pin(3, 0, 256);
+    anonymous.pin.driver = "io_uring";
+    anonymous.pin.backing = Backing::kAnonymous;
+    anonymous.pin.ranges.clear();
+    PinView two_files = file_pin(4, 8, 8);
+    two_files.pin.ranges = {{kFile, 8, 4, 0}, {FileKey{13, kFile.device, 0}, 0, 4, 4}};
+    Snapshot snapshot = snapshot_with({file_pin(1, 0, 16384), gone, anonymous, two_files});
+
+    CHECK(render_pins(pins_to_proto(snapshot, {}), kPlain) ==
+          "PID  COMM                    UID  DRIVER       BYTES    AGE  BACKING    ACCESS  DEV:INODE  PAGES    FILE\n"
+          "812  rdma-demo              1000  rdma_rxe  64.0 MiB  2m00s  file       write   253:1:12   0-16383  "
+          "/mnt/data/x\n"
+          "812  evil\\x1b[31m (exited)  1000  rdma_rxe   4.0 KiB  2m00s  file       read    253:1:12   100-100  "
+          "/mnt/data/x (deleted)\n"
+          "812  rdma-demo              1000  io_uring   1.0 MiB  2m00s  anonymous  write   -          -        -\n"
+          "812  rdma-demo              1000  rdma_rxe  32.0 KiB  2m00s  file       write   253:1:12   8-11     "
+          "/mnt/data/x\n"
+          "                                                                                253:1:13   0-3      ?\n");
+
+    snapshot.pins.clear();
+    snapshot.ledger_certain = false;
+    CHECK(render_pins(pins_to_proto(snapshot, {}), kPlain) ==
+          "No pins.\n"
+          "Not certain: events were lost, so pins may be missing or already gone. See `pinctl status`.\n");
+}
+
+TEST_CASE("pins: the call stack below the pin")
+{
+    v1::ListPinsRequest request;
+    request.set_include_stack(true);
+    CHECK_THAT(render_pins(pins_to_proto(snapshot_with({file_pin(1, 0, 1)}), request), kPlain),
+               Catch::EndsWith("/mnt/data/x\n"
+                               "    pin_user_pages_fast+0x1f\n"
+                               "    ib_umem_get+0x2d2 [ib_uverbs]\n"));
+}
+
+TEST_CASE("status: what is seen, and what is not")
+{
+    Snapshot snapshot = snapshot_with({file_pin(1, 0, 16)});
+    snapshot.hooks = {{"pin_user_pages", "acquire", true, "", 0},
+                      {"memfd_pin_folios", "acquire", false, "this kernel does not have it", 0}};
+    snapshot.losses = {{"ring_full_pin", 0, true}, {"path_cut", 3, false}};
+    snapshot.notices = {"Kernel symbols are hidden."};
+    snapshot.policy_generation = 4;
+    const v1::GetStatusResponse status = status_to_proto(snapshot);
+
+    CHECK(render_status(status, 1'700'000'135, kPlain) ==
+          "pinwardend 0.1.0, pid 77, up 2m10s, on Linux 6.1.0-32-amd64\n"
+          "Pinned    64.0 KiB in 1 pin\n"
+          "Ledger    certain\n"
+          "Lost      path_cut 3\n"
+          "Policies  generation 4\n"
+          "Note      Kernel symbols are hidden.\n"
+          "\n"
+          "HOOK              PURPOSE  STATE         MISSED  REASON\n"
+          "pin_user_pages    acquire  attached           0\n"
+          "memfd_pin_folios  acquire  not attached       0  this kernel does not have it\n");
+    CHECK_THAT(render_status(status, 0, kColoured), Catch::Contains("\x1b[33mnot attached\x1b[0m"));
+}
+
+TEST_CASE("policies: state, counters, and what they match")
+{
+    Snapshot snapshot;
+    PolicyState state;
+    state.policy = {.name = "keep",
+                    .mode = Mode::kEnforce,
+                    .operations = {Operation::kTruncate},
+                    .file = {.path_prefixes = {"/mnt/a", "/mnt/b"}, .filesystems = {"ext4"}},
+                    .pin = {.drivers = {}, .min_bytes = 0, .min_age = 5 * kSecond},
+                    .owner = {},
+                    .deny_errno = EBUSY,
+                    .unresolved = Unresolved::kDeny,
+                    .source = "/etc/pinwarden/keep.yaml"};
+    state.state = "pending";
+    state.reason = "/mnt/b does not exist yet";
+    state.counters = {.matched = 12, .denied = 11, .would_have_denied = 1};
+    snapshot.policies = {state};
+
+    CHECK(render_policies(policies_to_proto(snapshot), kPlain) ==
+          "NAME  STATE    MATCHED  DENIED  WOULD DENY  ACTION      MATCH                                           "
+          "SOURCE\n"
+          "keep  pending       12      11           1  deny EBUSY  truncate path=/mnt/a,/mnt/b fs=ext4 min_age=5s  "
+          "/etc/pinwarden/keep.yaml\n"
+          "    /mnt/b does not exist yet\n");
+    CHECK(render_policies({}, kPlain) == "No policies.\n");
+}
+
+TEST_CASE("events: one line each")
+{
+    const Utc utc;
+    struct Row {
+        Notice notice;
+        v1::EventKind kind;
+        std::string text;
+    };
+    PinView view = file_pin(1, 0, 256);
+    const Nanoseconds unix_epoch = 1'700'000'000 * kSecond;
+    const Notice released{.time = 11 * kSecond + 7'000'000,
+                          .boot_to_unix = unix_epoch,
+                          .what = ReleasedNotice{.pin = view, .bytes = kMiB, .fully = true}};
+    const Row rows[] = {
+        {pinned_notice(1), v1::EVENT_KIND_PIN,
+         "22:13:30.000  pin       rdma-demo[812] rdma_rxe 4.0 KiB of /mnt/data/x pages 0-0\n"},
+        {released, v1::EVENT_KIND_RELEASE,
+         "22:13:31.007  release   rdma-demo[812] rdma_rxe 1.0 MiB of /mnt/data/x pages 0-255, nothing left\n"},
+        {conflict_notice(PW_VERDICT_ALLOW, ""), v1::EVENT_KIND_CONFLICT,
+         "22:13:40.000  conflict  truncate of /mnt/data/x from 1.0 MiB to 0 B by truncate[900] uid 0 meets 1.0 MiB "
+         "pinned "
+         "by rdma-demo[812] through rdma_rxe\n"},
+        {conflict_notice(PW_VERDICT_DENY, "keep"), v1::EVENT_KIND_VERDICT,
+         "22:13:40.000  verdict   deny EBUSY truncate of /mnt/data/x from 1.0 MiB to 0 B by truncate[900] uid 0, "
+         "policy "
+         "keep: 1 pin is in the way\n"},
+        {conflict_notice(PW_VERDICT_WOULD_DENY, "keep"), v1::EVENT_KIND_VERDICT,
+         "22:13:40.000  verdict   would deny EBUSY truncate of /mnt/data/x from 1.0 MiB to 0 B by truncate[900] uid 0, "
+         "policy keep: 1 pin is in the way\n"},
+    };
+    for (const Row& row : rows) {
+        CHECK(render_event(event_to_proto(row.notice, row.kind), kPlain) == row.text);
+    }
+
+    v1::WatchEventsResponse late = event_to_proto(pinned_notice(1), v1::EVENT_KIND_PIN);
+    late.set_lost_before(3);
+    CHECK_THAT(render_event(late, kPlain),
+               Catch::StartsWith("3 events lost: this pinctl was too slow to take them\n22:13:30.000  pin"));
+    CHECK_THAT(
+        render_event(event_to_proto(conflict_notice(PW_VERDICT_DENY, "keep"), v1::EVENT_KIND_VERDICT), kColoured),
+        Catch::Contains("\x1b[31mdeny EBUSY\x1b[0m"));
+}
+
+TEST_CASE("JSON has the field names of the API, and defaults")
+{
+    const v1::ListPinsResponse pins = pins_to_proto(snapshot_with({file_pin(1, 0, 16)}), {});
+    const std::string json = to_json(pins, false);
+    CHECK(json.find('\n') == std::string::npos);
+    CHECK_THAT(json, Catch::Contains(R"("ledger_certain":true)") && Catch::Contains(R"("first_page":"0")") &&
+                         Catch::Contains(R"("exited":false)") && Catch::Contains(R"("bytes":"65536")"));
+    CHECK_THAT(to_json(pins, true), Catch::Contains("\n "));
+}

@@ -1,0 +1,83 @@
+#include "correlate/conflict.h"
+
+#include <catch2/catch.hpp>
+
+#include "support/records.h"
+
+using namespace pinwarden;
+using namespace pinwarden::test;
+
+namespace {
+
+// Pin 1 has the file's pages 0-9, pin 2 pages 20-29.
+Ledger two_pins()
+{
+    Ledger ledger;
+    ledger.file(file_event());
+    ledger.pin(pin_event(1, 10), "rdma_rxe");
+    ledger.range(range_event(1, 1, 0, 10));
+    ledger.pages(pages_event(1, {{100, 10}}));
+    ledger.pin(pin_event(2, 10), "vfio");
+    ledger.range(range_event(2, 2, 20, 10));
+    ledger.pages(pages_event(2, {{200, 10}}));
+    return ledger;
+}
+
+std::vector<PinId> ids(const Conflict& conflict)
+{
+    std::vector<PinId> ids;
+    for (const PinRecord& pin : conflict.pins) {
+        ids.push_back(pin.id);
+    }
+    return ids;
+}
+
+}  // namespace
+
+TEST_CASE("a truncate conflicts with the pins on the pages it takes away", "[conflict]")
+{
+    struct Row {
+        const char* what;
+        std::uint64_t old_size;
+        std::uint64_t new_size;
+        std::uint64_t first;
+        std::uint64_t end;
+        std::vector<PinId> pins;
+    };
+    constexpr std::uint64_t kSize = 30 * 4096;
+    const std::vector<Row> rows = {
+        {"to nothing", kSize, 0, 0, 30, {1, 2}},
+        {"between the pins", kSize, 10 * 4096, 10, 30, {2}},
+        {"into the first pin's last page", kSize, 10 * 4096 - 1, 9, 30, {1, 2}},
+        {"into the middle of the last page", kSize, 29 * 4096 + 1, 29, 30, {2}},
+        {"growing", kSize, kSize + 1, 0, 0, {}},
+        {"only between", 20 * 4096, 10 * 4096, 10, 20, {}},
+    };
+    const Ledger ledger = two_pins();
+    for (const Row& row : rows) {
+        INFO(row.what);
+        const Conflict conflict = correlate(ledger, truncate_event(row.old_size, row.new_size));
+        CHECK(conflict.first_page == row.first);
+        CHECK(conflict.end_page == row.end);
+        CHECK(ids(conflict) == row.pins);
+        CHECK(conflict.path == "/mnt/data/x");
+        CHECK(conflict.filesystem == "ext4");
+        CHECK(conflict.operation.old_size == row.old_size);
+    }
+}
+
+TEST_CASE("pages that were let go are in nobody's way", "[conflict]")
+{
+    Ledger ledger = two_pins();
+    ledger.release(release_event({{200, 5}}));
+    CHECK(ids(correlate(ledger, truncate_event(25 * 4096, 20 * 4096))).empty());
+    CHECK(ids(correlate(ledger, truncate_event(26 * 4096, 20 * 4096))) == std::vector<PinId>{2});
+}
+
+TEST_CASE("a conflict on a file the ledger does not know has no pins and no name", "[conflict]")
+{
+    const Conflict conflict = correlate(Ledger(), truncate_event(4096, 0));
+    CHECK(conflict.pins.empty());
+    CHECK(conflict.path.empty());
+    CHECK(conflict.end_page == 1);
+}

@@ -1,0 +1,324 @@
+#include "publish/convert.h"
+
+#include <catch2/catch.hpp>
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "support/publish_fixtures.h"
+
+using namespace pinwarden;
+using namespace pinwarden::test;
+
+TEST_CASE("bytes that are not UTF-8 are replaced, the rest is kept")
+{
+    struct Row {
+        std::string in;
+        std::string out;
+    };
+    const std::string bad = "\xef\xbf\xbd";
+    const Row rows[] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\x8c", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x93\x8c"},
+        {"a\xff"
+         "b",
+         "a" + bad + "b"},
+        {"cut\xe2\x82", "cut" + bad + bad},
+        {"\xc0\xaf", bad + bad},                      // overlong '/'
+        {"\xed\xa0\x80", bad + bad + bad},            // surrogate
+        {"\xf4\x90\x80\x80", bad + bad + bad + bad},  // beyond U+10FFFF
+    };
+    for (const Row& row : rows) {
+        CHECK(valid_utf8(row.in) == row.out);
+    }
+}
+
+TEST_CASE("a pin is shown with owner, driver, file and age")
+{
+    const v1::ListPinsResponse list = pins_to_proto(snapshot_with({file_pin(1, 4, 16)}), {});
+
+    REQUIRE(list.pins_size() == 1);
+    const v1::Pin& pin = list.pins(0);
+    CHECK(pin.id() == 1);
+    CHECK(pin.owner().pid() == 812);
+    CHECK(pin.owner().tid() == 813);
+    CHECK(pin.owner().uid() == 1000);
+    CHECK(pin.owner().comm() == "rdma-demo");
+    CHECK(pin.owner().start_time().seconds() == 1'700'000'005);
+    CHECK(pin.driver() == "rdma_rxe");
+    CHECK(pin.function() == "pin_user_pages_fast");
+    CHECK(pin.backing() == "file");
+    CHECK(pin.bytes() == 16 * 4096);
+    CHECK(pin.age().seconds() == 120);
+    CHECK(pin.acquire_time().seconds() == 1'700'000'010);
+    CHECK(pin.long_term());
+    CHECK(pin.writable());
+    CHECK(pin.calls() == 1);
+    CHECK(pin.stack().empty());
+    REQUIRE(pin.ranges_size() == 1);
+    CHECK(pin.ranges(0).first_page() == 4);
+    CHECK(pin.ranges(0).pages() == 16);
+    CHECK(pin.ranges(0).file().path() == "/mnt/data/x");
+    CHECK(pin.ranges(0).file().device_major() == 253);
+    CHECK(pin.ranges(0).file().device_minor() == 1);
+    CHECK(pin.ranges(0).file().inode() == 12);
+    CHECK(list.ledger_certain());
+}
+
+TEST_CASE("the calls of one registration are shown as one pin")
+{
+    // 64 MiB in 32 calls of 2 MiB, with the pins of another thread in between.
+    std::vector<PinView> pins;
+    for (std::uint64_t i = 0; i < 32; ++i) {
+        PinView part = file_pin(2 * i + 1, 512 * i, 512);
+        part.pin.acquired += i * 900'000'000;
+        pins.push_back(part);
+        PinView other = part;
+        other.pin.id += 1;
+        other.pin.owner.tid = 999;
+        other.pin.ranges.clear();
+        other.pin.backing = Backing::kAnonymous;
+        pins.push_back(other);
+    }
+    v1::ListPinsRequest request;
+    request.set_include_stack(true);
+    request.set_min_bytes(64 * kMiB);
+    const v1::ListPinsResponse list = pins_to_proto(snapshot_with(pins), request);
+
+    REQUIRE(list.pins_size() == 2);
+    for (const v1::Pin& pin : list.pins()) {
+        CHECK(pin.bytes() == 64 * kMiB);
+        CHECK(pin.calls() == 32);
+        CHECK(pin.stack_size() == 2);
+    }
+    REQUIRE(list.pins(0).ranges_size() == 1);
+    CHECK(list.pins(0).ranges(0).pages() == 64 * kMiB / 4096);
+    CHECK(list.pins(1).ranges().empty());
+}
+
+TEST_CASE("pins that are not one registration stay apart")
+{
+    const PinView first = file_pin(1, 0, 16);
+    PinView second = file_pin(2, 16, 16);
+    SECTION("joined as they are")
+    {
+        CHECK(pins_to_proto(snapshot_with({first, second}), {}).pins_size() == 1);
+        return;
+    }
+    SECTION("another process")
+    {
+        second.pin.owner.process.start_time += 1;
+    }
+    SECTION("another thread")
+    {
+        second.pin.owner.tid += 1;
+    }
+    SECTION("another driver")
+    {
+        second.pin.driver = "vfio";
+    }
+    SECTION("another function")
+    {
+        second.pin.function = PW_PIN_USER_PAGES_REMOTE;
+    }
+    SECTION("other access")
+    {
+        second.pin.writable = false;
+    }
+    SECTION("another address")
+    {
+        second.pin.address += 4096;
+    }
+    SECTION("other file pages")
+    {
+        second.pin.ranges[0].first_page += 1;
+    }
+    SECTION("another file")
+    {
+        second.pin.ranges[0].file.inode += 1;
+    }
+    SECTION("no file")
+    {
+        second.pin.ranges.clear();
+    }
+    SECTION("much later")
+    {
+        second.pin.acquired += kSecond + 1;
+    }
+    SECTION("another call stack")
+    {
+        second.stack.pop_back();
+    }
+    CHECK(pins_to_proto(snapshot_with({first, second}), {}).pins_size() == 2);
+}
+
+TEST_CASE("pins are chosen by process, driver and size as shown")
+{
+    PinView other = file_pin(2, 100, 1);
+    other.pin.owner.process.pid = 5;
+    other.pin.driver = "io_uring";
+    const Snapshot snapshot = snapshot_with({file_pin(1, 0, 16), other});
+
+    v1::ListPinsRequest by_pid;
+    by_pid.set_pid(5);
+    v1::ListPinsRequest by_driver;
+    by_driver.set_driver("rdma_rxe");
+    v1::ListPinsRequest by_size;
+    by_size.set_min_bytes(4097);
+    REQUIRE(pins_to_proto(snapshot, by_pid).pins_size() == 1);
+    CHECK(pins_to_proto(snapshot, by_pid).pins(0).id() == 2);
+    REQUIRE(pins_to_proto(snapshot, by_driver).pins_size() == 1);
+    CHECK(pins_to_proto(snapshot, by_driver).pins(0).id() == 1);
+    REQUIRE(pins_to_proto(snapshot, by_size).pins_size() == 1);
+    CHECK(pins_to_proto(snapshot, by_size).pins(0).id() == 1);
+}
+
+TEST_CASE("a conflict that a policy decided is a conflict and a verdict")
+{
+    const Notice undecided = conflict_notice(PW_VERDICT_ALLOW, "");
+    CHECK(event_kinds(undecided) == std::vector{v1::EVENT_KIND_CONFLICT});
+    CHECK(event_to_proto(undecided, v1::EVENT_KIND_CONFLICT).conflict().error().empty());
+
+    const Notice denied = conflict_notice(PW_VERDICT_DENY, "keep");
+    CHECK(event_kinds(denied) == std::vector{v1::EVENT_KIND_CONFLICT, v1::EVENT_KIND_VERDICT});
+    const v1::WatchEventsResponse event = event_to_proto(denied, v1::EVENT_KIND_VERDICT);
+    CHECK(event.kind() == v1::EVENT_KIND_VERDICT);
+    CHECK(event.time().seconds() == 1'700'000'020);
+    CHECK(event.conflict().operation() == "truncate");
+    CHECK(event.conflict().verdict() == "deny");
+    CHECK(event.conflict().error() == "EBUSY");
+    CHECK(event.conflict().policy() == "keep");
+    CHECK(event.conflict().caller().comm() == "truncate");
+    REQUIRE(event.conflict().pins_size() == 1);
+    CHECK(event.conflict().pins(0).ranges(0).file().path() == "/mnt/data/x");
+}
+
+namespace {
+
+v1::ApplyPolicyRequest request_with_policy()
+{
+    v1::ApplyPolicyRequest request;
+    v1::Policy& policy = *request.add_policies();
+    policy.set_name("keep");
+    policy.set_mode(v1::MODE_ENFORCE);
+    policy.mutable_match()->add_operations(v1::OPERATION_TRUNCATE);
+    policy.mutable_match()->mutable_file()->add_path_prefixes("/mnt//data/");
+    policy.mutable_match()->mutable_pin()->mutable_min_age()->set_seconds(5);
+    policy.mutable_match()->mutable_owner()->add_uids(1000);
+    policy.mutable_action()->mutable_deny();
+    return request;
+}
+
+}  // namespace
+
+TEST_CASE("a policy message becomes a policy, and comes back")
+{
+    const auto policies = policies_from_request(request_with_policy());
+
+    REQUIRE(policies);
+    REQUIRE(policies->size() == 1);
+    const Policy& policy = policies->front();
+    CHECK(policy.mode == Mode::kEnforce);
+    CHECK(policy.operations == std::vector{Operation::kTruncate});
+    CHECK(policy.file.path_prefixes == std::vector<std::string>{"/mnt/data"});
+    CHECK(policy.pin.min_age == 5 * kSecond);
+    CHECK(policy.deny_errno == EBUSY);
+    CHECK(policy.unresolved == Unresolved::kDeny);
+    CHECK(policy.source == "grpc");
+
+    v1::ApplyPolicyRequest again;
+    *again.add_policies() = policy_to_proto(policy);
+    CHECK(policies_from_request(again).value() == *policies);
+}
+
+TEST_CASE("what is wrong with a policy message is said with its field")
+{
+    v1::ApplyPolicyRequest request = request_with_policy();
+    v1::Policy& policy = *request.mutable_policies(0);
+    std::string field;
+    SECTION("no mode")
+    {
+        policy.clear_mode();
+        field = "mode";
+    }
+    SECTION("unknown mode")
+    {
+        policy.set_mode(static_cast<v1::Mode>(77));
+        field = "mode";
+    }
+    SECTION("unspecified operation")
+    {
+        policy.mutable_match()->add_operations(v1::OPERATION_UNSPECIFIED);
+        field = "match.operations[1]";
+    }
+    SECTION("no operation")
+    {
+        policy.mutable_match()->clear_operations();
+        field = "match.operations";
+    }
+    SECTION("relative path")
+    {
+        policy.mutable_match()->mutable_file()->set_path_prefixes(0, "mnt");
+        field = "match.file.path_prefixes[0]";
+    }
+    SECTION("negative age")
+    {
+        policy.mutable_match()->mutable_pin()->mutable_min_age()->set_seconds(-1);
+        field = "match.pin.min_age";
+    }
+    SECTION("endless age")
+    {
+        policy.mutable_match()->mutable_pin()->mutable_min_age()->set_seconds(315576000000);
+        field = "match.pin.min_age";
+    }
+    SECTION("no action")
+    {
+        policy.clear_action();
+        field = "action";
+    }
+    SECTION("unknown errno")
+    {
+        policy.mutable_action()->mutable_deny()->set_error("EBUSSY");
+        field = "action.deny.errno";
+    }
+    SECTION("unknown unresolved")
+    {
+        policy.set_unresolved(static_cast<v1::Unresolved>(9));
+        field = "unresolved";
+    }
+    const auto refused = policies_from_request(request);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == EINVAL);
+    CHECK_THAT(refused.error().message, Catch::StartsWith("policies[0] \"keep\": " + field + ":"));
+}
+
+TEST_CASE("policies come in exactly one form")
+{
+    CHECK_THAT(policies_from_request({}).error().message, Catch::StartsWith("no policy given"));
+    v1::ApplyPolicyRequest both = request_with_policy();
+    both.set_yaml("name: x");
+    CHECK_THAT(policies_from_request(both).error().message, Catch::StartsWith("policies given in several forms"));
+}
+
+TEST_CASE("several texts make one list, and each is named in messages")
+{
+    const std::string yaml = "mode: monitor\nmatch: {operations: [truncate]}\naction: {deny: {}}\n";
+    v1::ApplyPolicyRequest request;
+    for (const char* const name : {"a", "b"}) {
+        v1::PolicyText& text = *request.add_texts();
+        text.set_yaml("name: " + std::string(name) + "\n" + yaml);
+        text.set_source(std::string(name) + ".yaml");
+    }
+    const auto policies = policies_from_request(request);
+    REQUIRE(policies);
+    REQUIRE(policies->size() == 2);
+    CHECK((*policies)[1].name == "b");
+    CHECK((*policies)[1].source == "b.yaml");
+
+    request.mutable_texts(1)->set_yaml("name: b\nmodus: monitor\n");
+    const auto refused = policies_from_request(request);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == EINVAL);
+    CHECK_THAT(refused.error().message, Catch::StartsWith("b.yaml:2:"));
+}

@@ -1,0 +1,291 @@
+#include "decode/decoder.h"
+
+#include <catch2/catch.hpp>
+#include <random>
+#include <string>
+
+#include "support/records.h"
+
+using namespace pinwarden;
+using namespace pinwarden::test;
+using namespace std::string_view_literals;
+
+namespace {
+
+const Decoder kDecoder(kGeometry);
+
+template <typename T>
+T decoded(const Bytes& record)
+{
+    const auto event = kDecoder.decode(record);
+    INFO((event ? "" : event.error().message));
+    REQUIRE(event.has_value());
+    REQUIRE(std::holds_alternative<T>(*event));
+    return std::get<T>(*event);
+}
+
+std::string refusal(const Bytes& record)
+{
+    const auto event = kDecoder.decode(record);
+    return event ? "accepted" : event.error().message;
+}
+
+template <typename T, typename Change>
+std::string refusal_of(T raw, Change change)
+{
+    change(raw);
+    return refusal(bytes_of(raw));
+}
+
+}  // namespace
+
+TEST_CASE("a pin record becomes an event", "[decoder]")
+{
+    const auto event = decoded<PinEvent>(bytes_of(raw_pin()));
+    CHECK(event.time == 1111);
+    CHECK(event.pin == 5);
+    CHECK(event.address == 0x7f0000000000);
+    CHECK(event.requested_pages == 16);
+    CHECK(event.pinned_pages == 12);
+    CHECK(event.error == 0);
+    CHECK(event.function == PW_PIN_USER_PAGES_FAST);
+    CHECK(event.long_term);
+    CHECK(event.writable);
+    CHECK_FALSE(event.remote);
+    CHECK(event.owner.process == ProcessId{100, 1'000'100});
+    CHECK(event.owner.tid == 101);
+    CHECK(event.owner.uid == 1000);
+    CHECK(event.owner.gid == 1001);
+    CHECK(event.owner.cgroup == 7);
+    CHECK(event.owner.comm == "owner");
+    CHECK(event.stack == std::vector<std::uint64_t>{0xffffffff81000010, 0xffffffff81000020});
+}
+
+TEST_CASE("a failed pin has a positive errno and no pages", "[decoder]")
+{
+    auto raw = raw_pin();
+    raw.error = -14;
+    const auto event = decoded<PinEvent>(bytes_of(raw));
+    CHECK(event.error == 14);
+    CHECK(event.pinned_pages == 0);
+}
+
+TEST_CASE("a command name may fill its field without a NUL", "[decoder]")
+{
+    auto raw = raw_pin();
+    set_text(raw.owner.comm, "sixteen-letters!");
+    CHECK(decoded<PinEvent>(bytes_of(raw)).owner.comm == "sixteen-letters!");
+}
+
+TEST_CASE("a range record becomes an event", "[decoder]")
+{
+    const auto event = decoded<RangeEvent>(bytes_of(raw_range()));
+    CHECK(event.pin == 5);
+    CHECK(event.address == 0x7f0000000000);
+    CHECK(event.page_index == 3);
+    CHECK(event.pages == 12);
+    CHECK(event.sequence == 1);
+    CHECK(event.file == FileKey{42, 8U << 20U | 1U, 9});
+    CHECK(event.file.device_major() == 8);
+    CHECK(event.file.device_minor() == 1);
+}
+
+TEST_CASE("page lists are compressed into runs", "[decoder]")
+{
+    struct Row {
+        std::vector<std::uint64_t> pages;
+        std::vector<PageRun> runs;
+    };
+    const std::vector<Row> rows = {
+        {page_addresses({}), {}},
+        {page_addresses({7}), {{7, 1}}},
+        {page_addresses({7, 8, 9}), {{7, 3}}},
+        {page_addresses({9, 8, 7}), {{9, 1}, {8, 1}, {7, 1}}},
+        {page_addresses({7, 7, 8}), {{7, 1}, {7, 2}}},
+        {page_addresses({0, 1, 100, 101, 50}), {{0, 2}, {100, 2}, {50, 1}}},
+    };
+    for (const Row& row : rows) {
+        const auto pages = decoded<PagesEvent>(pages_record(5, 512, row.pages));
+        CHECK(pages.pin == 5);
+        CHECK(pages.first == 512);
+        CHECK(pages.runs == row.runs);
+        const auto release = decoded<ReleaseEvent>(release_pages_record(row.pages));
+        CHECK(release.runs == row.runs);
+        CHECK(release.span == 0);
+        CHECK(release.function == PW_UNPIN_USER_PAGES);
+    }
+}
+
+TEST_CASE("a page list may lie in a record that was reserved longer", "[decoder]")
+{
+    auto record = pages_record(5, 0, page_addresses({7, 8}));
+    record.resize(offsetof(pw_pages, page) + 64 * sizeof(std::uint64_t), std::byte{0xff});
+    CHECK(decoded<PagesEvent>(record).runs == std::vector<PageRun>{{7, 2}});
+}
+
+TEST_CASE("a release record is one run", "[decoder]")
+{
+    const auto exact = decoded<ReleaseEvent>(bytes_of(raw_release(70, 3)));
+    CHECK(exact.runs == std::vector<PageRun>{{70, 3}});
+    CHECK(exact.span == 0);
+    CHECK(exact.pid == 100);
+    CHECK(exact.tid == 101);
+    const auto anywhere = decoded<ReleaseEvent>(bytes_of(raw_release(512, 4, 512)));
+    CHECK(anywhere.runs == std::vector<PageRun>{{512, 4}});
+    CHECK(anywhere.span == 512);
+    CHECK(decoded<ReleaseEvent>(bytes_of(raw_release(70, 0))).runs.empty());
+}
+
+TEST_CASE("an operation record becomes an event", "[decoder]")
+{
+    const auto event = decoded<OperationEvent>(bytes_of(raw_operation()));
+    CHECK(event.operation == PW_OPERATION_TRUNCATE);
+    CHECK(event.old_size == 40960);
+    CHECK(event.new_size == 4096);
+    CHECK(event.matched == 5);
+    CHECK(event.verdict == PW_VERDICT_DENY);
+    CHECK(event.error == 16);
+    CHECK(event.policy == 2);
+    CHECK(event.generation == 2);
+    CHECK(event.unresolved);
+    CHECK(event.caller.comm == "truncate");
+    auto undecided = raw_operation();
+    undecided.policy = 0;
+    CHECK(decoded<OperationEvent>(bytes_of(undecided)).policy == -1);
+}
+
+TEST_CASE("an exit record becomes an event", "[decoder]")
+{
+    CHECK(decoded<ExitEvent>(bytes_of(raw_exit())).process == ProcessId{100, 1'000'100});
+}
+
+TEST_CASE("path components become a path", "[decoder]")
+{
+    constexpr std::uint64_t kExt4 = 0xef53;
+    constexpr std::uint64_t kTmpfs = 0x01021994;
+    constexpr std::uint64_t kHugetlbfs = 0x958458f6;
+    struct Row {
+        std::string_view components;
+        bool cut;
+        std::uint64_t magic;
+        std::string path;
+    };
+    const std::vector<Row> rows = {
+        {"x\0data\0mnt\0"sv, false, kExt4, "/mnt/data/x"},
+        {"x\0"sv, false, kExt4, "/x"},
+        {"x\0"sv, false, kTmpfs, "/x"},
+        {"x\0data\0"sv, true, kExt4, ".../data/x"},
+        {""sv, false, kExt4, ""},
+        {""sv, true, kExt4, "..."},
+        {"x\0data\0/\0"sv, false, kExt4, "/data/x"},
+        {"memfd:ring\0"sv, false, kTmpfs, "memfd:ring"},
+        {"memfd:ring\0"sv, true, kTmpfs, "memfd:ring"},
+        {"memfd:huge\0"sv, false, kHugetlbfs, "memfd:huge"},
+        {"memfd:ring\0"sv, false, kExt4, "/memfd:ring"},
+        {"memfd:ring\0shm\0"sv, false, kTmpfs, "/shm/memfd:ring"},
+        {"dev/zero\0"sv, false, kTmpfs, "/dev/zero"},
+        {"SYSV00000000\0"sv, false, kTmpfs, "SYSV00000000"},
+        {"new\nline\0tmp\0"sv, false, kExt4, "/tmp/new\nline"},
+    };
+    for (const Row& row : rows) {
+        const auto event =
+            decoded<FileEvent>(file_record(row.components, row.cut ? PW_FILE_PATH_CUT : 0, "somefs", row.magic));
+        CHECK(event.path == row.path);
+    }
+    const auto event = decoded<FileEvent>(file_record("x\0"sv, PW_FILE_UNLINKED, "xfs"));
+    CHECK(event.deleted);
+    CHECK(event.filesystem == "xfs");
+    CHECK(event.filesystem_magic == kExt4);
+}
+
+TEST_CASE("every prefix of a valid record is refused, and so is one byte more", "[decoder]")
+{
+    for (const Bytes& record : one_of_each()) {
+        REQUIRE(refusal(record) == "accepted");
+        for (std::size_t length = 0; length < record.size(); ++length) {
+            const Bytes prefix(record.begin(), record.begin() + static_cast<std::ptrdiff_t>(length));
+            CHECK(refusal(prefix) != "accepted");
+        }
+        Bytes relabelled = record;
+        const auto claimed = static_cast<std::uint32_t>(record.size() + 1);
+        std::memcpy(relabelled.data() + offsetof(pw_header, bytes), &claimed, sizeof(claimed));
+        relabelled.push_back(std::byte{0});
+        CHECK(refusal(relabelled) != "accepted");
+    }
+}
+
+TEST_CASE("fields out of range are refused and named", "[decoder]")
+{
+    using Catch::Matchers::Contains;
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.header.kind = 0; }), Contains("kind 0"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.header.kind = 99; }), Contains("kind 99"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.pin = 0; }), Contains("pin 0"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.function = 14; }), Contains("function"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.flags = 8; }), Contains("flags"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.stack_depth = 25; }), Contains("stack_depth"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.pinned_pages = ~0ULL; }), Contains("pinned_pages"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.error = 14; }), Contains("errno"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.error = INT32_MIN; }), Contains("errno"));
+    CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pin = 0; }), Contains("pin"));
+    CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pages = 0; }), Contains("pages"));
+    CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pages = ~0ULL; }), Contains("pages"));
+    CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.page_index = ~0ULL; }), Contains("page_index"));
+    CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.function = 14; }), Contains("function"));
+    CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.count = ~0ULL; }), Contains("count"));
+    CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.span = ~0U; }), Contains("span"));
+    CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.operation = 0; }), Contains("operation 0"));
+    CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.verdict = 3; }), Contains("verdict"));
+    CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.policy = 65; }), Contains("policy"));
+    CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.error = 1; }), Contains("errno"));
+    CHECK_THAT(refusal(file_record("x\0data"sv)), Contains("not closed"));
+    CHECK_THAT(refusal(file_record("x\0"sv, 4)), Contains("flags"));
+}
+
+TEST_CASE("a count that does not fit its record is refused", "[decoder]")
+{
+    for (const std::uint32_t count : {2U, 4U, 513U, 0xffffffffU, 0x20000003U}) {
+        auto pages = pages_record(5, 0, page_addresses({10, 11, 12}));
+        std::memcpy(pages.data() + offsetof(pw_pages, count), &count, sizeof(count));
+        CHECK(refusal(pages) != "accepted");
+        auto release = release_pages_record(page_addresses({10, 11, 12}));
+        std::memcpy(release.data() + offsetof(pw_release_pages, count), &count, sizeof(count));
+        CHECK(refusal(release) != "accepted");
+        auto file = file_record("x\0data\0"sv);
+        const std::uint32_t path_bytes = count == 2 ? 2049U : count;
+        std::memcpy(file.data() + offsetof(pw_file, path_bytes), &path_bytes, sizeof(path_bytes));
+        CHECK(refusal(file) != "accepted");
+    }
+}
+
+TEST_CASE("addresses that are no struct page are refused, and not shown", "[decoder]")
+{
+    using Catch::Matchers::Contains;
+    const std::uint64_t base = kGeometry.vmemmap_base;
+    for (const std::uint64_t page :
+         std::vector<std::uint64_t>{0, base - 64, base + 1, page_address(1ULL << 40U), ~0ULL}) {
+        auto release = raw_release(0, 1);
+        release.page = page;
+        for (const std::string& message : {refusal(pages_record(5, 0, {page_address(1), page})),
+                                           refusal(release_pages_record({page})), refusal(bytes_of(release))}) {
+            CHECK_THAT(message, Contains("a page that"));
+            CHECK((page == 0 || message.find(std::to_string(page)) == std::string::npos));
+        }
+    }
+    CHECK_FALSE(Decoder(PageGeometry{0, 0}).decode(bytes_of(raw_release(0, 1))).has_value());
+}
+
+TEST_CASE("random bytes never crash the decoder", "[decoder]")
+{
+    std::mt19937_64 random(1);
+    const auto kinds = one_of_each();
+    for (int round = 0; round < 20'000; ++round) {
+        Bytes record = kinds[random() % kinds.size()];
+        if (round % 3 == 0) {
+            record.resize(random() % 300);
+        }
+        for (auto flips = random() % 6; flips > 0 && !record.empty(); --flips) {
+            record[random() % record.size()] = static_cast<std::byte>(random());
+        }
+        (void)kDecoder.decode(record);
+    }
+}

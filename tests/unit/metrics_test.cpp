@@ -1,0 +1,276 @@
+#include "publish/metrics.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <prometheus/collectable.h>
+#include <prometheus/text_serializer.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include "base/fd.h"
+#include "publish/metrics_server.h"
+#include "support/publish_fixtures.h"
+
+using namespace pinwarden;
+using namespace pinwarden::test;
+
+namespace {
+
+struct Page {
+    std::string text;
+    std::map<std::string, std::string> samples;  // "name{labels}" → value
+    std::map<std::string, std::string> types;
+    std::map<std::string, int> series;  // by name
+};
+
+Page parse(const std::string& text)
+{
+    Page page;
+    page.text = text;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("# TYPE ")) {
+            const std::size_t space = line.rfind(' ');
+            page.types[line.substr(7, space - 7)] = line.substr(space + 1);
+        } else if (!line.starts_with('#')) {
+            const std::size_t space = line.rfind(' ');
+            const std::string key = line.substr(0, space);
+            CHECK(page.samples.emplace(key, line.substr(space + 1)).second);
+            ++page.series[key.substr(0, key.find('{'))];
+        }
+    }
+    return page;
+}
+
+Page scrape(const prometheus::Collectable& collectable)
+{
+    return parse(prometheus::TextSerializer().Serialize(collectable.Collect()));
+}
+
+MetricsSnapshot some_numbers()
+{
+    MetricsSnapshot numbers;
+    numbers.version = "0.1.0";
+    numbers.kernel_release = "6.1.0";
+    numbers.totals[{"rdma_rxe", Backing::kFile}] = {2, 8192};
+    numbers.totals[{"nvidia", Backing::kMixed}] = {1, 4096};
+    numbers.pins_acquired = {{"rdma_rxe", 5}, {"nvidia", 1}};
+    numbers.pins_released = {{"rdma_rxe", 3}};
+    numbers.pins_failed = {{"vfio", 1}};
+    numbers.conflicts[{"truncate", "rdma_rxe", "deny"}] = 4;
+    numbers.losses = {{"ring_full_pin", 0, true}, {"path_cut", 2, false}};
+    numbers.hooks = {{"pin_user_pages", "acquire", true, "", 1},
+                     {"memfd_pin_folios", "acquire", false, "not there", 0}};
+    numbers.unmatched_releases = 9;
+    numbers.policies_active = 1;
+    return numbers;
+}
+
+bool have_promtool()
+{
+    return std::system("command -v promtool >/dev/null 2>&1") == 0;  // NOLINT: a test, before it has threads
+}
+
+void check_with_promtool(const std::string& text)
+{
+    if (!have_promtool()) {
+        WARN("promtool is not installed: the text was not linted");
+        return;
+    }
+    const TemporaryFolder folder;
+    std::ofstream(folder.file("metrics")) << text;
+    const std::string command =
+        "promtool check metrics <" + folder.file("metrics") + " >" + folder.file("lint") + " 2>&1";
+    const int status = std::system(command.c_str());  // NOLINT: as above
+    std::ifstream lint(folder.file("lint"));
+    INFO(std::string(std::istreambuf_iterator<char>(lint), {}));
+    CHECK(status == 0);
+}
+
+std::string http_get(const std::string& address, const std::string& path)
+{
+    const OwnedFd fd(::socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0);
+    const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+    REQUIRE(::send(fd.get(), request.data(), request.size(), 0) == static_cast<ssize_t>(request.size()));
+    std::string answer;
+    std::array<char, 4096> buffer{};
+    for (ssize_t got = 0; (got = ::recv(fd.get(), buffer.data(), buffer.size(), 0)) > 0;) {
+        answer.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    return answer;
+}
+
+}  // namespace
+
+TEST_CASE("the numbers of the pipeline are on the page")
+{
+    FakePipeline pipeline;
+    pipeline.numbers = some_numbers();
+    const Page page = scrape(*make_collectable(pipeline));
+
+    const std::pair<const char*, const char*> expected[] = {
+        {R"(pinwarden_pipeline_responding)", "1"},
+        {R"(pinwarden_pinned_bytes{driver="rdma_rxe",backing="file"})", "8192"},
+        {R"(pinwarden_pins{driver="rdma_rxe",backing="file"})", "2"},
+        {R"(pinwarden_pins{driver="nvidia",backing="mixed"})", "1"},
+        {R"(pinwarden_pins_acquired_total{driver="rdma_rxe"})", "5"},
+        {R"(pinwarden_pins_released_total{driver="rdma_rxe"})", "3"},
+        {R"(pinwarden_pins_failed_total{driver="vfio"})", "1"},
+        {R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="deny"})", "4"},
+        {R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="would_deny"})", "0"},
+        {R"(pinwarden_events_lost_total{cause="ring_full_pin"})", "0"},
+        {R"(pinwarden_events_lost_total{cause="path_cut"})", "2"},
+        {R"(pinwarden_hook_attached{hook="pin_user_pages"})", "1"},
+        {R"(pinwarden_hook_attached{hook="memfd_pin_folios"})", "0"},
+        {R"(pinwarden_hook_missed_total{hook="pin_user_pages"})", "1"},
+        {R"(pinwarden_ledger_certain)", "1"},
+        {R"(pinwarden_releases_unmatched_total)", "9"},
+        {R"(pinwarden_policies{state="active"})", "1"},
+        {R"(pinwarden_policies{state="pending"})", "0"},
+        {R"(pinwarden_build_info{version="0.1.0",kernel="6.1.0"})", "1"},
+    };
+    for (const auto& [key, value] : expected) {
+        INFO(key);
+        REQUIRE(page.samples.contains(key));
+        CHECK(page.samples.at(key) == value);
+    }
+    check_with_promtool(page.text);
+}
+
+TEST_CASE("a fresh daemon shows every metric, with zeros for what is known to come")
+{
+    FakePipeline pipeline;
+    const Page page = scrape(*make_collectable(pipeline));
+
+    for (const MetricInfo& metric : metric_catalogue()) {
+        INFO(metric.name);
+        REQUIRE(page.types.contains(std::string(metric.name)));
+        CHECK(page.types.at(std::string(metric.name)) == metric.type);
+        CHECK(metric.name.ends_with("_total") == (metric.type == "counter"));
+    }
+    CHECK(page.samples.at(R"(pinwarden_pins{driver="io_uring",backing="file"})") == "0");
+    CHECK(page.samples.at(R"(pinwarden_pins_acquired_total{driver="vfio"})") == "0");
+    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="deny"})") ==
+          "0");
+    check_with_promtool(page.text);
+}
+
+TEST_CASE("a gauge goes to zero when its last pin is gone")
+{
+    FakePipeline pipeline;
+    pipeline.numbers = some_numbers();
+    const auto collectable = make_collectable(pipeline);
+    scrape(*collectable);
+    pipeline.numbers.totals.clear();
+    CHECK(scrape(*collectable).samples.at(R"(pinwarden_pinned_bytes{driver="nvidia",backing="mixed"})") == "0");
+}
+
+TEST_CASE("no number of drivers makes too many series, and none is lost")
+{
+    FakePipeline pipeline;
+    const auto collectable = make_collectable(pipeline);
+    pipeline.numbers.pins_acquired["early"] = 1;
+    scrape(*collectable);
+    constexpr int kDrivers = 500;
+    for (int i = 0; i < kDrivers; ++i) {
+        const std::string driver = "a" + std::to_string(i);
+        pipeline.numbers.pins_acquired[driver] = 1;
+        for (const Backing backing : {Backing::kAnonymous, Backing::kFile, Backing::kShmem, Backing::kHugetlb}) {
+            pipeline.numbers.totals[{driver, backing}] = {1, 1};
+        }
+        for (const char* const verdict : {"allow", "deny", "would_deny"}) {
+            pipeline.numbers.conflicts[{"truncate", driver, verdict}] = 1;
+        }
+    }
+    const Page page = scrape(*collectable);
+
+    for (const auto& [name, series] : page.series) {
+        INFO(name);
+        CHECK(series <= static_cast<int>(kMaxSeriesPerMetric));
+    }
+    // A label once given stays, also when others would come before it by name.
+    CHECK(page.samples.at(R"(pinwarden_pins_acquired_total{driver="early"})") == "1");
+    int sum = 0;
+    for (const auto& [key, value] : page.samples) {
+        sum += key.starts_with("pinwarden_pins_acquired_total") ? std::stoi(value) : 0;
+    }
+    CHECK(sum == kDrivers + 1);
+}
+
+TEST_CASE("a pipeline that does not answer is visible")
+{
+    FakePipeline pipeline;
+    pipeline.fails = Error{"too slow", ETIMEDOUT};
+    const Page page = scrape(*make_collectable(pipeline));
+    CHECK(page.samples == std::map<std::string, std::string>{{"pinwarden_pipeline_responding", "0"}});
+}
+
+TEST_CASE("docs/metrics.md names every metric and its labels")
+{
+    std::ifstream file(PINWARDEN_SOURCE_DIR "/docs/metrics.md");
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    for (const MetricInfo& metric : metric_catalogue()) {
+        std::string entry = "`" + std::string(metric.name) + "` | " + std::string(metric.type) + " | ";
+        for (const std::string_view label : metric.labels) {
+            entry += (entry.ends_with("| ") ? "`" : ", `") + std::string(label) + "`";
+        }
+        INFO(entry);
+        CHECK(text.find(entry) != std::string::npos);
+    }
+}
+
+TEST_CASE("metrics are served over HTTP")
+{
+    FakePipeline pipeline;
+    pipeline.numbers = some_numbers();
+    const auto server = MetricsServer::start("127.0.0.1:0", pipeline);
+    REQUIRE(server);
+    const std::string answer = http_get((*server)->address(), "/metrics");
+    CHECK_THAT(answer, Catch::StartsWith("HTTP/1.1 200"));
+    const std::string body = answer.substr(answer.find("\r\n\r\n") + 4);
+    CHECK(parse(body).samples.at("pinwarden_ledger_certain") == "1");
+    check_with_promtool(body);
+
+    const auto second = MetricsServer::start((*server)->address(), pipeline);
+    REQUIRE_FALSE(second);
+    CHECK(second.error().code == EADDRINUSE);
+    CHECK_THAT(second.error().message, Catch::Contains("is already in use") && Catch::Contains("--metrics-address"));
+}
+
+TEST_CASE("a metrics address that is none is refused with the reason")
+{
+    FakePipeline pipeline;
+    const std::pair<const char*, const char*> rows[] = {
+        {"", "has no port"},
+        {"127.0.0.1", "has no port"},
+        {"127.0.0.1:", "is not a port"},
+        {"127.0.0.1:http", "is not a port"},
+        {"127.0.0.1:70000", "is not a port"},
+        {"127.0.0.1:9877,9878", "is not a port"},
+        {"example.org:9877", "is not an IP address"},
+        {"::1:9877", "is not an IP address"},
+        {":9877", "is not an IP address"},
+        {"192.0.2.1:9877", "Cannot assign requested address"},
+    };
+    for (const auto& [address, reason] : rows) {
+        const auto server = MetricsServer::start(address, pipeline);
+        INFO(address);
+        REQUIRE_FALSE(server);
+        CHECK_THAT(server.error().message, Catch::Contains(reason) && Catch::Contains("--metrics-address"));
+    }
+}

@@ -1,0 +1,413 @@
+#include "policy/policy_yaml.h"
+
+#include <pinwarden/v1/policy.pb.h>
+
+#include <catch2/catch.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+
+namespace pinwarden {
+namespace {
+
+constexpr const char* kComplete = R"(# Nobody truncates data sets under RDMA.
+name: datasets-under-rdma
+mode: enforce
+match:
+  operations: [truncate]
+  file:
+    path_prefixes: [/mnt//pmem/, "/data sets"]
+    filesystems: [ext4, xfs]
+  pin: {drivers: [rdma_rxe, vfio], min_bytes: 1MiB, min_age: 5s}
+  owner:
+    uids: [0, 1000]
+    comms:
+      - trainer
+      - "null"
+action:
+  deny: {errno: ETXTBSY}
+unresolved: allow
+)";
+
+constexpr const char* kSmallest = "name: p\nmode: monitor\nmatch: {operations: [truncate]}\naction: {deny: {}}\n";
+
+std::string error_of(const std::string& text)
+{
+    const auto parsed = parse_policies(text, "x.yaml");
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error().code == EINVAL);
+    return parsed.error().message;
+}
+
+// A folder of its own, gone with the test.
+class Folder {
+public:
+    Folder()
+    {
+        std::string name = (std::filesystem::temp_directory_path() / "pinwarden-test-XXXXXX").string();
+        REQUIRE(mkdtemp(name.data()) != nullptr);
+        path_ = name;
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() { std::filesystem::remove_all(path_); }
+
+    std::string write(const std::string& name, const std::string& text) const
+    {
+        std::ofstream(path_ / name) << text;
+        return (path_ / name).string();
+    }
+    [[nodiscard]] std::string path() const { return path_.string(); }
+
+private:
+    std::filesystem::path path_;
+};
+
+std::string policy_named(const std::string& name)
+{
+    return "name: " + name + "\nmode: monitor\nmatch: {operations: [truncate]}\naction: {deny: {errno: EPERM}}\n";
+}
+
+}  // namespace
+
+TEST_CASE("a policy with every field", "[policy_yaml]")
+{
+    const auto parsed = parse_policies(kComplete, "x.yaml");
+    REQUIRE(parsed);
+    REQUIRE(parsed->size() == 1);
+    Policy expected;
+    expected.name = "datasets-under-rdma";
+    expected.mode = Mode::kEnforce;
+    expected.operations = {Operation::kTruncate};
+    expected.file = {{"/mnt/pmem", "/data sets"}, {"ext4", "xfs"}};
+    expected.pin = {{"rdma_rxe", "vfio"}, 1U << 20U, 5'000'000'000};
+    expected.owner = {{0, 1000}, {"trainer", "null"}};
+    expected.deny_errno = ETXTBSY;
+    expected.unresolved = Unresolved::kAllow;
+    expected.source = "x.yaml";
+    CHECK(parsed->front() == expected);
+}
+
+TEST_CASE("what a policy leaves out has its default", "[policy_yaml]")
+{
+    const auto parsed = parse_policies(kSmallest, "x.yaml");
+    REQUIRE(parsed);
+    CHECK(parsed->front().mode == Mode::kMonitor);
+    CHECK(parsed->front().deny_errno == EBUSY);
+    CHECK(parsed->front().unresolved == Unresolved::kDeny);
+    CHECK_FALSE(parsed->front().selects_pins());
+}
+
+TEST_CASE("several documents are several policies, in order", "[policy_yaml]")
+{
+    const auto parsed = parse_policies("---\n" + policy_named("b") + "---\n" + policy_named("a") + "...\n", "x.yaml");
+    REQUIRE(parsed);
+    REQUIRE(parsed->size() == 2);
+    CHECK(parsed->at(0).name == "b");
+    CHECK(parsed->at(1).name == "a");
+}
+
+TEST_CASE("bad policies are refused with place, field, reason and hint", "[policy_yaml]")
+{
+    // Replaces one line of a good policy; the message is expected to begin so.
+    const std::string head = "name: p\nmode: enforce\n";
+    const std::string action = "action:\n  deny:\n    errno: EBUSY\n";
+    const std::string match = "match:\n  operations: [truncate]\n";
+    const std::vector<std::pair<std::string, std::string>> table = {
+        // Unknown fields.
+        {head + match + "  file:\n    path_prefix: [/a]\n" + action,
+         "x.yaml:6:5: match.file.path_prefix: unknown field; did you mean \"path_prefixes\"?"},
+        {head + match + action + "colour: red\n",
+         "x.yaml:8:1: colour: unknown field; known here: name, mode, match, action, unresolved"},
+        {"nmae: p\n", "x.yaml:1:1: nmae: unknown field; did you mean \"name\"?"},
+        {head + match + "  \"\": 1\n" + action, "x.yaml:5:3: match.: unknown field; known here"},
+        {head + match + "  <<: {a: b}\n" + action, "x.yaml:5:3: match.<<: unknown field"},
+        // Fields of a later version.
+        {head + match + action + "when_unattended: keep\n",
+         "x.yaml:8:1: when_unattended: not available in this version"},
+        {head + match + "  caller: {uids: [0]}\n" + action,
+         "x.yaml:5:3: match.caller: not available in this version; available here: operations, file, pin, owner"},
+        {head + match + "  owner: {cgroups: [a]}\n" + action, "x.yaml:5:11: match.owner.cgroups: not available"},
+        {head + match + "  owner: {binaries: [a]}\n" + action, "x.yaml:5:11: match.owner.binaries: not available"},
+        {head + match + "action: {hold: {timeout: 1s}}\n",
+         "x.yaml:5:10: action.hold: not available in this version; available here: deny"},
+        {head + match + "action: {signal: {}}\n", "x.yaml:5:10: action.signal: not available in this version"},
+        {head + match + "action: {revoke: {}}\n", "x.yaml:5:10: action.revoke: not available in this version"},
+        {head + match + action + "unresolved: hold\n",
+         "x.yaml:8:13: unresolved: \"hold\" is not available in this version; available: deny, allow"},
+        {head + "match: {operations: [truncate, punch_hole]}\n" + action,
+         "x.yaml:3:32: match.operations[1]: \"punch_hole\" is not available in this version; available: truncate"},
+        {head + "match: {operations: [umount]}\n" + action,
+         "x.yaml:3:22: match.operations[0]: \"umount\" is not available"},
+        // Wrong types.
+        {"- name: p\n", "x.yaml:1:1: policy: must be a map with name, mode, match, action, unresolved, not a list"},
+        {"just text\n", "x.yaml:1:1: policy: must be a map with name, mode, match, action, unresolved, not the text"},
+        {"name: [p]\nmode: off\n", "x.yaml:1:7: name: must be text, not a list"},
+        {"name:\nmode: off\n", "x.yaml:1:1: name: must be text, not nothing"},
+        {"name: ~\nmode: off\n", "x.yaml:1:1: name: must be text, not nothing"},
+        {head + "match: [truncate]\n" + action,
+         "x.yaml:3:8: match: must be a map with operations, file, pin, owner, not a list"},
+        {head + "match: {operations: truncate}\n" + action,
+         "x.yaml:3:21: match.operations: must be a list, not the text \"truncate\"; write [truncate]"},
+        {head + "match: {operations: {truncate: yes}}\n" + action,
+         "x.yaml:3:21: match.operations: must be a list, not a map"},
+        {head + match + "  file: /a\n" + action,
+         "x.yaml:5:9: match.file: must be a map with path_prefixes, filesystems"},
+        {head + match + "  file: {path_prefixes: [[/a]]}\n" + action,
+         "x.yaml:5:26: match.file.path_prefixes[0]: must be text, not a list"},
+        {head + match + "  pin: {min_bytes: {a: b}}\n" + action,
+         "x.yaml:5:20: match.pin.min_bytes: must be text, not a map"},
+        {head + match + "action: deny\n", "x.yaml:5:9: action: must be a map with deny, not the text \"deny\""},
+        {head + match + "action: {deny: EBUSY}\n", "x.yaml:5:16: action.deny: must be a map with errno"},
+        {head + match + "action: {deny: {errno: 16}}\n", "x.yaml:5:24: action.deny.errno: \"16\" is no error"},
+        // Values.
+        {"name: p\nmode: enforced\n", "x.yaml:2:7: mode: \"enforced\" is unknown; did you mean \"enforce\"?"},
+        {"name: p\nmode: true\n", "x.yaml:2:7: mode: \"true\" is not one of: monitor, enforce, off"},
+        {"name: a b\nmode: off\n" + match + action, "x.yaml:1:7: name: \"a b\" has characters"},
+        {head + match + "  pin: {min_bytes: 12 MB}\n" + action,
+         "x.yaml:5:20: match.pin.min_bytes: \"12 MB\" is not a size (write bytes as a plain number, or with KiB, MiB"},
+        {head + match + "  pin: {min_bytes: -1}\n" + action, "x.yaml:5:20: match.pin.min_bytes: \"-1\" is negative"},
+        {head + match + "  pin: {min_bytes: 99999999TiB}\n" + action,
+         "x.yaml:5:20: match.pin.min_bytes: \"99999999TiB\" is too"},
+        {head + match + "  pin: {min_age: 5}\n" + action,
+         "x.yaml:5:18: match.pin.min_age: \"5\" lacks a unit (write a whole"},
+        {head + match + "  owner: {uids: [root]}\n" + action,
+         "x.yaml:5:18: match.owner.uids[0]: \"root\" is no user id"},
+        {head + match + "  owner: {uids: [-1]}\n" + action, "x.yaml:5:18: match.owner.uids[0]: \"-1\" is no user id"},
+        {head + match + "  owner: {uids: [4294967296]}\n" + action,
+         "x.yaml:5:18: match.owner.uids[0]: \"4294967296\" is no"},
+        {head + match + "  owner: {comms: [a, qemu-system-x86_64]}\n" + action,
+         "x.yaml:5:22: match.owner.comms[1]: \"qemu"},
+        {head + match + "  file: {path_prefixes: [a/b]}\n" + action,
+         "x.yaml:5:26: match.file.path_prefixes[0]: \"a/b\" is not absolute; start it with '/'"},
+        {head + match + "  file: {path_prefixes: [/a/../b]}\n" + action,
+         "x.yaml:5:26: match.file.path_prefixes[0]: \"/a/../b\" has"},
+        {head + match + "  file: {path_prefixes: [/a, /a/]}\n" + action,
+         "x.yaml:5:30: match.file.path_prefixes[1]: given twice; remove one"},
+        {head + match + "  file: {filesystems: [a, b, c, d, e]}\n" + action,
+         "x.yaml:5:23: match.file.filesystems: has 5 entries"},
+        // What is empty or missing.
+        {"", "x.yaml:1:1: policy: there is none in it"},
+        {"# nothing\n", "x.yaml:1:1: policy: there is none in it"},
+        {"{}\n", "x.yaml:1:1: policy: is empty"},
+        {"mode: off\n" + match + action, "x.yaml:1:1: name: is missing; give the policy a name"},
+        {"name: p\n" + match + action, "x.yaml:1:1: mode: is missing; choose monitor, enforce or off"},
+        {head + action,
+         "x.yaml:1:1: match: is missing; without it the policy would match everything: say which operations"},
+        {head + "match: {}\n" + action,
+         "x.yaml:3:8: match.operations: is missing; without it the policy would match nothing"},
+        {head + "match: {file: {filesystems: [xfs]}}\n" + action, "x.yaml:3:8: match.operations: is missing"},
+        {head + "match: {operations: []}\n" + action, "x.yaml:3:21: match.operations: is an empty list"},
+        {head + match + "  owner: {}\n" + action,
+         "x.yaml:5:10: match.owner: is empty; give it uids, comms, or leave it out"},
+        {head + match + "  pin: {drivers: []}\n" + action, "x.yaml:5:18: match.pin.drivers: is an empty list"},
+        {head + match + "  pin: {drivers: [\"\"]}\n" + action, "x.yaml:5:19: match.pin.drivers[0]: is empty"},
+        {head + match, "x.yaml:1:1: action: is missing; say what to do"},
+        {head + match + "action: {}\n", "x.yaml:5:9: action: is empty; give it deny"},
+        {head + match + "action: {deny: }\n", "x.yaml:5:10: action.deny: must be a map with errno, not nothing"},
+        // Too much of it.
+        {"name: p\nname: q\n", "x.yaml:2:1: name: given twice, first on line 1; remove one"},
+        {head + "match: {operations: [truncate], operations: [truncate]}\n" + action,
+         "x.yaml:3:33: match.operations: given twice, first on line 3"},
+        {head + match + "action: {deny: {}, hold: {}}\n",
+         "x.yaml:5:9: action: must be exactly one, not deny, hold; remove the others"},
+        {policy_named("a") + "---\n" + policy_named("b") + "---\n" + policy_named("a"),
+         "x.yaml:11:7: name: \"a\" is taken by the policy at x.yaml:1:7; rename one"},
+        // What is no YAML, or more YAML than is wanted.
+        {"name: [p\n", "x.yaml:2:1: YAML: "},
+        {"name: p\n mode: off\n", "x.yaml:2:6: YAML: "},
+        {"name: &a p\n", "x.yaml:1:7: YAML: anchors (&name) are not accepted"},
+        {"name: *a\n", "x.yaml:1:7: YAML: "},
+        {"name: !!str p\n", "x.yaml:1:7: YAML: tags (!name) are not accepted"},
+        {"[a]: b\n", "x.yaml:1:1: YAML: a field's name must be plain text"},
+        {std::string("name: p\n\x04mode: off\n"), "x.yaml:2:1: control character in the text"},
+        {"name: p\nx: \xff\n", "x.yaml:2:4: the text is not UTF-8"},
+        {"name: \xc0\xaf\n", "x.yaml:1:7: the text is not UTF-8"},
+        {policy_named("a") + "---\n", "x.yaml:6:1: policy: must be a map"},
+    };
+    for (const auto& [text, message] : table) {
+        INFO(text);
+        CHECK_THAT(error_of(text), Catch::StartsWith(message));
+    }
+}
+
+TEST_CASE("text without bounds is refused before it hurts", "[policy_yaml]")
+{
+    CHECK_THAT(error_of(std::string(kMaxPolicyTextBytes + 1, '#')), Catch::Contains("is longer than 1048576 bytes"));
+    CHECK_THAT(error_of("a: " + std::string(100, '[') + std::string(100, ']')), Catch::Contains("nested too deeply"));
+    CHECK_THAT(error_of(std::string(100'000, '[')), Catch::Contains("YAML: "));
+    CHECK_THAT(error_of(std::string(100'000, '{')), Catch::Contains("YAML: "));
+    CHECK_THAT(error_of("a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n"), Catch::Contains("anchors"));
+    const std::string long_message = error_of("name: p\nmode: " + std::string(500'000, 'x') + "\n");
+    CHECK(long_message.size() < 300);
+
+    std::string many;
+    for (int i = 0; i < 64; ++i) {
+        many += "---\n" + policy_named("p" + std::to_string(i));
+    }
+    CHECK(parse_policies(many, "x.yaml")->size() == 64);
+    CHECK_THAT(error_of(many + "---\n" + policy_named("last")), Catch::Contains("more than 64 policies"));
+}
+
+TEST_CASE("a file cut or changed anywhere gives a policy or a message, nothing else", "[policy_yaml]")
+{
+    const std::string whole = kComplete;
+    std::mt19937 random(7);
+    for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
+        const auto parsed = parse_policies(whole.substr(0, cut), "x.yaml");
+        CHECK((parsed || parsed.error().message.starts_with("x.yaml:")));
+    }
+    const std::string letters = "[]{}:,-&*!|>'\"%@`#? \n\t~.ax0";
+    for (int round = 0; round < 2000; ++round) {
+        std::string text = whole;
+        for (int change = 0; change < 3; ++change) {
+            text[random() % text.size()] = letters[random() % letters.size()];
+        }
+        const auto parsed = parse_policies(text, "x.yaml");
+        INFO(text);
+        CHECK((parsed || parsed.error().message.starts_with("x.yaml:")));
+    }
+}
+
+TEST_CASE("a policy survives being written and read", "[policy_yaml]")
+{
+    const std::vector<std::string> words = {"ext4", "null", "~",     "true",  "Off",      "1e3", "-x",
+                                            "a: b", "# c",  "\"q\"", "\\",    "'s'",      "*a",  "&a",
+                                            "[x]",  "{y}",  "a b",   " pad ", "\xc3\xa4", "%d"};
+    std::mt19937 random(42);
+    const auto one_of = [&](auto... values) {
+        const std::array all = {values...};
+        return all[random() % all.size()];
+    };
+    const auto some_words = [&](const std::string& prefix) {
+        std::set<std::string> chosen;
+        for (std::size_t i = random() % 4; i > 0; --i) {
+            chosen.insert(prefix + words[random() % words.size()]);
+        }
+        return std::vector<std::string>(chosen.begin(), chosen.end());
+    };
+    for (int round = 0; round < 300; ++round) {
+        Policy policy;
+        policy.name = one_of("p", "a.b-c_d", "123", "null", "-x", "...", "off");
+        policy.mode = one_of(Mode::kMonitor, Mode::kEnforce, Mode::kOff);
+        policy.operations = {Operation::kTruncate};
+        policy.file = {some_words("/"), some_words("")};
+        policy.pin = {some_words(""), one_of(0ULL, 1ULL, 4096ULL, 3ULL << 30U, ~0ULL),
+                      one_of(0ULL, 1ULL, 5'000'000'000ULL)};
+        policy.owner = {round % 2 == 0 ? std::vector<std::uint32_t>{} : std::vector<std::uint32_t>{0, 4294967294U},
+                        some_words("")};
+        policy.deny_errno = one_of(EBUSY, EPERM, 133, EAGAIN);
+        policy.unresolved = one_of(Unresolved::kDeny, Unresolved::kAllow);
+        policy.source = "x.yaml";
+        const std::string text = to_yaml(policy);
+        INFO(text);
+        REQUIRE(validate(policy));
+        const auto back = parse_policies(text, "x.yaml");
+        INFO((back ? "" : back.error().message));
+        REQUIRE(back);
+        CHECK(back->front() == policy);
+        CHECK(to_yaml(back->front()) == text);
+    }
+}
+
+TEST_CASE("policies are loaded from a file or a folder", "[policy_yaml]")
+{
+    const Folder folder;
+    CHECK(load_policies(folder.path()).value().empty());
+    const std::string second = folder.write("20.yaml", policy_named("b"));
+    folder.write("10.yaml", policy_named("z") + "---\n" + policy_named("y"));
+    folder.write("readme.txt", "not a policy");
+    folder.write(".hidden.yaml", "not a policy");
+
+    const auto all = load_policies(folder.path());
+    REQUIRE(all);
+    REQUIRE(all->size() == 3);
+    CHECK(all->at(0).name == "z");
+    CHECK(all->at(1).name == "y");
+    CHECK(all->at(2).name == "b");
+    CHECK(all->at(2).source == second);
+    CHECK(load_policies(second).value().size() == 1);
+
+    SECTION("a name that is taken in another file")
+    {
+        const std::string third = folder.write("30.yaml", "# mine\n" + policy_named("b"));
+        CHECK(load_policies(folder.path()).error().message ==
+              third + ":2:7: name: \"b\" is taken by the policy at " + second + ":1:7; rename one");
+    }
+    SECTION("a mistake names its file")
+    {
+        const std::string bad = folder.write("30.yaml", "name: p\nmood: off\n");
+        CHECK_THAT(load_policies(folder.path()).error().message, Catch::StartsWith(bad + ":2:1: mood: unknown field"));
+    }
+    SECTION("a file that would be overlooked")
+    {
+        const std::string overlooked = folder.write("30.yml", policy_named("c"));
+        CHECK_THAT(load_policies(folder.path()).error().message,
+                   Catch::StartsWith(overlooked + ": would be overlooked"));
+    }
+    SECTION("more policies than there can be")
+    {
+        for (int i = 0; i < 62; ++i) {
+            folder.write("5" + std::to_string(i) + ".yaml", policy_named("p" + std::to_string(i)));
+        }
+        CHECK_THAT(load_policies(folder.path()).error().message, Catch::Contains("at most 64"));
+    }
+    SECTION("something that is no file")
+    {
+        std::filesystem::create_directory(folder.path() + "/30.yaml");
+        CHECK_THAT(load_policies(folder.path()).error().message, Catch::Contains("/30.yaml: is not a regular file"));
+    }
+}
+
+TEST_CASE("what cannot be read is said", "[policy_yaml]")
+{
+    const auto missing = load_policies("/nonexistent/x.yaml");
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().code == ENOENT);
+    CHECK(missing.error().message == "/nonexistent/x.yaml: cannot open policy: No such file or directory");
+    CHECK_THAT(load_policies("/dev/null").error().message, Catch::Contains("is not a regular file"));
+}
+
+TEST_CASE("policy text and protobuf schema have the same fields and values", "[policy_yaml]")
+{
+    const google::protobuf::FileDescriptor& schema = *v1::Policy::descriptor()->file();
+    const std::vector<KnownFields> known = known_policy_fields();
+    CHECK(known.size() == static_cast<std::size_t>(schema.message_type_count()));
+    for (const auto& [message, fields] : known) {
+        INFO(message);
+        const auto* descriptor = schema.FindMessageTypeByName(message);
+        REQUIRE(descriptor != nullptr);
+        std::set<std::string> in_schema;
+        for (int i = 0; i < descriptor->field_count(); ++i) {
+            const auto& field = *descriptor->field(i);
+            in_schema.insert(field.has_json_name() ? field.json_name() : field.name());
+        }
+        CHECK(std::set<std::string>(fields.begin(), fields.end()) == in_schema);
+    }
+
+    // Every value of an enum but the unspecified one, in lower case and without its prefix.
+    const std::vector<std::pair<std::string, std::string>> enums = {
+        {"Mode", "name: p\nmode: VALUE\nmatch: {operations: [truncate]}\naction: {deny: {}}\n"},
+        {"Operation", "name: p\nmode: off\nmatch: {operations: [VALUE]}\naction: {deny: {}}\n"},
+        {"Unresolved", "name: p\nmode: off\nmatch: {operations: [truncate]}\naction: {deny: {}}\nunresolved: VALUE\n"},
+    };
+    for (const auto& [name, text] : enums) {
+        const auto* descriptor = schema.FindEnumTypeByName(name);
+        REQUIRE(descriptor != nullptr);
+        for (int i = 1; i < descriptor->value_count(); ++i) {
+            std::string value = descriptor->value(i)->name().substr(name.size() + 1);
+            for (char& letter : value) {
+                letter = static_cast<char>(std::tolower(letter));
+            }
+            std::string policy = text;
+            policy.replace(policy.find("VALUE"), 5, value);
+            INFO(policy);
+            CHECK(parse_policies(policy, "x.yaml"));
+        }
+    }
+}
+
+}  // namespace pinwarden
