@@ -151,8 +151,8 @@ static __noinline __u32 decide_truncate(struct dentry *dentry, __u64 old_size, _
     decision.covering = policies_on_path(dentry, generation);
     if (pins->policy_generation == generation)
         decision.covering |= pins->policies;
-    if (ack && ack->policy_generation == generation)
-        decision.covering |= ack->policies;
+    if (ack && ack->policy_generation[half] == generation)
+        decision.covering |= ack->policies[half];
     bpf_probe_read_kernel_str(decision.filesystem, sizeof(decision.filesystem), BPF_CORE_READ(inode, i_sb, s_type, name));
     bpf_loop(PW_POLICIES, policy_step, &decision, 0);
     emit_operation(&decision, old_size, new_size);

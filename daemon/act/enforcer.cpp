@@ -66,7 +66,8 @@ Result<void> Enforcer::install(PolicySet next, const Ledger& ledger, Nanoseconds
         return std::unexpected(compiled.error());
     }
     const std::uint32_t generation = generation_ + 1;
-    // Verdicts first: the moment the new table is in force, they must be there, and none from two generations ago.
+    // Verdicts and coverage first: the moment the new table is in force, they must be there, and none from two
+    // generations ago.
     Result<void> prepared = clear_verdicts(generation);
     Schedule due;
     for (const FileKey& file : ledger.files()) {
@@ -74,6 +75,9 @@ Result<void> Enforcer::install(PolicySet next, const Ledger& ledger, Nanoseconds
             break;
         }
         prepared = renew_verdicts(file, next.policies(), generation, ledger, now, due);
+        if (prepared && !nothing_pinned(ledger.file_state(file))) {
+            prepared = acknowledge(file, ledger, *compiled, generation);
+        }
     }
     if (prepared) {
         prepared = sink_.install(*compiled, generation);
@@ -90,8 +94,6 @@ Result<void> Enforcer::install(PolicySet next, const Ledger& ledger, Nanoseconds
     for (auto& [time, files] : due) {
         due_[time].merge(files);
     }
-    // The new policies are in force: from here on nothing fails as a whole.
-    acknowledge_all(ledger, now);
     try_clear_verdicts(generation - 1);
     return {};
 }
@@ -167,23 +169,15 @@ Result<void> Enforcer::update_file(const FileKey& file, const Ledger& ledger, Na
     if (auto renewed = renew_verdicts(file, set_.policies(), generation_, ledger, now, due_); !renewed) {
         return renewed;
     }
-    return acknowledge(file, ledger);
+    return acknowledge(file, ledger, compiled_, generation_);
 }
 
-Result<void> Enforcer::acknowledge(const FileKey& file, const Ledger& ledger)
+Result<void> Enforcer::acknowledge(const FileKey& file, const Ledger& ledger, const CompiledPolicies& compiled,
+                                   std::uint32_t generation)
 {
     const FileRecord* record = ledger.find_file(file);
-    const std::uint64_t covering = record == nullptr ? 0 : policies_covering(compiled_, record->path);
-    return sink_.acknowledge(file, ledger.file_state(file), covering, generation_);
-}
-
-void Enforcer::acknowledge_all(const Ledger& ledger, Nanoseconds now)
-{
-    for (const FileKey& file : ledger.files()) {
-        if (!nothing_pinned(ledger.file_state(file)) && !acknowledge(file, ledger)) {
-            due_[now + kRetryAfter].insert(file);
-        }
-    }
+    const std::uint64_t covering = record == nullptr ? 0 : policies_covering(compiled, record->path);
+    return sink_.acknowledge(file, ledger.file_state(file), covering, generation);
 }
 
 Result<void> Enforcer::tick(const Ledger& ledger, Nanoseconds now)

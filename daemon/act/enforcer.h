@@ -53,9 +53,8 @@ private:
 
     Result<void> install(PolicySet next, const Ledger& ledger, Nanoseconds now);
     Result<void> update_file(const FileKey& file, const Ledger& ledger, Nanoseconds now);
-    Result<void> acknowledge(const FileKey& file, const Ledger& ledger);
-    // Tells the new generation's table which policies cover the files that are pinned.
-    void acknowledge_all(const Ledger& ledger, Nanoseconds now);
+    Result<void> acknowledge(const FileKey& file, const Ledger& ledger, const CompiledPolicies& compiled,
+                             std::uint32_t generation);
     // Sets, or takes back, the file's verdicts for every policy of that generation that selects pins.
     Result<void> renew_verdicts(const FileKey& file, const std::vector<Policy>& policies, std::uint32_t generation,
                                 const Ledger& ledger, Nanoseconds now, Schedule& due);

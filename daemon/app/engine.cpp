@@ -152,6 +152,7 @@ void Engine::tick(KernelHealth health)
 
 void Engine::mounts_changed()
 {
+    flush();
     warn(enforcer_.mounts_changed(ledger_, around_.clock.now()));
 }
 
@@ -164,6 +165,9 @@ Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool va
         }
         return enforcer_.generation();
     }
+    // What the records so far changed is told under the policies in force, before any are exchanged: installing
+    // acknowledges every file.
+    flush();
     if (auto applied = enforcer_.apply(policies, ledger_, around_.clock.now()); !applied) {
         return std::unexpected(applied.error());
     }
@@ -172,6 +176,7 @@ Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool va
 
 Result<std::uint64_t> Engine::remove(const std::string& name)
 {
+    flush();
     if (auto removed = enforcer_.remove(name, ledger_, around_.clock.now()); !removed) {
         return std::unexpected(removed.error());
     }

@@ -30,15 +30,11 @@ Result<void> KernelVerdicts::install(const CompiledPolicies& policies, std::uint
 Result<void> KernelVerdicts::acknowledge(const FileKey& file, const FileState& state, std::uint64_t policies,
                                          std::uint32_t generation)
 {
-    pw_file_ack ack{};
+    AcknowledgedRange range;
     if (state.complete) {
-        ack.sequence = state.sequence;
-        ack.first_page = state.first_page;
-        ack.end_page = state.end_page;
+        range = {.sequence = state.sequence, .first_page = state.first_page, .end_page = state.end_page};
     }
-    ack.policies = policies;
-    ack.policy_generation = generation;
-    return maps_.acknowledge(raw(file), ack);
+    return maps_.acknowledge(raw(file), range, policies, generation);
 }
 
 Result<void> KernelVerdicts::set_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation,

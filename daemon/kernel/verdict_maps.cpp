@@ -87,9 +87,21 @@ Result<void> VerdictMaps::install(const pw_policy_table& table,
     return {};
 }
 
-Result<void> VerdictMaps::acknowledge(const pw_file_key& file, const pw_file_ack& ack)
+Result<void> VerdictMaps::acknowledge(const pw_file_key& file, const AcknowledgedRange& range, std::uint64_t policies,
+                                      std::uint32_t generation)
 {
-    const int error = bpf_map_update_elem(fds_.file_acks, &file, &ack, BPF_EXIST);
+    // Only this thread writes acknowledgements; the kernel makes and removes them, never changes them.
+    pw_file_ack ack{};
+    int error = bpf_map_lookup_elem(fds_.file_acks, &file, &ack);
+    if (error == 0) {
+        ack.sequence = range.sequence;
+        ack.first_page = range.first_page;
+        ack.end_page = range.end_page;
+        const std::uint32_t half = generation & 1U;
+        ack.policies[half] = policies;
+        ack.policy_generation[half] = generation;
+        error = bpf_map_update_elem(fds_.file_acks, &file, &ack, BPF_EXIST);
+    }
     if (error != 0 && error != -ENOENT) {
         return std::unexpected(system_error("acknowledge a file's pins", error));
     }

@@ -14,6 +14,13 @@
 
 namespace pinwarden {
 
+// See pw_file_ack.
+struct AcknowledgedRange {
+    std::uint64_t sequence = 0;
+    std::uint64_t first_page = 0;
+    std::uint64_t end_page = 0;
+};
+
 class VerdictMaps {
 public:
     // `fds` and `shared` are borrowed from Programs, which must outlive the maps.
@@ -27,8 +34,10 @@ public:
     // On error the generation in force stays.
     Result<void> install(const pw_policy_table& table, std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes,
                          std::uint32_t generation);
+    // Replaces the range, and what is said of the half of the policy table that `generation` uses; the other half stays.
     // Nothing happens when the kernel has forgotten the file.
-    Result<void> acknowledge(const pw_file_key& file, const pw_file_ack& ack);
+    Result<void> acknowledge(const pw_file_key& file, const AcknowledgedRange& range, std::uint64_t policies,
+                             std::uint32_t generation);
     Result<void> set_pin_verdict(const pw_pin_verdict_key& key, const pw_pin_verdict& verdict);
     Result<void> clear_pin_verdict(const pw_pin_verdict_key& key);
     // Lowers the block counter of the page with this struct page address by `pins`.

@@ -244,11 +244,12 @@ struct pw_file_ack {
     __u64 sequence;  // 0: says nothing about the range
     __u64 first_page;
     __u64 end_page;
-    __u64 policies;  // bit per policy slot whose path prefix covers a path the file was pinned through
-    __u32 policy_generation;
-    __u32 reserved;
+    // For each half of the policy table: bit per slot whose path prefix covers a path the file was pinned through, and
+    // the generation that is true for. Two, so that the answer is there before a new table comes into force.
+    __u64 policies[2];
+    __u32 policy_generation[2];
 };
-PW_ASSERT_SIZE(pw_file_ack, 40);
+PW_ASSERT_SIZE(pw_file_ack, 48);
 
 enum pw_policy_flags {
     PW_POLICY_IN_USE = 1 << 0,
