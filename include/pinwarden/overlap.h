@@ -25,7 +25,8 @@ static inline struct pw_page_range pw_truncated_pages(__u64 old_size, __u64 new_
     return range;
 }
 
+// Whether two ranges share a page. An empty one shares none.
 static inline int pw_overlaps(__u64 first, __u64 end, __u64 other_first, __u64 other_end)
 {
-    return first < other_end && other_first < end;
+    return first < end && other_first < other_end && first < other_end && other_first < end;
 }
