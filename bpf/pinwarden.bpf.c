@@ -7,4 +7,15 @@
 #include "pin.bpf.h"
 #include "unpin.bpf.h"
 
+// Puts the records' layouts into the object's BTF, where a unit test compares them with the daemon's.
+#define EXPORT_LAYOUT(type) const struct type *layout_of_##type __attribute__((unused))
+EXPORT_LAYOUT(pw_pin);
+EXPORT_LAYOUT(pw_range);
+EXPORT_LAYOUT(pw_pages);
+EXPORT_LAYOUT(pw_release);
+EXPORT_LAYOUT(pw_release_pages);
+EXPORT_LAYOUT(pw_file);
+EXPORT_LAYOUT(pw_operation);
+EXPORT_LAYOUT(pw_exit);
+
 char LICENSE[] SEC("license") = "GPL";
