@@ -1,0 +1,255 @@
+#include "app/engine.h"
+
+#include <catch2/catch.hpp>
+#include <vector>
+
+#include "support/fake_verdict_sink.h"
+#include "support/records.h"
+
+using namespace pinwarden;
+using namespace pinwarden::test;
+using namespace std::string_view_literals;
+
+namespace {
+
+class ManualClock final : public Clock {
+public:
+    Nanoseconds time = 2000;  // just after what the synthetic records say
+    [[nodiscard]] Nanoseconds now() const override { return time; }
+    [[nodiscard]] Nanoseconds boot_to_unix() const override { return 5; }
+};
+
+// Names every address as the given stack does, innermost first.
+class FixedNames final : public StackNamer {
+public:
+    Frame name(std::uint64_t address) override
+    {
+        return address == raw_pin().stack[0] ? Frame{"pin_user_pages_fast", "", 5} : Frame{"rxe_mr_init_user", "rdma_rxe", 0x4f};
+    }
+};
+
+// The pipeline with everything around it faked, fed with raw records.
+struct World {
+    ManualClock clock;
+    FakeVerdictSink sink;
+    FakePathResolver paths;
+    FixedNames names;
+    Fanout fanout{4, 64};
+    std::vector<std::string> warnings;
+    Engine engine{{.clock = clock,
+                   .verdicts = sink,
+                   .paths = paths,
+                   .names = names,
+                   .fanout = fanout,
+                   .log_warning = [this](const std::string& text) { warnings.push_back(text); }},
+                  kGeometry,
+                  "6.1.0-test"};
+
+    World() { REQUIRE(engine.apply({}, false).has_value()); }
+
+    template <typename T>
+    void feed(const T& record)
+    {
+        engine.step(bytes_of(record));
+    }
+
+    // A pin of pages 100..111 on file pages 3..14.
+    void pin_file()
+    {
+        engine.step(file_record("x\0data\0mnt\0"sv));
+        feed(raw_pin());
+        feed(raw_range());
+        std::vector<std::uint64_t> addresses;
+        for (PageNumber page = 100; page < 112; ++page) {
+            addresses.push_back(page_address(page));
+        }
+        engine.step(pages_record(5, 0, addresses));
+        engine.flush();
+    }
+
+    pw_operation truncate(pw_verdict verdict, std::uint32_t slot_plus_one, std::uint32_t generation)
+    {
+        pw_operation operation = raw_operation();
+        operation.verdict = verdict;
+        operation.matched = slot_plus_one == 0 ? 0 : 1ULL << (slot_plus_one - 1);
+        operation.policy = slot_plus_one;
+        operation.error = slot_plus_one == 0 ? 0 : -16;
+        operation.generation = generation;
+        operation.unresolved = 0;
+        return operation;
+    }
+};
+
+Policy deny_all(const std::string& name, Mode mode)
+{
+    Policy policy;
+    policy.name = name;
+    policy.mode = mode;
+    policy.operations = {Operation::kTruncate};
+    policy.deny_errno = 16;
+    return policy;
+}
+
+std::uint64_t conflicts(const Engine& engine, const std::string& driver, const std::string& verdict)
+{
+    const auto metrics = engine.metrics();
+    const auto found = metrics.conflicts.find({"truncate", driver, verdict});
+    return found == metrics.conflicts.end() ? 0 : found->second;
+}
+
+}  // namespace
+
+TEST_CASE("a pin goes from raw records to the snapshot, and its file is acknowledged", "[engine]")
+{
+    World world;
+    world.pin_file();
+
+    const Snapshot snapshot = world.engine.snapshot(true);
+    REQUIRE(snapshot.pins.size() == 1);
+    const PinView& view = snapshot.pins[0];
+    CHECK(view.pin.owner.process.pid == 100);
+    CHECK(view.pin.driver == "rdma_rxe");
+    CHECK(view.pin.bytes == 12 * 4096);
+    CHECK(view.files.at(kFile).path == "/mnt/data/x");
+    CHECK(view.stack.at(0) == "pin_user_pages_fast+0x5");
+    CHECK(view.stack.at(1) == "rxe_mr_init_user+0x4f [rdma_rxe]");
+    CHECK(view.pin.stack.empty());
+    CHECK(view.pin.mm == 0);
+
+    const auto& ack = world.sink.acks.at(kFile);
+    CHECK(ack.state.complete);
+    CHECK(ack.state.sequence == 1);
+    CHECK(ack.state.first_page == 3);
+    CHECK(ack.state.end_page == 15);
+    CHECK(world.engine.metrics().pins_acquired.at("rdma_rxe") == 1);
+}
+
+TEST_CASE("after the last release the file is acknowledged as free and its blocks are let go", "[engine]")
+{
+    World world;
+    world.pin_file();
+    world.feed(raw_release(100, 12));
+    world.engine.flush();
+
+    CHECK(world.engine.ledger().pins().empty());
+    const auto& state = world.sink.acks.at(kFile).state;
+    CHECK(state.first_page == state.end_page);
+    CHECK(world.sink.untracked == std::vector<PageRun>{{100, 12}});
+    CHECK(world.engine.metrics().pins_released.at("rdma_rxe") == 1);
+}
+
+TEST_CASE("an operation that meets the pin is a conflict of its driver, counted by verdict", "[engine]")
+{
+    World world;
+    REQUIRE(world.engine.apply({deny_all("watch", Mode::kMonitor), deny_all("stop", Mode::kEnforce)}, false) == 2U);
+    world.pin_file();
+
+    world.feed(world.truncate(PW_VERDICT_ALLOW, 0, 2));
+    world.feed(world.truncate(PW_VERDICT_WOULD_DENY, 1, 2));
+    world.feed(world.truncate(PW_VERDICT_DENY, 2, 2));
+
+    CHECK(conflicts(world.engine, "rdma_rxe", "allow") == 1);
+    CHECK(conflicts(world.engine, "rdma_rxe", "would_deny") == 1);
+    CHECK(conflicts(world.engine, "rdma_rxe", "deny") == 1);
+    const auto policies = world.engine.snapshot(false).policies;
+    CHECK(policies.at(0).counters.would_have_denied == 1);
+    CHECK(policies.at(0).counters.denied == 0);
+    CHECK(policies.at(1).counters.denied == 1);
+}
+
+TEST_CASE("a conflict with pins the ledger does not have is counted as unknown, not dropped", "[engine]")
+{
+    World world;
+    world.feed(world.truncate(PW_VERDICT_ALLOW, 0, 1));
+    CHECK(conflicts(world.engine, "unknown", "allow") == 1);
+}
+
+TEST_CASE("subscribers see pin, conflict and release in order, with names", "[engine]")
+{
+    World world;
+    const auto queue = world.fanout.subscribe();
+    REQUIRE(queue.has_value());
+    world.pin_file();
+    world.feed(world.truncate(PW_VERDICT_ALLOW, 0, 1));
+    world.feed(raw_release(100, 12));
+
+    const auto next = [&] {
+        auto popped = (*queue)->pop(std::chrono::seconds(0));
+        REQUIRE(popped.has_value());
+        return popped->item;
+    };
+    const auto pinned = next();
+    REQUIRE(std::holds_alternative<PinnedNotice>(pinned->what));
+    CHECK(std::get<PinnedNotice>(pinned->what).pin.files.at(kFile).path == "/mnt/data/x");
+    const auto conflict = next();
+    REQUIRE(std::holds_alternative<ConflictNotice>(conflict->what));
+    CHECK(std::get<ConflictNotice>(conflict->what).conflict.conflict.pins.size() == 1);
+    const auto released = next();
+    REQUIRE(std::holds_alternative<ReleasedNotice>(released->what));
+    CHECK(std::get<ReleasedNotice>(released->what).fully);
+}
+
+TEST_CASE("a pin that waits for its page list is announced once it is complete", "[engine]")
+{
+    World world;
+    const auto queue = world.fanout.subscribe();
+    REQUIRE(queue.has_value());
+    world.feed(raw_pin());
+    world.engine.flush();
+    CHECK_FALSE((*queue)->pop(std::chrono::seconds(0)).has_value());
+    // The list never comes: after a second it is announced without.
+    world.clock.time += 2'000'000'000;
+    world.engine.flush();
+    CHECK((*queue)->pop(std::chrono::seconds(0)).has_value());
+}
+
+TEST_CASE("a record that does not hold together makes the ledger uncertain and is said", "[engine]")
+{
+    World world;
+    Bytes broken = bytes_of(raw_pin());
+    broken.resize(40);
+    world.engine.step(broken);
+    CHECK_FALSE(world.engine.ledger().certain());
+    CHECK(world.warnings.size() == 1);
+    CHECK_FALSE(world.engine.metrics().ledger_certain);
+}
+
+TEST_CASE("losses the kernel counted make the ledger uncertain, doubts do not", "[engine]")
+{
+    const auto [counter, certain] = GENERATE(table<pw_counter, bool>({{PW_LOST_PIN, false},
+                                                                      {PW_LOST_RELEASE, false},
+                                                                      {PW_LOST_PAGES, false},
+                                                                      {PW_LOST_OPERATION, true},
+                                                                      {PW_DOUBT_RANGE_FALLBACK, true},
+                                                                      {PW_DOUBT_PATH_CUT, true}}));
+    World world;
+    KernelHealth health;
+    health.counters.at(counter) = 1;
+    world.engine.tick(health);
+    CHECK(world.engine.ledger().certain() == certain);
+}
+
+TEST_CASE("a failed pin is counted by driver and leaves no trace in the ledger", "[engine]")
+{
+    World world;
+    pw_pin pin = raw_pin();
+    pin.error = -14;
+    pin.pinned_pages = 0;
+    world.feed(pin);
+    CHECK(world.engine.metrics().pins_failed.at("rdma_rxe") == 1);
+    CHECK(world.engine.ledger().pins().empty());
+}
+
+TEST_CASE("a refused policy changes nothing, a checked one neither", "[engine]")
+{
+    World world;
+    REQUIRE(world.engine.apply({deny_all("one", Mode::kEnforce)}, false) == 2U);
+    CHECK(world.engine.apply({deny_all("two", Mode::kEnforce)}, true) == 2U);
+    Policy bad = deny_all("bad", Mode::kEnforce);
+    bad.operations.clear();
+    CHECK_FALSE(world.engine.apply({bad}, false).has_value());
+    CHECK(world.engine.snapshot(false).policies.size() == 1);
+    CHECK(world.sink.generation == 2);
+    CHECK(world.engine.remove("nobody").error().code == ENOENT);
+    CHECK(world.engine.remove("one") == 3U);
+}

@@ -1,0 +1,70 @@
+#include "app/options.h"
+
+#include <catch2/catch.hpp>
+#include <vector>
+
+#include "app/losses.h"
+
+using namespace pinwarden;
+
+namespace {
+
+std::expected<Options, EarlyExit> parse(std::vector<const char*> arguments)
+{
+    arguments.insert(arguments.begin(), "pinwardend");
+    return parse_options(static_cast<int>(arguments.size()), arguments.data());
+}
+
+}  // namespace
+
+TEST_CASE("options: what is not given has its default, what is given is taken", "[options]")
+{
+    const auto defaults = parse({});
+    REQUIRE(defaults.has_value());
+    CHECK(defaults->socket == "/run/pinwarden/operator.sock");
+    CHECK(defaults->metrics_address == "127.0.0.1:9877");
+    CHECK(defaults->ring_bytes == 16U << 20U);
+    CHECK_FALSE(defaults->probe);
+
+    const auto given = parse({"--policy", "a.yaml", "--policy", "b", "--ring-size", "64KiB", "--socket", "/tmp/s"});
+    REQUIRE(given.has_value());
+    CHECK(given->policies == std::vector<std::string>{"a.yaml", "b"});
+    CHECK(given->ring_bytes == 65536);
+    CHECK(given->socket == "/tmp/s");
+}
+
+TEST_CASE("options: wrong ones end with status 2 and a message that names them", "[options]")
+{
+    const auto [arguments, named] = GENERATE(table<std::vector<const char*>, std::string>({
+        {{"--no-such"}, "--no-such"},
+        {{"--ring-size", "5000"}, "--ring-size"},
+        {{"--ring-size", "2GiB"}, "--ring-size"},
+        {{"--ring-size", "many"}, "--ring-size"},
+        {{"--log-level", "loud"}, "--log-level"},
+        {{"--socket"}, "--socket"},
+        {{"stray"}, "stray"},
+    }));
+    const auto result = parse(arguments);
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().status == 2);
+    CHECK_THAT(result.error().text, Catch::Contains(named) && Catch::StartsWith("pinwardend: "));
+}
+
+TEST_CASE("options: help and version are no mistakes", "[options]")
+{
+    CHECK(parse({"--help"}).error().status == 0);
+    CHECK_THAT(parse({"--help"}).error().text, Catch::Contains("--policy"));
+    CHECK(parse({"--version"}).error().status == 0);
+    CHECK_THAT(parse({"--version"}).error().text, Catch::StartsWith("pinwardend 0."));
+}
+
+TEST_CASE("losses: every cause is listed from the start, once", "[options]")
+{
+    const auto losses = list_losses({}, {});
+    CHECK(losses.size() == PW_COUNTERS - 1 + 3);
+    CHECK(ledger_losses(losses) == 0);
+    KernelCounters counters{};
+    counters.at(PW_LOST_PIN) = 3;
+    counters.at(PW_LOST_OPERATION) = 5;
+    CHECK(ledger_losses(list_losses(counters, {.undecodable = 1, .missed_runs = 0, .subscriber_dropped = 7})) == 4);
+}
