@@ -15,8 +15,13 @@ std::vector<Frame> name_stack(std::span<const std::uint64_t> stack, StackNamer& 
 PinView view_pin(PinRecord pin, const Ledger& ledger, StackNamer& names)
 {
     PinView view;
+    bool ours = true;
     for (const Frame& frame : name_stack(pin.stack, names)) {
-        view.stack.push_back(to_string(frame));
+        // A stack taken by a program begins with the program: that is how it was seen, not how it happened.
+        ours = ours && (frame.module == "bpf" || frame.symbol.starts_with("bpf_"));
+        if (!ours) {
+            view.stack.push_back(to_string(frame));
+        }
     }
     for (const PinnedFileRange& range : pin.ranges) {
         if (const FileRecord* file = ledger.find_file(range.file); file != nullptr) {
