@@ -77,24 +77,6 @@ std::string_view function_name(pw_function function)
     }
 }
 
-std::string_view verdict_name(pw_verdict verdict)
-{
-    switch (verdict) {
-        case PW_VERDICT_ALLOW: return "allow";
-        case PW_VERDICT_DENY: return "deny";
-        case PW_VERDICT_WOULD_DENY: return "would_deny";
-    }
-    return "unknown";
-}
-
-std::string_view operation_name(pw_operation_kind operation)
-{
-    switch (operation) {
-        case PW_OPERATION_TRUNCATE: return "truncate";
-    }
-    return "unknown";
-}
-
 void set_process(const Task& task, bool exited, const Times& times, v1::Process& out)
 {
     out.set_pid(task.process.pid);
@@ -235,7 +217,7 @@ void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& ou
     const Conflict& conflict = view.conflict;
     const OperationEvent& operation = conflict.operation;
     const FileName name{conflict.path, conflict.filesystem, conflict.deleted};
-    out.set_operation(std::string(operation_name(operation.operation)));
+    out.set_operation(std::string(to_string(operation.operation)));
     set_file(operation.file, name, *out.mutable_file());
     out.set_old_size(operation.old_size);
     out.set_new_size(operation.new_size);
@@ -252,7 +234,7 @@ void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& ou
         *out.add_pins() = std::move(pin);
     }
 
-    out.set_verdict(std::string(verdict_name(operation.verdict)));
+    out.set_verdict(std::string(to_string(operation.verdict)));
     out.set_policy(valid_utf8(view.policy));
     if (operation.verdict != PW_VERDICT_ALLOW && operation.error != 0) {
         out.set_error(errno_name(operation.error));
