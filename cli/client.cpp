@@ -69,7 +69,7 @@ Expected<int> connect_to(const std::string& path)
 
 std::string message_for(const grpc::Status& status, const std::string& socket)
 {
-    const std::string message = visible(status.error_message());
+    std::string message = visible(status.error_message());
     switch (status.error_code()) {
         case grpc::StatusCode::DEADLINE_EXCEEDED:
             return "pinwardend at " + visible(socket) + " did not answer in time; see its log for what keeps it busy";
@@ -116,7 +116,7 @@ Expected<std::string> read_file(const std::string& file, std::istream& standard_
 
 class Client {
 public:
-    Client(const Arguments& arguments, std::shared_ptr<grpc::Channel> channel, const Streams& streams,
+    Client(const Arguments& arguments, const std::shared_ptr<grpc::Channel>& channel, const Streams& streams,
            const Style& style)
         : arguments_(arguments),
           streams_(streams),

@@ -15,7 +15,7 @@ namespace {
 
 std::string environment(const char* name)
 {
-    const char* value = std::getenv(name);
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): no thread has been started yet
     return value == nullptr ? "" : value;
 }
 
@@ -26,7 +26,7 @@ int main(int argc, char** argv)
     using namespace pinwarden::cli;  // NOLINT: this file is nothing else
     // `pinctl watch | head` ends quietly, even when started by a program that ignores SIGPIPE. SIGINT keeps its
     // default: every line is flushed, and the shell sees the usual 130.
-    std::signal(SIGPIPE, SIG_DFL);
+    static_cast<void>(std::signal(SIGPIPE, SIG_DFL));
     // What it would say to standard error comes a second time, in our words.
     google::protobuf::SetLogHandler(nullptr);
     const auto parsed = parse_arguments({argv + 1, argv + argc}, environment("PINWARDEN_SOCKET"));

@@ -34,6 +34,7 @@ std::string row_text(const std::vector<Cell>& cells, const std::vector<Column>& 
 std::vector<std::size_t> Table::widths() const
 {
     std::vector<std::size_t> widths;
+    widths.reserve(columns_.size());
     for (const Column& column : columns_) {
         widths.push_back(width(column.title));
     }
@@ -49,6 +50,7 @@ std::string Table::text(const Style& style) const
 {
     const std::vector<std::size_t> column_widths = widths();
     std::vector<Cell> titles;
+    titles.reserve(columns_.size());
     for (const Column& column : columns_) {
         titles.emplace_back(column.title, Colour::kBold);
     }

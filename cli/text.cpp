@@ -75,7 +75,7 @@ std::string clock_time(std::int64_t seconds, std::int32_t nanoseconds)
 {
     const std::time_t time = seconds;
     std::tm local{};
-    localtime_r(&time, &local);
+    static_cast<void>(localtime_r(&time, &local));
     return print("%02d:%02d:%02d.%03d", local.tm_hour, local.tm_min, local.tm_sec, nanoseconds / 1'000'000);
 }
 

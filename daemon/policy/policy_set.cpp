@@ -168,9 +168,9 @@ Result<void> PolicySet::remove(const std::string& name)
 
 const PolicyCounters& PolicySet::counters(const std::string& name) const
 {
-    static const PolicyCounters kNone;
+    static const PolicyCounters none;
     const auto found = counters_.find(name);
-    return found == counters_.end() ? kNone : found->second;
+    return found == counters_.end() ? none : found->second;
 }
 
 void PolicySet::count(const OperationEvent& operation, const std::vector<Policy>& decided_by)

@@ -72,7 +72,7 @@ struct Metric {
     void (*fill)(Source& source, Series& out);
 };
 
-void fill_totals(Source& source, Series& out, std::uint64_t PinTotals::*value)
+void fill_totals(Source& source, Series& out, std::uint64_t PinTotals::* value)
 {
     for (const auto& [driver, backing] : source.seen_totals) {
         out.add({driver, std::string(to_string(backing))}, std::uint64_t{0});
@@ -164,9 +164,7 @@ const std::vector<Metric>& metrics()
              out.add({"pending"}, source.now.policies_pending);
          }},
         {{"pinwarden_build_info", "gauge", "Always 1; what runs here, on which kernel.", {"version", "kernel"}},
-         [](Source& source, Series& out) {
-             out.add({source.now.version, source.now.kernel_release}, 1.0);
-         }},
+         [](Source& source, Series& out) { out.add({source.now.version, source.now.kernel_release}, 1.0); }},
     };
     return all;
 }

@@ -80,7 +80,7 @@ Result<OwnedFd> lock_folder(const std::filesystem::path& folder)
 // Removes what a dead server left at `path`.
 Result<void> clear_way(const std::string& path, const sockaddr_un& address)
 {
-    struct stat status {};
+    struct stat status{};
     if (::lstat(path.c_str(), &status) != 0) {
         return errno == ENOENT ? Result<void>{} : std::unexpected(system_error("look at " + path, errno));
     }
@@ -124,7 +124,7 @@ Result<OwnedFd> bind_and_listen(const std::string& path, const sockaddr_un& addr
 UnixListener::UnixListener(std::string path, OwnedFd socket, OwnedFd wake)
     : path_(std::move(path)), socket_(std::move(socket)), wake_(std::move(wake))
 {
-    struct stat status {};
+    struct stat status{};
     if (::lstat(path_.c_str(), &status) == 0) {
         device_ = status.st_dev;
         inode_ = status.st_ino;
@@ -134,7 +134,7 @@ UnixListener::UnixListener(std::string path, OwnedFd socket, OwnedFd wake)
 UnixListener::~UnixListener()
 {
     stop();
-    struct stat status {};
+    struct stat status{};
     if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_) {
         ::unlink(path_.c_str());
     }

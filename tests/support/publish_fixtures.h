@@ -90,7 +90,7 @@ public:
     std::vector<Policy> applied;
 };
 
-inline constexpr FileKey kFile{.inode = 12, .device = (253U << 20U) | 1U, .generation = 7};
+inline constexpr FileKey kShownFile{.inode = 12, .device = (253U << 20U) | 1U, .generation = 7};
 
 // A pin of `pages` pages by pid 812 through rdma_rxe, on /mnt/data/x from `first_page`, at 0x7f0000000000 + the same
 // offset, ten seconds after boot.
@@ -109,9 +109,9 @@ inline PinView file_pin(PinId id, std::uint64_t first_page, std::uint64_t pages)
     pin.writable = true;
     pin.pinned_pages = pin.live_pages = pin.listed_pages = pages;
     pin.bytes = pages * 4096;
-    pin.ranges = {{.file = kFile, .first_page = first_page, .pages = pages, .position = 0}};
+    pin.ranges = {{.file = kShownFile, .first_page = first_page, .pages = pages, .position = 0}};
     pin.backing = Backing::kFile;
-    view.files[kFile] = {.path = "/mnt/data/x", .filesystem = "ext4", .deleted = false};
+    view.files[kShownFile] = {.path = "/mnt/data/x", .filesystem = "ext4", .deleted = false};
     view.stack = {"pin_user_pages_fast+0x1f", "ib_umem_get+0x2d2 [ib_uverbs]"};
     return view;
 }
@@ -144,7 +144,7 @@ inline Notice conflict_notice(pw_verdict verdict, const std::string& policy)
     ConflictView view;
     Conflict& conflict = view.conflict;
     conflict.operation.time = 20 * kSecond;
-    conflict.operation.file = kFile;
+    conflict.operation.file = kShownFile;
     conflict.operation.old_size = kMiB;
     conflict.operation.caller = {
         .process = {900, 19 * kSecond}, .tid = 900, .uid = 0, .gid = 0, .cgroup = 1, .comm = "truncate"};

@@ -78,7 +78,7 @@ protected:
 
 }  // namespace
 
-TEST_CASE("pinctl says why it cannot reach the daemon, and what to do")
+TEST_CASE("pinctl says why it cannot reach the daemon, and what to do", "[grpc]")
 {
     const TemporaryFolder folder;
     std::istringstream in;
@@ -93,7 +93,7 @@ TEST_CASE("pinctl says why it cannot reach the daemon, and what to do")
               "or give --socket.\n");
 }
 
-TEST_CASE("pinctl prints answers as text and as JSON")
+TEST_CASE("pinctl prints answers as text and as JSON", "[grpc]")
 {
     const Daemon daemon;
     CHECK_THAT(daemon.pinctl(StatusCommand{}).out, Catch::StartsWith("pinwardend 0.1.0, pid 77"));
@@ -102,7 +102,7 @@ TEST_CASE("pinctl prints answers as text and as JSON")
     CHECK_THAT(daemon.pinctl(PinsCommand{}, true).out, Catch::StartsWith("{") && Catch::Contains("\"ledger_certain\""));
 }
 
-TEST_CASE("pinctl applies and deletes policies")
+TEST_CASE("pinctl applies and deletes policies", "[grpc]")
 {
     Daemon daemon;
     const Outcome checked = daemon.pinctl(PolicyApplyCommand{.files = {"-"}, .validate_only = true}, false, kYaml);
@@ -121,12 +121,12 @@ TEST_CASE("pinctl applies and deletes policies")
     CHECK(again.err == "pinctl: no policy \"keep\"\n");
 }
 
-TEST_CASE("a bad policy is refused with file and line, and what is in force stays")
+TEST_CASE("a bad policy is refused with file and line, and what is in force stays", "[grpc]")
 {
     Daemon daemon;
     std::ofstream(daemon.folder.file("good.yaml")) << kYaml;
     std::ofstream(daemon.folder.file("bad.yaml")) << "name: bad\nmode: enforcing\n";
-    std::ofstream(daemon.folder.file("empty.yaml"));
+    std::ofstream(daemon.folder.file("empty.yaml")) << "";
     std::ofstream(daemon.folder.file("binary.yaml")) << "name: \xff\n";
     const std::pair<std::string, std::string> rows[] = {
         {"bad.yaml", "bad.yaml:2:"},    {"empty.yaml", "empty.yaml"},
@@ -143,7 +143,7 @@ TEST_CASE("a bad policy is refused with file and line, and what is in force stay
     }
 }
 
-TEST_CASE("errors of the daemon are told as such")
+TEST_CASE("errors of the daemon are told as such", "[grpc]")
 {
     Daemon daemon;
     daemon.pipeline.fails = Error{"too slow", ETIMEDOUT};
@@ -152,7 +152,7 @@ TEST_CASE("errors of the daemon are told as such")
     CHECK_THAT(outcome.err, Catch::Contains("did not answer in time"));
 }
 
-TEST_CASE("watch ends after the events asked for, a line each")
+TEST_CASE("watch ends after the events asked for, a line each", "[grpc]")
 {
     Daemon daemon;
     const Publisher publisher(daemon.fanout);
@@ -165,7 +165,7 @@ TEST_CASE("watch ends after the events asked for, a line each")
     CHECK_THAT(json.out, Catch::StartsWith(R"({"kind":"EVENT_KIND_PIN")"));
 }
 
-TEST_CASE("watch ends quietly when nobody reads its output any more")
+TEST_CASE("watch ends quietly when nobody reads its output any more", "[grpc]")
 {
     Daemon daemon;
     const Publisher publisher(daemon.fanout);
@@ -177,7 +177,7 @@ TEST_CASE("watch ends quietly when nobody reads its output any more")
     CHECK(err.str().empty());
 }
 
-TEST_CASE("watch tells when the daemon goes away")
+TEST_CASE("watch tells when the daemon goes away", "[grpc]")
 {
     Daemon daemon;
     Outcome outcome;

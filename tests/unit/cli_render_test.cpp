@@ -50,7 +50,7 @@ TEST_CASE("a name cannot steer the terminal")
     CHECK(visible("\xc2\x9b"
                   "2J") == "\\u009b2J");
     CHECK(visible("a\xe2\x80\xae"
-                  "b") == "a\\u202eb");
+                  "z\xe2\x80\xac") == "a\\u202ez\\u202c");
 }
 
 TEST_CASE("columns line up, by characters and not by bytes")
@@ -74,13 +74,13 @@ TEST_CASE("pins: who holds what, since when")
     gone.pin.owner_exited = true;
     gone.pin.owner.comm = "evil\x1b[31m";
     gone.pin.writable = false;
-    gone.files[kFile].deleted = true;
+    gone.files[kShownFile].deleted = true;
     PinView anonymous = file_pin(3, 0, 256);
     anonymous.pin.driver = "io_uring";
     anonymous.pin.backing = Backing::kAnonymous;
     anonymous.pin.ranges.clear();
     PinView two_files = file_pin(4, 8, 8);
-    two_files.pin.ranges = {{kFile, 8, 4, 0}, {FileKey{13, kFile.device, 0}, 0, 4, 4}};
+    two_files.pin.ranges = {{kShownFile, 8, 4, 0}, {FileKey{13, kShownFile.device, 0}, 0, 4, 4}};
     Snapshot snapshot = snapshot_with({file_pin(1, 0, 16384), gone, anonymous, two_files});
 
     CHECK(render_pins(pins_to_proto(snapshot, {}), kPlain) ==

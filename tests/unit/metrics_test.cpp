@@ -234,7 +234,7 @@ TEST_CASE("docs/metrics.md names every metric and its labels")
     }
 }
 
-TEST_CASE("metrics are served over HTTP")
+TEST_CASE("metrics are served over HTTP", "[http]")
 {
     FakePipeline pipeline;
     pipeline.numbers = some_numbers();
