@@ -32,6 +32,13 @@ struct decision {
     __u32 unresolved;
 };
 
+// The half of a double table, where it is used as an index: 6.1's verifier forgets the bounds of what was on the stack.
+static __always_inline __u32 index_of(__u32 generation)
+{
+    barrier_var(generation);
+    return generation & 1;
+}
+
 static __always_inline bool on_filesystem(const struct pw_policy *policy, const char *name)
 {
     if (!policy->filesystems)
@@ -151,8 +158,8 @@ static __noinline __u32 decide_truncate(struct dentry *dentry, __u64 old_size, _
     decision.covering = policies_on_path(dentry, generation);
     if (pins->policy_generation == generation)
         decision.covering |= pins->policies;
-    if (ack && ack->policy_generation[half] == generation)
-        decision.covering |= ack->policies[half];
+    if (ack && ack->policy_generation[index_of(generation)] == generation)
+        decision.covering |= ack->policies[index_of(generation)];
     bpf_probe_read_kernel_str(decision.filesystem, sizeof(decision.filesystem), BPF_CORE_READ(inode, i_sb, s_type, name));
     bpf_loop(PW_POLICIES, policy_step, &decision, 0);
     emit_operation(&decision, old_size, new_size);
