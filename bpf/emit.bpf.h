@@ -57,6 +57,6 @@ static __always_inline __u32 block_of(__u64 page)
 
 static __always_inline bool block_tracked(__u32 block)
 {
-    __u32 *pins = bpf_map_lookup_elem(&blocks, &block);
+    __u64 *pins = bpf_map_lookup_elem(&blocks, &block);
     return pins && *pins;
 }

@@ -114,7 +114,9 @@ static __noinline int emit_operation(struct decision *decision, __u64 old_size, 
     record->matched = decision->matched;
     fill_current_task(&record->caller);
     record->operation = PW_OPERATION_TRUNCATE;
-    record->verdict = !decision->policy ? PW_VERDICT_ALLOW : decision->enforce ? PW_VERDICT_DENY : PW_VERDICT_WOULD_DENY;
+    record->verdict = !decision->policy   ? PW_VERDICT_ALLOW
+                      : decision->enforce ? PW_VERDICT_DENY
+                                          : PW_VERDICT_WOULD_DENY;
     record->error = decision->policy ? -(__s32)decision->error : 0;
     record->policy = decision->policy;
     record->generation = decision->generation;
@@ -127,7 +129,7 @@ static __noinline int emit_operation(struct decision *decision, __u64 old_size, 
 static __noinline __u32 decide_truncate(struct dentry *dentry, __u64 old_size, __u64 new_size)
 {
     struct inode *inode = BPF_CORE_READ(dentry, d_inode);
-    struct decision decision = {.pages = pw_truncated_pages(old_size, new_size)};
+    struct decision decision = {.pages = pw_truncated_pages(old_size, new_size), .policy = zero};
 
     if (decision.pages.first == decision.pages.end)
         return 0;
@@ -160,7 +162,8 @@ static __noinline __u32 decide_truncate(struct dentry *dentry, __u64 old_size, _
         decision.covering |= pins->policies;
     if (ack && ack->policy_generation[index_of(generation)] == generation)
         decision.covering |= ack->policies[index_of(generation)];
-    bpf_probe_read_kernel_str(decision.filesystem, sizeof(decision.filesystem), BPF_CORE_READ(inode, i_sb, s_type, name));
+    bpf_probe_read_kernel_str(decision.filesystem, sizeof(decision.filesystem),
+                              BPF_CORE_READ(inode, i_sb, s_type, name));
     bpf_loop(PW_POLICIES, policy_step, &decision, 0);
     emit_operation(&decision, old_size, new_size);
     return decision.policy && decision.enforce ? decision.error : 0;

@@ -103,8 +103,8 @@ struct file_range {
 
 // Sends the name of a range's file; 1 if it could. Without a mount the path ends at the file system's root.
 //
-// This and the other functions that are not static are "global" to the verifier: checked once each, on their own, instead
-// of anew on every way that leads to them, which would be more than it is willing to follow.
+// This and the other functions that are not static are "global" to the verifier: checked once each, on their own,
+// instead of anew on every way that leads to them, which would be more than it is willing to follow.
 __noinline int emit_file(struct file_range *range)
 {
     if (!range)
@@ -113,7 +113,7 @@ __noinline int emit_file(struct file_range *range)
     if (!record)
         return 0;
     struct inode *inode = range->inode;
-    struct path_walk walk = {.record = record, .dentry = range->dentry, .mount = range->mount};
+    struct path_walk walk = {.record = record, .dentry = range->dentry, .mount = range->mount, .bytes = zero};
 
     file_key(inode, &record->file);
     record->filesystem_magic = BPF_CORE_READ(inode, i_sb, s_magic);
@@ -123,8 +123,8 @@ __noinline int emit_file(struct file_range *range)
         walk.cut = 1;
     if (walk.cut)
         count(PW_DOUBT_PATH_CUT);
-    record->flags = (walk.cut || !range->mount ? PW_FILE_PATH_CUT : 0) |
-                    (BPF_CORE_READ(inode, i_nlink) ? 0 : PW_FILE_UNLINKED);
+    record->flags =
+        (walk.cut || !range->mount ? PW_FILE_PATH_CUT : 0) | (BPF_CORE_READ(inode, i_nlink) ? 0 : PW_FILE_UNLINKED);
     record->path_bytes = walk.bytes;
     record->header.bytes = offsetof(struct pw_file, path) + walk.bytes;
     bpf_ringbuf_submit(record, 0);
@@ -189,8 +189,8 @@ static __noinline __u64 note_range(struct file_range *range, struct pw_file_pins
     return __sync_fetch_and_add(&pins->sequence, 1) + 1;
 }
 
-// A range of a file was pinned: tells the ledger, and makes it known to the hooks that decide about the file. The record
-// is reserved before the entry changes: whoever acts on the entry reports it after this record.
+// A range of a file was pinned: tells the ledger, and makes it known to the hooks that decide about the file. The
+// record is reserved before the entry changes: whoever acts on the entry reports it after this record.
 __noinline int record_range(struct file_range *range)
 {
     if (!range)

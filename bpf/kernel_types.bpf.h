@@ -3,8 +3,8 @@
 #pragma once
 
 #include <linux/bpf.h>
-#include <linux/types.h>
 #include <linux/ptrace.h>
+#include <linux/types.h>
 #include <stdbool.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -1,5 +1,5 @@
-// The kernel's own long-term loop: __gup_longterm_locked() pins, and when it finds pages it must migrate, lets go through
-// the exported functions and pins anew. Those releases are not the owner's.
+// The kernel's own long-term loop: __gup_longterm_locked() pins, and when it finds pages it must migrate, lets go
+// through the exported functions and pins anew. Those releases are not the owner's.
 #pragma once
 
 #include "compat.bpf.h"
@@ -52,8 +52,8 @@ int longterm_loop_exit(void *ctx)
     return leave_longterm_loop(ARGUMENT(ctx, 5));
 }
 
-// Before 6.5 the loop itself is out of reach: the calls that may enter it are marked as a whole (pin.bpf.h takes the mark
-// away when they return).
+// Before 6.5 the loop itself is out of reach: the calls that may enter it are marked as a whole (pin.bpf.h takes the
+// mark away when they return).
 SEC("?fentry/pin_user_pages")
 int pin_user_pages_enter(void *ctx)
 {

@@ -37,8 +37,9 @@ static __always_inline bool xa_is_sibling(__u64 entry)
 static __always_inline __u64 xa_slot(__u64 node, __u64 slot)
 {
     __u64 entry = 0;
-    bpf_probe_read_kernel(&entry, sizeof(entry),
-                          (void *)node + bpf_core_field_offset(struct xa_node, slots) + (slot & XA_CHUNK_MASK) * sizeof(void *));
+    bpf_probe_read_kernel(
+        &entry, sizeof(entry),
+        (void *)node + bpf_core_field_offset(struct xa_node, slots) + (slot & XA_CHUNK_MASK) * sizeof(void *));
     return entry;
 }
 
@@ -54,7 +55,8 @@ static long cache_step(__u32 step, struct cache_walk *walk)
     for (int level = 0; level < XA_LEVELS && xa_is_node(entry); level++) {
         __u64 node = entry - 2;
         __u8 node_shift = 0;
-        bpf_probe_read_kernel(&node_shift, sizeof(node_shift), (void *)node + bpf_core_field_offset(struct xa_node, shift));
+        bpf_probe_read_kernel(&node_shift, sizeof(node_shift),
+                              (void *)node + bpf_core_field_offset(struct xa_node, shift));
         shift = node_shift & 63;
         if (level == 0 && index >> shift > XA_CHUNK_MASK) {
             walk->index = walk->end;  // beyond the last page that exists

@@ -1,7 +1,7 @@
 // Acquiring: the functions of mm/gup.c that pin pages for long.
 //
-// fexit, because what was pinned (count, pages, error) is known only at the end, and a trampoline is the cheapest way to
-// get there; mm/gup.c has no tracepoints. A pin counts as acquired when its function has returned.
+// fexit, because what was pinned (count, pages, error) is known only at the end, and a trampoline is the cheapest way
+// to get there; mm/gup.c has no tracepoints. A pin counts as acquired when its function has returned.
 #pragma once
 
 #include "file.bpf.h"
@@ -127,7 +127,7 @@ __noinline int ranges_by_page(struct acquire *call, __u64 pin, __u64 first, __u6
 {
     if (!call)
         return 0;
-    struct page_walk walk = {.pages = call->pages, .first = first, .address = call->address, .run = {.pin = pin}};
+    struct page_walk walk = {.pages = call->pages, .first = first, .address = call->address, .run = {.inode = (void *)zero, .pin = pin}};
     bpf_loop(count_pages, page_step, &walk, 0);
     return flush_run(&walk.run);
 }
@@ -138,6 +138,7 @@ static __always_inline void record_ranges(struct acquire *call, __u64 pin, __u64
         .pin = pin,
         .address = call->address,
         .end = call->address + (pages << PW_PAGE_SHIFT),
+        .page_by_page = zero,
     };
     if (!call->mm || call->mm == current_mm())
         bpf_loop(VMAS_MAX, vma_step, &walk, 0);
@@ -168,7 +169,7 @@ struct block_walk {
 static __always_inline void raise_block(struct block_walk *walk)
 {
     __u32 block = walk->block;
-    __u32 *pins = bpf_map_lookup_elem(&blocks, &block);
+    __u64 *pins = bpf_map_lookup_elem(&blocks, &block);
     if (pins && walk->run)
         __sync_fetch_and_add(pins, walk->run);
 }
@@ -218,7 +219,7 @@ static long pages_step(__u32 step, struct list_walk *walk)
     __u64 left = walk->total - at;
     __u32 wanted = left < PW_PAGES_PER_CHUNK ? left : PW_PAGES_PER_CHUNK;
     // Blocks are raised first: a release that follows at once must not be taken for one of an untracked page.
-    struct block_walk block = {.pages = &walk->pages[at]};
+    struct block_walk block = {.pages = &walk->pages[at], .block = zero, .run = zero};
     bpf_loop(wanted, block_step, &block, 0);
     raise_block(&block);
     if (wanted <= 8)
@@ -278,7 +279,8 @@ static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
     record->pinned_pages = call->returned > 0 ? call->returned : 0;
     record->error = call->returned < 0 ? call->returned : 0;
     record->function = call->function;
-    record->flags = (call->flags & foll_longterm ? PW_PIN_LONGTERM : 0) | (call->flags & foll_write ? PW_PIN_WRITE : 0) |
+    record->flags = (call->flags & foll_longterm ? PW_PIN_LONGTERM : 0) |
+                    (call->flags & foll_write ? PW_PIN_WRITE : 0) |
                     (call->mm && call->mm != current_mm() ? PW_PIN_REMOTE : 0);
     fill_current_task(&record->owner);
     remember_owner(&record->owner);
@@ -389,12 +391,14 @@ int pin_user_pages_remote_exit(void *ctx)
 // long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned long nr_pages, unsigned int gup_flags,
 //                            struct page **pages, struct vm_area_struct **vmas, int *locked), before 6.5
 // Seven parameters are more than a trampoline of 6.1 can pass on: a kprobe keeps the arguments, a kretprobe has the
-// result. The kernel may skip a kretprobe when too many calls are under way; the next call of the thread finds that out.
+// result. The kernel may skip a kretprobe when too many calls are under way; the next call of the thread finds that
+// out.
 SEC("?kprobe/pin_user_pages_remote")
 int BPF_KPROBE(pin_user_pages_remote_kprobe, __u64 mm, __u64 address, __u64 requested, __u64 flags, __u64 pages)
 {
     __u32 tid = (__u32)bpf_get_current_pid_tgid();
-    struct remote_call call = {.mm = mm, .address = address, .requested = requested, .flags = (__u32)flags, .pages = pages};
+    struct remote_call call = {
+        .mm = mm, .address = address, .requested = requested, .flags = (__u32)flags, .pages = pages};
     if (!((__u32)flags & foll_longterm))
         return 0;
     if (bpf_map_update_elem(&remote_calls, &tid, &call, BPF_NOEXIST)) {
@@ -424,7 +428,8 @@ int BPF_KRETPROBE(pin_user_pages_remote_kretprobe, long returned)
     return on_acquire(ctx, &call);
 }
 
-// long pin_user_pages_unlocked(unsigned long start, unsigned long nr_pages, struct page **pages, unsigned int gup_flags)
+// long pin_user_pages_unlocked(unsigned long start, unsigned long nr_pages, struct page **pages, unsigned int
+// gup_flags)
 SEC("?fexit/pin_user_pages_unlocked")
 int pin_user_pages_unlocked_exit(void *ctx)
 {

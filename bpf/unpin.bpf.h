@@ -1,8 +1,8 @@
 // Releasing: every exported function that lets pins go.
 //
 // fentry, because the arguments say it all and it is the cheapest kind. What is reported is about to happen; nothing
-// here depends on the moment it has happened: decisions look at the pages themselves. Releases of pages in blocks without
-// tracked pins return at once.
+// here depends on the moment it has happened: decisions look at the pages themselves. Releases of pages in blocks
+// without tracked pins return at once.
 #pragma once
 
 #include "pin.bpf.h"
@@ -81,7 +81,8 @@ static long block_range_step(__u32 step, struct block_range *range)
 static __always_inline bool run_tracked(__u64 page, __u64 pages)
 {
     struct block_range range = {.first = block_of(page)};
-    __u64 block_count = ((page >> 6) % (1 << PW_BLOCK_PAGES_SHIFT) + pages + (1 << PW_BLOCK_PAGES_SHIFT) - 1) >> PW_BLOCK_PAGES_SHIFT;
+    __u64 block_count =
+        ((page >> 6) % (1 << PW_BLOCK_PAGES_SHIFT) + pages + (1 << PW_BLOCK_PAGES_SHIFT) - 1) >> PW_BLOCK_PAGES_SHIFT;
 
     if (block_count <= 1)
         return block_tracked(range.first);

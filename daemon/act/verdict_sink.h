@@ -19,10 +19,9 @@ public:
 
     // Puts a policy table in force, as a whole; `generation` decides which half of the double table it goes to.
     virtual Result<void> install(const CompiledPolicies& policies, std::uint32_t generation) = 0;
-    // Says what of a file is pinned, as far as `state.sequence` (when state.complete; else the range is withheld and the
-    // file stays unresolved), and which policies of `generation` cover (bit per slot) the path it was pinned through;
-    // what was said of the generation before stays.
-    // A file the kernel has meanwhile forgotten is no error.
+    // Says what of a file is pinned, as far as `state.sequence` (when state.complete; else the range is withheld and
+    // the file stays unresolved), and which policies of `generation` cover (bit per slot) the path it was pinned
+    // through; what was said of the generation before stays. A file the kernel has meanwhile forgotten is no error.
     virtual Result<void> acknowledge(const FileKey& file, const FileState& state, std::uint64_t policies,
                                      std::uint32_t generation) = 0;
     // Says which part of the file the pins concerned by the policy in `slot` cover; first == end: none.

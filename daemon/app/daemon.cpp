@@ -143,8 +143,9 @@ Result<void> run_daemon(const Options& options)
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); }},
                   geometry, kernel_release());
     if (!names.available()) {
-        const std::string notice = "the kernel hides its symbols (kernel.kptr_restrict, or CAP_SYSLOG is missing): drivers "
-                                   "are shown as \"unknown\" and stacks without names";
+        const std::string notice =
+            "the kernel hides its symbols (kernel.kptr_restrict, or CAP_SYSLOG is missing): drivers "
+            "are shown as \"unknown\" and stacks without names";
         spdlog::warn("{}", notice);
         engine.add_notice(notice);
     }

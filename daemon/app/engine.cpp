@@ -105,7 +105,8 @@ void Engine::announce_pins()
     const Nanoseconds now = around_.clock.now();
     for (auto waiting = unannounced_.begin(); waiting != unannounced_.end();) {
         const PinRecord* pin = ledger_.find(waiting->first);
-        if (anyone && pin != nullptr && pin->listed_pages < pin->pinned_pages && waiting->second + kAnnounceAfter > now) {
+        if (anyone && pin != nullptr && pin->listed_pages < pin->pinned_pages &&
+            waiting->second + kAnnounceAfter > now) {
             ++waiting;
             continue;
         }

@@ -24,9 +24,10 @@ std::string check_ring_size(const std::string& text)
 std::expected<Options, EarlyExit> parse_options(int count, const char* const* arguments)
 {
     Options options;
-    CLI::App app{"pinwardend watches long-lived page pins, sees when a file operation meets one, and, when policy says so, "
-                 "stops it.",
-                 "pinwardend"};
+    CLI::App app{
+        "pinwardend watches long-lived page pins, sees when a file operation meets one, and, when policy says so, "
+        "stops it.",
+        "pinwardend"};
     app.option_defaults()->always_capture_default();
     app.set_version_flag("--version", "pinwardend " PINWARDEN_VERSION);
     app.add_option("--socket", options.socket, "Unix socket to serve the API on")->type_name("PATH");
@@ -41,13 +42,15 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
         ->check(CLI::Validator(check_ring_size, "power of two"));
     app.add_option("--log-level", options.log_level, "how much to log")
         ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
-    app.add_flag("--probe", options.probe, "only tell whether this kernel can run pinwardend: status 0, or 1 and the reason");
+    app.add_flag("--probe", options.probe,
+                 "only tell whether this kernel can run pinwardend: status 0, or 1 and the reason");
     try {
         app.parse(count, arguments);
     } catch (const CLI::ParseError& error) {
         const bool wrong_usage = error.get_exit_code() != 0;
         if (!wrong_usage) {
-            return std::unexpected(EarlyExit{0, error.get_name() == "CallForHelp" ? app.help() : std::string(error.what()) + "\n"});
+            return std::unexpected(
+                EarlyExit{0, error.get_name() == "CallForHelp" ? app.help() : std::string(error.what()) + "\n"});
         }
         return std::unexpected(
             EarlyExit{2, "pinwardend: " + std::string(error.what()) + "\npinwardend --help tells what there is\n"});

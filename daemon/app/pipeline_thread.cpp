@@ -47,10 +47,9 @@ Result<std::unique_ptr<PipelineThread>> PipelineThread::start(Engine& engine, Ri
     if (!self->epoll_.valid() || !self->wake_.valid() || !self->mounts_.valid()) {
         return std::unexpected(system_error("set up the pipeline", errno));
     }
-    for (const auto& [fd, events] :
-         {std::pair{ring.poll_fd(), static_cast<std::uint32_t>(EPOLLIN)},
-          std::pair{self->wake_.get(), static_cast<std::uint32_t>(EPOLLIN)},
-          std::pair{self->mounts_.get(), static_cast<std::uint32_t>(EPOLLPRI)}}) {
+    for (const auto& [fd, events] : {std::pair{ring.poll_fd(), static_cast<std::uint32_t>(EPOLLIN)},
+                                     std::pair{self->wake_.get(), static_cast<std::uint32_t>(EPOLLIN)},
+                                     std::pair{self->mounts_.get(), static_cast<std::uint32_t>(EPOLLPRI)}}) {
         if (auto watched = watch(self->epoll_.get(), fd, events); !watched) {
             return std::unexpected(watched.error());
         }
@@ -101,7 +100,8 @@ Result<T> PipelineThread::ask(std::function<Result<T>()> question)
         return fail("the daemon is stopping", ESHUTDOWN);
     }
     if (future.wait_for(kAnswerWithin) != std::future_status::ready) {
-        return fail("the pipeline did not answer within " + std::to_string(kAnswerWithin.count()) + " seconds", ETIMEDOUT);
+        return fail("the pipeline did not answer within " + std::to_string(kAnswerWithin.count()) + " seconds",
+                    ETIMEDOUT);
     }
     return future.get();
 }
@@ -124,9 +124,8 @@ Result<MetricsSnapshot> PipelineThread::metrics()
 
 Result<std::uint64_t> PipelineThread::apply(std::vector<Policy> policies, bool validate_only)
 {
-    return ask<std::uint64_t>([this, policies = std::move(policies), validate_only] {
-        return engine_.apply(policies, validate_only);
-    });
+    return ask<std::uint64_t>(
+        [this, policies = std::move(policies), validate_only] { return engine_.apply(policies, validate_only); });
 }
 
 Result<std::uint64_t> PipelineThread::remove(std::string name)

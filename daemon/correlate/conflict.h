@@ -19,7 +19,7 @@ std::string_view to_string(pw_verdict verdict);
 // A file operation that met live pins. Plain data: pins are copied as they were.
 struct Conflict {
     OperationEvent operation;
-    std::string path;        // of the file, as the ledger knows it; empty when it does not
+    std::string path;  // of the file, as the ledger knows it; empty when it does not
     std::string filesystem;
     bool deleted = false;
     std::uint64_t first_page = 0;  // pages the operation takes away

@@ -126,7 +126,7 @@ struct OperationEvent {
     std::uint64_t matched = 0;
     Task caller;
     pw_verdict verdict = PW_VERDICT_ALLOW;
-    int error = 0;  // positive errno it failed, or would have failed, with
+    int error = 0;    // positive errno it failed, or would have failed, with
     int policy = -1;  // deciding slot, or -1
     std::uint32_t generation = 0;
     bool unresolved = false;

@@ -1,4 +1,5 @@
-// Every hook there is: which program serves it, and when it can be used. A new hook is a line here and a program in bpf/.
+// Every hook there is: which program serves it, and when it can be used. A new hook is a line here and a program in
+// bpf/.
 #pragma once
 
 #include <array>
@@ -16,8 +17,8 @@ struct HookEntry {
     std::string_view hook;  // kernel function, or tracepoint, as it is shown
     std::string_view purpose;
     Need need;
-    // Use the program only if `function` (empty: the hook itself) takes that many parameters; 0: any number. Programs that
-    // serve one hook on different kernels, or together, stand next to each other.
+    // Use the program only if `function` (empty: the hook itself) takes that many parameters; 0: any number. Programs
+    // that serve one hook on different kernels, or together, stand next to each other.
     int parameters = 0;
     std::string_view function = {};
     bool tracepoint = false;

@@ -20,8 +20,8 @@ std::vector<KernelSymbol> parse_kallsyms(std::string_view text);
 
 class Kallsyms {
 public:
-    // The function that contains the address, or nullptr. Reads the table on first use, and again when a module has come
-    // or gone since. The pointer is valid until the next call.
+    // The function that contains the address, or nullptr. Reads the table on first use, and again when a module has
+    // come or gone since. The pointer is valid until the next call.
     const KernelSymbol* find(std::uint64_t address);
     // Whether there is any name to be had; false when the kernel hides its addresses from this process.
     bool available();

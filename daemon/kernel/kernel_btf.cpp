@@ -41,10 +41,11 @@ Result<KernelBtf> KernelBtf::load()
     btf* object = btf__load_vmlinux_btf();
     if (object == nullptr) {
         const int error = errno;
-        return fail("this kernel offers no type information (BTF) at /sys/kernel/btf/vmlinux, which the BPF programs are "
-                    "fitted to the kernel with; use a kernel built with CONFIG_DEBUG_INFO_BTF=y (" +
-                        system_error("reading it", error).message + ")",
-                    error);
+        return fail(
+            "this kernel offers no type information (BTF) at /sys/kernel/btf/vmlinux, which the BPF programs are "
+            "fitted to the kernel with; use a kernel built with CONFIG_DEBUG_INFO_BTF=y (" +
+                system_error("reading it", error).message + ")",
+            error);
     }
     return KernelBtf(object);
 }

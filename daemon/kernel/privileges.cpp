@@ -40,8 +40,9 @@ Result<void> check_capabilities(const std::string& status_text)
     if (has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON))) {
         return {};
     }
-    return fail("not enough privileges to load tracing programs: needs CAP_BPF and CAP_PERFMON. "
-                "Run as root, or as a service that is given both");
+    return fail(
+        "not enough privileges to load tracing programs: needs CAP_BPF and CAP_PERFMON. "
+        "Run as root, or as a service that is given both");
 }
 
 Result<void> check_lockdown(const std::string& lockdown_text)
@@ -49,8 +50,9 @@ Result<void> check_lockdown(const std::string& lockdown_text)
     if (lockdown_text.find("[confidentiality]") == std::string::npos) {
         return {};
     }
-    return fail("this kernel is locked down (confidentiality, see /sys/kernel/security/lockdown): BPF programs may not "
-                "read kernel memory. Boot with lockdown=integrity or without lockdown");
+    return fail(
+        "this kernel is locked down (confidentiality, see /sys/kernel/security/lockdown): BPF programs may not "
+        "read kernel memory. Boot with lockdown=integrity or without lockdown");
 }
 
 Result<void> check_privileges()

@@ -94,9 +94,10 @@ std::string last_lines(const std::string& log, int lines)
 Error load_error(int error, const std::string& program)
 {
     if (error == EPERM) {
-        return {"the kernel refuses to load tracing programs (EPERM), although the privileges are there: a lockdown, a "
-                "security module, a seccomp filter or a container forbids the bpf system call",
-                error};
+        return {
+            "the kernel refuses to load tracing programs (EPERM), although the privileges are there: a lockdown, a "
+            "security module, a seccomp filter or a container forbids the bpf system call",
+            error};
     }
     return {"the kernel refused the BPF program " + (program.empty() ? std::string("object") : program) + ": " +
                 system_error("load", error).message + "; its last words:\n" + last_lines(libbpf_log(), 40),

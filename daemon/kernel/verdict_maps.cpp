@@ -12,7 +12,7 @@
 namespace pinwarden {
 namespace {
 
-constexpr std::size_t kBlocksBytes = PW_BLOCKS * sizeof(std::uint32_t);
+constexpr std::size_t kBlocksBytes = PW_BLOCKS * sizeof(std::uint64_t);
 
 // Waits until no program that started before still runs: programs run under RCU, and this is a grace period.
 void wait_for_running_programs()
@@ -28,7 +28,7 @@ Result<std::unique_ptr<VerdictMaps>> VerdictMaps::open(const MapFds& fds, const 
     if (blocks == MAP_FAILED) {
         return std::unexpected(system_error("map the table of page blocks", errno));
     }
-    return std::unique_ptr<VerdictMaps>(new VerdictMaps(fds, shared, static_cast<std::uint32_t*>(blocks)));
+    return std::unique_ptr<VerdictMaps>(new VerdictMaps(fds, shared, static_cast<std::uint64_t*>(blocks)));
 }
 
 VerdictMaps::~VerdictMaps()
@@ -57,7 +57,8 @@ Result<void> VerdictMaps::clear_prefixes(std::uint32_t table)
 }
 
 Result<void> VerdictMaps::install(const pw_policy_table& table,
-                                  std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes, std::uint32_t generation)
+                                  std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes,
+                                  std::uint32_t generation)
 {
     const std::uint32_t half = generation & 1U;
     // The half about to be written was in force before the present one: nobody may still be reading it.
@@ -131,7 +132,7 @@ void VerdictMaps::untrack(std::uint64_t page_address, std::uint32_t pins)
     // The same arithmetic as block_of() in bpf/emit.bpf.h.
     constexpr unsigned kShift = 6 + PW_BLOCK_PAGES_SHIFT;
     const std::uint64_t block = (page_address >> kShift) & (PW_BLOCKS - 1);
-    std::atomic_ref<std::uint32_t>(blocks_[block]).fetch_sub(pins);
+    std::atomic_ref<std::uint64_t>(blocks_[block]).fetch_sub(pins);
 }
 
 }  // namespace pinwarden

@@ -34,8 +34,8 @@ public:
     // On error the generation in force stays.
     Result<void> install(const pw_policy_table& table, std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes,
                          std::uint32_t generation);
-    // Replaces the range, and what is said of the half of the policy table that `generation` uses; the other half stays.
-    // Nothing happens when the kernel has forgotten the file.
+    // Replaces the range, and what is said of the half of the policy table that `generation` uses; the other half
+    // stays. Nothing happens when the kernel has forgotten the file.
     Result<void> acknowledge(const pw_file_key& file, const AcknowledgedRange& range, std::uint64_t policies,
                              std::uint32_t generation);
     Result<void> set_pin_verdict(const pw_pin_verdict_key& key, const pw_pin_verdict& verdict);
@@ -44,7 +44,7 @@ public:
     void untrack(std::uint64_t page_address, std::uint32_t pins);
 
 private:
-    VerdictMaps(const MapFds& fds, const SharedVariables& shared, std::uint32_t* blocks)
+    VerdictMaps(const MapFds& fds, const SharedVariables& shared, std::uint64_t* blocks)
         : fds_(fds), shared_(shared), blocks_(blocks)
     {
     }
@@ -52,7 +52,7 @@ private:
 
     MapFds fds_;
     SharedVariables shared_;
-    std::uint32_t* blocks_;
+    std::uint64_t* blocks_;
 };
 
 }  // namespace pinwarden

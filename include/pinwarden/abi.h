@@ -25,7 +25,8 @@ enum {
     PW_POLICIES = 64,
     PW_POLICY_FILESYSTEMS = 4,
     // A block is the unit of the table that lets a release of untracked pages return at once. 64 pages a block and 2^20
-    // counters cover 256 GiB of memory before two blocks share a counter; sharing costs an unneeded event, never a lost one.
+    // counters cover 256 GiB of memory before two blocks share a counter; sharing costs an unneeded event, never a lost
+    // one.
     PW_BLOCK_PAGES_SHIFT = 6,
     PW_BLOCKS = 1 << 20,
 };
@@ -79,18 +80,18 @@ enum pw_verdict {
 
 // Losses and doubts, counted per processor in the `counters` map.
 enum pw_counter {
-    PW_LOST_PIN = 0,         // ring full: a pin, and all its ranges and pages
-    PW_LOST_RANGE,           // ring full: a file range
-    PW_LOST_PAGES,           // ring full: a page list
-    PW_LOST_RELEASE,         // ring full: a release
-    PW_LOST_FILE,            // ring full: a file's name
-    PW_LOST_OPERATION,       // ring full: an operation's report (its verdict was still carried out)
-    PW_LOST_EXIT,            // ring full: a process exit
-    PW_LOST_FILE_STATE,      // file table full: pins of a file that enforcement does not know
-    PW_LOST_OWNER,           // owner table full: the exit of this owner will not be reported
-    PW_DOUBT_RANGE_FALLBACK, // address range not looked up (contention): file found page by page instead
-    PW_DOUBT_RANGE_CUT,      // more file ranges in one call than are looked at: the rest is missing
-    PW_DOUBT_PATH_CUT,       // a path deeper or longer than is recorded
+    PW_LOST_PIN = 0,          // ring full: a pin, and all its ranges and pages
+    PW_LOST_RANGE,            // ring full: a file range
+    PW_LOST_PAGES,            // ring full: a page list
+    PW_LOST_RELEASE,          // ring full: a release
+    PW_LOST_FILE,             // ring full: a file's name
+    PW_LOST_OPERATION,        // ring full: an operation's report (its verdict was still carried out)
+    PW_LOST_EXIT,             // ring full: a process exit
+    PW_LOST_FILE_STATE,       // file table full: pins of a file that enforcement does not know
+    PW_LOST_OWNER,            // owner table full: the exit of this owner will not be reported
+    PW_DOUBT_RANGE_FALLBACK,  // address range not looked up (contention): file found page by page instead
+    PW_DOUBT_RANGE_CUT,       // more file ranges in one call than are looked at: the rest is missing
+    PW_DOUBT_PATH_CUT,        // a path deeper or longer than is recorded
     PW_COUNTERS,
 };
 
@@ -229,12 +230,12 @@ PW_ASSERT_SIZE(pw_exit, 32);
 
 // `file_pins`, written by the acquire hooks only: everything ever pinned of this file since it got an entry.
 struct pw_file_pins {
-    __u64 sequence;          // grows by one with every range pinned
-    __u64 first_page;        // least page
-    __u64 end_page;          // one past the greatest page
-    __u64 policies;          // bit per policy slot whose path prefix covers a path the file was pinned through
-    __u32 policy_generation; // of the table `policies` was computed from
-    __u32 named;             // 1 once the file's name has been sent
+    __u64 sequence;           // grows by one with every range pinned
+    __u64 first_page;         // least page
+    __u64 end_page;           // one past the greatest page
+    __u64 policies;           // bit per policy slot whose path prefix covers a path the file was pinned through
+    __u32 policy_generation;  // of the table `policies` was computed from
+    __u32 named;              // 1 once the file's name has been sent
 };
 PW_ASSERT_SIZE(pw_file_pins, 40);
 

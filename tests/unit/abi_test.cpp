@@ -20,10 +20,7 @@ struct Member {
     std::size_t offset;
 };
 
-#define MEMBER(type, name)          \
-    {                               \
-#type, #name, offsetof(type, name) \
-    }
+#define MEMBER(type, name) {#type, #name, offsetof(type, name)}
 
 long offset_in(const btf* types, const std::string& type, const std::string& member)
 {

@@ -165,8 +165,8 @@ TEST_CASE("verdicts are there before their table, and the old ones go after it",
     REQUIRE(bench.apply({for_all("b"), for_driver("c", "io_uring")}));
     Calls calls = bench.take_calls();
     std::sort(calls.end() - 2, calls.end());
-    CHECK(calls == Calls{"verdict 7/0 in 2", "verdict 7/2 in 2", "ack 7", "verdict 8/0 in 2", "verdict 8/2 in 2", "ack 8",
-                         "install 2", "clear 7/0 in 1", "clear 8/0 in 1"});
+    CHECK(calls == Calls{"verdict 7/0 in 2", "verdict 7/2 in 2", "ack 7", "verdict 8/0 in 2", "verdict 8/2 in 2",
+                         "ack 8", "install 2", "clear 7/0 in 1", "clear 8/0 in 1"});
     CHECK(covers(bench.sink.verdict(kOther, 2, 2), 0, 1));
     CHECK(bench.sink.verdicts.size() == 4);
 

@@ -24,7 +24,8 @@ class FixedNames final : public StackNamer {
 public:
     Frame name(std::uint64_t address) override
     {
-        return address == raw_pin().stack[0] ? Frame{"pin_user_pages_fast", "", 5} : Frame{"rxe_mr_init_user", "rdma_rxe", 0x4f};
+        return address == raw_pin().stack[0] ? Frame{"pin_user_pages_fast", "", 5}
+                                             : Frame{"rxe_mr_init_user", "rdma_rxe", 0x4f};
     }
 };
 
