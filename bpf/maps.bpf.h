@@ -29,8 +29,8 @@ struct {
     __type(value, __u64);
 } counters SEC(".maps");
 
-// How many tracked pins lie in a block of pages. Raised here, lowered by the daemon through its own mapping of the map.
-// Eight bytes each, because that is how far apart the kernel lays out the elements of an array in any case.
+// How many tracked pins lie in a block of pages. Raised here, lowered by the daemon through its own mapping of the map:
+// eight bytes each, because the kernel spaces smaller elements eight bytes apart as well.
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);

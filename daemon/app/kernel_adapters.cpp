@@ -58,8 +58,7 @@ void KernelVerdicts::untrack(const std::vector<PageRun>& pages)
         for (std::uint64_t done = 0; done < run.count;) {
             const PageNumber page = run.first + done;
             const std::uint64_t here = std::min(run.count - done, kBlock - page % kBlock);
-            maps_.untrack(geometry_.vmemmap_base + page * geometry_.struct_page_bytes,
-                          static_cast<std::uint32_t>(here));
+            maps_.untrack(geometry_.vmemmap_base + page * geometry_.struct_page_bytes, here);
             done += here;
         }
     }

@@ -127,7 +127,7 @@ Result<void> VerdictMaps::clear_pin_verdict(const pw_pin_verdict_key& key)
     return {};
 }
 
-void VerdictMaps::untrack(std::uint64_t page_address, std::uint32_t pins)
+void VerdictMaps::untrack(std::uint64_t page_address, std::uint64_t pins)
 {
     // The same arithmetic as block_of() in bpf/emit.bpf.h.
     constexpr unsigned kShift = 6 + PW_BLOCK_PAGES_SHIFT;

@@ -41,7 +41,7 @@ public:
     Result<void> set_pin_verdict(const pw_pin_verdict_key& key, const pw_pin_verdict& verdict);
     Result<void> clear_pin_verdict(const pw_pin_verdict_key& key);
     // Lowers the block counter of the page with this struct page address by `pins`.
-    void untrack(std::uint64_t page_address, std::uint32_t pins);
+    void untrack(std::uint64_t page_address, std::uint64_t pins);
 
 private:
     VerdictMaps(const MapFds& fds, const SharedVariables& shared, std::uint64_t* blocks)
