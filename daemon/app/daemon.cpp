@@ -142,7 +142,7 @@ Result<void> run_daemon(const Options& options)
                    .fanout = fanout,
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); }},
                   geometry, kernel_release());
-    if (!names.available()) {
+    if (!KernelNames::available()) {
         const std::string notice =
             "the kernel hides its symbols (kernel.kptr_restrict, or CAP_SYSLOG is missing): drivers "
             "are shown as \"unknown\" and stacks without names";
@@ -174,6 +174,7 @@ Result<void> run_daemon(const Options& options)
     if (auto attached = (*programs)->attach(); !attached) {
         return std::unexpected(attached.error());
     }
+    names.invalidate();
     std::string missing;
     for (const HookState& hook : read_health(**programs).hooks) {
         missing += hook.attached ? "" : " " + hook.name;

@@ -33,7 +33,8 @@ class KernelNames final : public StackNamer {
 public:
     Frame name(std::uint64_t address) override;
     // Whether the kernel shows its addresses to this process.
-    bool available() { return symbols_.available(); }
+    [[nodiscard]] static bool available() { return Kallsyms::available(); }
+    void invalidate() { symbols_.invalidate(); }
 
 private:
     Kallsyms symbols_;

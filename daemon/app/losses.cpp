@@ -25,6 +25,7 @@ constexpr std::array kCauses = {
 std::vector<LossState> list_losses(const KernelCounters& kernel, const DaemonLosses& daemon)
 {
     std::vector<LossState> losses;
+    losses.reserve(kCauses.size() + 3);
     for (const Cause& cause : kCauses) {
         losses.push_back({std::string(cause.name), kernel.at(cause.counter), cause.affects_ledger});
     }

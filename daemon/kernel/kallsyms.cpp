@@ -4,6 +4,7 @@
 #include <charconv>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 namespace pinwarden {
 namespace {
@@ -15,15 +16,15 @@ std::string read_file(const char* path)
 }
 
 // Names and sizes of the modules; their use counts, which change all the time, left out.
-std::string loaded_modules()
+std::string loaded_modules(const std::string& text)
 {
-    std::ifstream file("/proc/modules");
+    std::istringstream lines(text);
     std::string name;
     std::string size;
     std::string rest;
     std::string all;
-    while (file >> name >> size && std::getline(file, rest)) {
-        all += name + ' ' + size + '\n';
+    while (lines >> name >> size && std::getline(lines, rest)) {
+        all.append(name).append(" ").append(size).append("\n");
     }
     return all;
 }
@@ -66,28 +67,59 @@ std::vector<KernelSymbol> parse_kallsyms(std::string_view text)
     return symbols;
 }
 
+std::unordered_map<std::string, std::uint64_t> parse_module_ends(std::string_view text)
+{
+    // "rdma_rxe 135168 0 - Live 0xffffffffc04db000", then perhaps taints in brackets
+    std::unordered_map<std::string, std::uint64_t> ends;
+    std::istringstream lines{std::string(text)};
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string name;
+        std::string skipped;
+        std::uint64_t size = 0;
+        std::uint64_t start = 0;
+        if (words >> name >> size >> skipped >> skipped >> skipped >> std::hex >> start && start != 0) {
+            ends[name] = start + size;
+        }
+    }
+    return ends;
+}
+
 void Kallsyms::refresh()
 {
-    std::string modules = loaded_modules();
-    if (loaded_ && modules == modules_) {
+    // Reading the list for every frame of every stack would cost more than all the rest.
+    constexpr std::chrono::milliseconds kCheckAgain{10};
+    const auto now = std::chrono::steady_clock::now();
+    if (!stale_ && now - checked_ < kCheckAgain) {
+        return;
+    }
+    checked_ = now;
+    const std::string text = read_file("/proc/modules");
+    std::string modules = loaded_modules(text);
+    if (!stale_.exchange(false) && modules == modules_) {
         return;
     }
     symbols_ = parse_kallsyms(read_file("/proc/kallsyms"));
+    module_ends_ = parse_module_ends(text);
     modules_ = std::move(modules);
-    loaded_ = true;
 }
 
 bool Kallsyms::available()
 {
-    refresh();
-    return !symbols_.empty();
+    return !parse_kallsyms(read_file("/proc/kallsyms")).empty();
 }
 
 const KernelSymbol* Kallsyms::find(std::uint64_t address)
 {
     refresh();
     const auto after = std::ranges::upper_bound(symbols_, address, {}, &KernelSymbol::address);
-    return after == symbols_.begin() ? nullptr : &*std::prev(after);
+    if (after == symbols_.begin()) {
+        return nullptr;
+    }
+    const KernelSymbol& symbol = *std::prev(after);
+    // Behind a module's end begins what has no name, not its last function.
+    const auto end = module_ends_.find(symbol.module);
+    return end == module_ends_.end() || address < end->second ? &symbol : nullptr;
 }
 
 }  // namespace pinwarden

@@ -1,6 +1,8 @@
 // Kernel addresses to names, from /proc/kallsyms.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,20 +20,28 @@ struct KernelSymbol {
 // Functions in a text like /proc/kallsyms, by address. Empty when the addresses are hidden (all zero).
 std::vector<KernelSymbol> parse_kallsyms(std::string_view text);
 
+// Where the code of a module ends at the latest, by its name, from a text like /proc/modules. From 6.4 on a module lies
+// in several places, and what is said of its size is for all of them together.
+std::unordered_map<std::string, std::uint64_t> parse_module_ends(std::string_view text);
+
 class Kallsyms {
 public:
     // The function that contains the address, or nullptr. Reads the table on first use, and again when a module has
-    // come or gone since. The pointer is valid until the next call.
+    // come or gone since, which it looks for every ten milliseconds at most. The pointer is valid until the next call.
     const KernelSymbol* find(std::uint64_t address);
+    // The table has grown: programs and trampolines were attached, which lie among the modules. From any thread.
+    void invalidate() { stale_ = true; }
     // Whether there is any name to be had; false when the kernel hides its addresses from this process.
-    bool available();
+    [[nodiscard]] static bool available();
 
 private:
     void refresh();
 
     std::vector<KernelSymbol> symbols_;
+    std::unordered_map<std::string, std::uint64_t> module_ends_;
     std::string modules_;
-    bool loaded_ = false;
+    std::atomic<bool> stale_ = true;
+    std::chrono::steady_clock::time_point checked_;
 };
 
 }  // namespace pinwarden

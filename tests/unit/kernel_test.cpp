@@ -29,6 +29,18 @@ TEST_CASE("kallsyms: hidden addresses give no symbols rather than wrong ones", "
     CHECK(parse_kallsyms("").empty());
 }
 
+TEST_CASE("modules: where they end, so that what lies behind is not taken for theirs", "[kernel]")
+{
+    const auto ends = parse_module_ends(
+        "rdma_rxe 135168 0 - Live 0xffffffffc04db000\n"
+        "ib_core 442368 2 rdma_rxe,ib_uverbs, Live 0xffffffffc0443000 (OE)\n"
+        "hidden 4096 0 - Live 0x0000000000000000\n"
+        "not a line\n");
+    REQUIRE(ends.size() == 2);
+    CHECK(ends.at("rdma_rxe") == 0xffffffffc04db000 + 135168);
+    CHECK(ends.at("ib_core") == 0xffffffffc0443000 + 442368);
+}
+
 TEST_CASE("capabilities: what is enough to load tracing programs", "[kernel]")
 {
     const auto status = [](const char* mask) { return std::string("Name:\tx\nCapEff:\t") + mask + "\n"; };
