@@ -12,7 +12,7 @@ const volatile __u32 foll_write;
 
 // Before 6.5 __gup_longterm_locked() took seven parameters, more than a trampoline of 6.1 can pass on. There, being
 // inside the whole acquire call stands for being inside its long-term loop.
-const volatile bool mark_whole_call;
+const volatile __u32 mark_whole_call;
 
 // GUP_PIN_COUNTING_BIAS: a pin adds this to the reference count of a small folio. The same in all kernels since 5.6.
 enum { GUP_PIN_COUNTING_BIAS = 1024 };

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstring>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -382,8 +383,8 @@ std::string path_from_components(std::span<const char> components, bool cut, std
         return *name;
     }
     std::string path = cut ? "..." : "";
-    for (auto name = names.rbegin(); name != names.rend(); ++name) {
-        path.append("/").append(*name);
+    for (const auto& name : std::views::reverse(names)) {
+        path.append("/").append(name);
     }
     return path;
 }

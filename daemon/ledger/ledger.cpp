@@ -184,7 +184,7 @@ std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std:
         pages += extent.count;
         const PinRecord& pin = pins_.at(extent.pin);
         const bool first_choice = pin.mm == event.mm && (!pin.long_term || short_term_pins_ == 0);
-        return !(first_choice && pages >= run.count);
+        return !first_choice || pages < run.count;
     });
     std::vector<std::tuple<bool, bool, bool, PinId>> order;
     order.reserve(held.size());
