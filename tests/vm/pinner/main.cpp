@@ -1,0 +1,311 @@
+// pinner: makes real long-term pins the way users do, and lets go on command. Reads commands from standard input, one a
+// line, and answers each with one line, "ok ..." or "error ERRNO what failed".
+//
+//   file PATH SIZE [private|ro]     maps a file (made, and made that long, if need be)
+//   memfd NAME SIZE | anon SIZE     maps memory; for a memfd, answers with a path that leads to it
+//   fill mapping|device BYTE        writes the byte, in hex, all over what is mapped, or has the device write it all
+//   over
+//                                   what was pinned last
+//   look mapping|file|device        how the pages begin: "41x16 00x240" are 16 pages that begin with 0x41, then 240
+//   pin DEVICE [OFFSET LENGTH]      hands it, or a part, to a device: rdma rw|ro, uring, vfio GROUP rw|ro;
+//                                   answers with the address
+//   release [all]                   lets go what was pinned last, or everything
+//   heir                            leaves a second process that holds all devices open, and answers with its pid
+//   race COUNT DEVICE               see run_in_turns and run_at_will in race.h; what is pinned is all that is mapped
+//   storm COUNT DEVICE
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <iomanip>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <sstream>
+
+#include "device.h"
+#include "memory.h"
+#include "race.h"
+
+namespace pinner {
+namespace {
+
+using pinwarden::fail;
+
+constexpr std::size_t kPage = 4096;
+
+using Words = std::deque<std::string>;
+using Answer = Result<std::string>;
+
+Result<std::uint64_t> take_number(Words& words, int base = 10)
+{
+    std::uint64_t number = 0;
+    if (words.empty()) {
+        return fail("a number is missing", EINVAL);
+    }
+    const std::string word = std::move(words.front());
+    words.pop_front();
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number, base);
+    if (error != std::errc() || end != word.data() + word.size()) {
+        return fail("'" + word + "' is no number", EINVAL);
+    }
+    return number;
+}
+
+std::string take_word(Words& words)
+{
+    if (words.empty()) {
+        return "";
+    }
+    std::string word = std::move(words.front());
+    words.pop_front();
+    return word;
+}
+
+std::string describe_pages(const std::vector<std::byte>& content)
+{
+    std::ostringstream text;
+    std::size_t run = 0;
+    for (std::size_t at = 0; at < content.size(); at += kPage) {
+        ++run;
+        const std::size_t next = at + kPage;
+        if (next >= content.size() || content[next] != content[at]) {
+            text << ' ' << std::hex << std::setw(2) << std::setfill('0') << std::to_integer<unsigned>(content[at])
+                 << 'x' << std::dec << run;
+            run = 0;
+        }
+    }
+    return text.str().empty() ? "nothing" : text.str().substr(1);
+}
+
+class Pinner {
+public:
+    Answer run(const std::string& line)
+    {
+        std::istringstream stream(line);
+        Words words;
+        for (std::string word; stream >> word;) {
+            words.push_back(word);
+        }
+        const std::string verb = take_word(words);
+        const auto command = commands_.find(verb);
+        if (command == commands_.end()) {
+            return fail("unknown command '" + verb + "'", EINVAL);
+        }
+        if (command->second.needs_memory && !memory_) {
+            return fail("nothing is mapped", EINVAL);
+        }
+        return command->second.run(words);
+    }
+
+private:
+    struct Command {
+        bool needs_memory;
+        std::function<Answer(Words&)> run;
+    };
+
+    Answer map(Result<Memory> mapped)
+    {
+        if (!mapped) {
+            return std::unexpected(mapped.error());
+        }
+        registrations_.clear();
+        memory_ = std::move(*mapped);
+        return memory_->path();
+    }
+
+    Answer file(Words& words)
+    {
+        const std::string path = take_word(words);
+        const auto bytes = take_number(words);
+        if (!bytes) {
+            return std::unexpected(bytes.error());
+        }
+        const std::string how = take_word(words);
+        return map(Memory::of_file(path, *bytes,
+                                   how == "private" ? Mapping::kPrivate
+                                   : how == "ro"    ? Mapping::kReadOnly
+                                                    : Mapping::kShared));
+    }
+
+    Answer memfd(Words& words)
+    {
+        const std::string name = take_word(words);
+        const auto bytes = take_number(words);
+        return bytes ? map(Memory::of_memfd(name, *bytes)) : std::unexpected(bytes.error());
+    }
+
+    Answer anon(Words& words)
+    {
+        const auto bytes = take_number(words);
+        return bytes ? map(Memory::anonymous(*bytes)) : std::unexpected(bytes.error());
+    }
+
+    Answer fill(Words& words)
+    {
+        const std::string where = take_word(words);
+        const auto byte = take_number(words, 16);
+        if (!byte) {
+            return std::unexpected(byte.error());
+        }
+        if (where == "mapping") {
+            std::memset(memory_->bytes().data(), static_cast<int>(*byte), memory_->bytes().size());
+            return "";
+        }
+        if (where != "device" || registrations_.empty()) {
+            return fail("no such place, or nothing is pinned", EINVAL);
+        }
+        const std::vector<std::byte> content(memory_->bytes().size(), static_cast<std::byte>(*byte));
+        const auto written = registrations_.back()->write(content);
+        return written ? Answer("") : std::unexpected(written.error());
+    }
+
+    Answer look(Words& words)
+    {
+        const std::string where = take_word(words);
+        Result<std::vector<std::byte>> content = fail("no such place, or nothing is pinned", EINVAL);
+        if (where == "mapping") {
+            content = memory_->read_mapping();
+        } else if (where == "file") {
+            content = memory_->read_file();
+        } else if (where == "device" && !registrations_.empty()) {
+            content = registrations_.back()->read();
+        }
+        return content ? Answer(describe_pages(*content)) : std::unexpected(content.error());
+    }
+
+    struct Target {
+        Device* device;
+        Access access;
+    };
+
+    // A device stays open once it was used, as in the programs that this one stands for.
+    Result<Target> take_target(Words& words)
+    {
+        const std::string kind = take_word(words);
+        const std::string group = kind == "vfio" ? take_word(words) : "";
+        const std::string access = kind == "uring" ? "rw" : take_word(words);
+        if (access != "rw" && access != "ro") {
+            return fail("the access must be rw or ro", EINVAL);
+        }
+        std::unique_ptr<Device>& device = devices_[kind + group];
+        if (!device) {
+            auto opened = open(kind, group);
+            if (!opened) {
+                return std::unexpected(opened.error());
+            }
+            device = std::move(*opened);
+        }
+        return Target{device.get(), access == "ro" ? Access::kReadOnly : Access::kReadWrite};
+    }
+
+    static Result<std::unique_ptr<Device>> open(const std::string& kind, const std::string& group)
+    {
+        if (kind == "rdma") {
+            return open_rdma();
+        }
+        if (kind == "uring") {
+            return open_uring();
+        }
+        if (kind == "vfio") {
+            return open_vfio(group);
+        }
+        return fail("unknown device '" + kind + "'", EINVAL);
+    }
+
+    Answer pin(Words& words)
+    {
+        const auto target = take_target(words);
+        if (!target) {
+            return std::unexpected(target.error());
+        }
+        std::span<std::byte> part = memory_->bytes();
+        if (!words.empty()) {
+            const auto offset = take_number(words);
+            const auto length = take_number(words);
+            if (!offset || !length || *offset > part.size() || *length > part.size() - *offset) {
+                return fail("no such part", EINVAL);
+            }
+            part = part.subspan(*offset, *length);
+        }
+        auto registration = target->device->pin(part, target->access);
+        if (!registration) {
+            return std::unexpected(registration.error());
+        }
+        registrations_.push_back(std::move(*registration));
+        return std::to_string(reinterpret_cast<std::uintptr_t>(part.data()));
+    }
+
+    Answer release(Words& words)
+    {
+        if (take_word(words) == "all") {
+            registrations_.clear();
+        } else if (registrations_.empty()) {
+            return fail("nothing is pinned", EINVAL);
+        } else {
+            registrations_.pop_back();
+        }
+        return "";
+    }
+
+    static Answer leave_heir()
+    {
+        const pid_t heir = fork();
+        if (heir < 0) {
+            return std::unexpected(pinwarden::system_error("fork", errno));
+        }
+        while (heir == 0) {
+            pause();
+        }
+        return std::to_string(heir);
+    }
+
+    Answer race(Words& words, const decltype(run_in_turns)& run)
+    {
+        const auto count = take_number(words);
+        const auto target = take_target(words);
+        if (!count || !target) {
+            return std::unexpected(count ? target.error() : count.error());
+        }
+        const auto result = run(*target->device, target->access, *memory_, *count);
+        return result ? Answer(to_string(*result)) : std::unexpected(result.error());
+    }
+
+    const std::map<std::string, Command> commands_{
+        {"file", {false, [this](Words& words) { return file(words); }}},
+        {"memfd", {false, [this](Words& words) { return memfd(words); }}},
+        {"anon", {false, [this](Words& words) { return anon(words); }}},
+        {"fill", {true, [this](Words& words) { return fill(words); }}},
+        {"look", {true, [this](Words& words) { return look(words); }}},
+        {"pin", {true, [this](Words& words) { return pin(words); }}},
+        {"release", {false, [this](Words& words) { return release(words); }}},
+        {"heir", {false, [](Words&) { return leave_heir(); }}},
+        {"race", {true, [this](Words& words) { return race(words, run_in_turns); }}},
+        {"storm", {true, [this](Words& words) { return race(words, run_at_will); }}},
+    };
+    // In this order: what is pinned is let go before the devices are closed and the memory is unmapped.
+    std::optional<Memory> memory_;
+    std::map<std::string, std::unique_ptr<Device>> devices_;
+    std::vector<std::unique_ptr<Registration>> registrations_;
+};
+
+}  // namespace
+}  // namespace pinner
+
+int main()
+{
+    pinner::Pinner pinner;
+    for (std::string line; std::getline(std::cin, line);) {
+        const auto answer = pinner.run(line);
+        if (answer) {
+            std::cout << "ok" << (answer->empty() ? "" : " ") << *answer << std::endl;
+        } else {
+            const char* name = strerrorname_np(answer.error().code);
+            std::cout << "error " << (name == nullptr ? "EUNKNOWN" : name) << ' ' << answer.error().message
+                      << std::endl;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,131 @@
+#include "memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace pinner {
+namespace {
+
+using pinwarden::OwnedFd;
+using pinwarden::system_error;
+
+Result<void> grow(int fd, std::size_t bytes)
+{
+    struct stat status{};
+    if (fstat(fd, &status) != 0) {
+        return std::unexpected(system_error("fstat", errno));
+    }
+    if (std::cmp_less(status.st_size, bytes) && ftruncate(fd, static_cast<off_t>(bytes)) != 0) {
+        return std::unexpected(system_error("ftruncate", errno));
+    }
+    return {};
+}
+
+// As much as there is of `bytes` bytes from `offset` on.
+Result<std::vector<std::byte>> read_all(int fd, std::size_t bytes, std::uintptr_t offset, const std::string& what)
+{
+    std::vector<std::byte> content(bytes);
+    std::size_t done = 0;
+    while (done < bytes) {
+        const ssize_t got = pread(fd, content.data() + done, bytes - done, static_cast<off_t>(offset + done));
+        if (got < 0) {
+            return std::unexpected(system_error("read " + what, errno));
+        }
+        if (got == 0) {
+            break;
+        }
+        done += static_cast<std::size_t>(got);
+    }
+    content.resize(done);
+    return content;
+}
+
+}  // namespace
+
+Memory::Memory(OwnedFd fd, std::string path, std::span<std::byte> bytes)
+    : fd_(std::move(fd)), path_(std::move(path)), bytes_(bytes)
+{
+}
+
+Memory::Memory(Memory&& other) noexcept
+    : fd_(std::move(other.fd_)), path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {}))
+{
+}
+
+Memory& Memory::operator=(Memory&& other) noexcept
+{
+    std::swap(fd_, other.fd_);
+    std::swap(path_, other.path_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+}
+
+Memory::~Memory()
+{
+    if (!bytes_.empty()) {
+        munmap(bytes_.data(), bytes_.size());
+    }
+}
+
+Result<Memory> Memory::map(OwnedFd fd, std::string path, std::size_t bytes, Mapping mapping)
+{
+    const int protection = mapping == Mapping::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
+    const int flags = (mapping == Mapping::kPrivate ? MAP_PRIVATE : MAP_SHARED) | (fd.valid() ? 0 : MAP_ANONYMOUS);
+    void* address = mmap(nullptr, bytes, protection, flags, fd.get(), 0);
+    if (address == MAP_FAILED) {
+        return std::unexpected(system_error("mmap", errno));
+    }
+    return Memory(std::move(fd), std::move(path), {static_cast<std::byte*>(address), bytes});
+}
+
+Result<Memory> Memory::of_file(const std::string& path, std::size_t bytes, Mapping mapping)
+{
+    OwnedFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!fd.valid()) {
+        return std::unexpected(system_error("open " + path, errno));
+    }
+    if (auto grown = grow(fd.get(), bytes); !grown) {
+        return std::unexpected(grown.error());
+    }
+    return map(std::move(fd), path, bytes, mapping);
+}
+
+Result<Memory> Memory::of_memfd(const std::string& name, std::size_t bytes)
+{
+    OwnedFd fd(memfd_create(name.c_str(), MFD_CLOEXEC));
+    if (!fd.valid()) {
+        return std::unexpected(system_error("memfd_create", errno));
+    }
+    if (auto grown = grow(fd.get(), bytes); !grown) {
+        return std::unexpected(grown.error());
+    }
+    std::string path = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd.get());
+    return map(std::move(fd), std::move(path), bytes, Mapping::kShared);
+}
+
+Result<Memory> Memory::anonymous(std::size_t bytes)
+{
+    return map(OwnedFd(), "", bytes, Mapping::kPrivate);
+}
+
+Result<std::vector<std::byte>> Memory::read_mapping() const
+{
+    // Through /proc, because a mapping that reaches behind the end of its file raises SIGBUS.
+    const OwnedFd self(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
+    return read_all(self.get(), bytes_.size(), reinterpret_cast<std::uintptr_t>(bytes_.data()), "the mapping");
+}
+
+Result<std::vector<std::byte>> Memory::read_file() const
+{
+    if (!fd_.valid()) {
+        return pinwarden::fail("there is no file", EBADF);
+    }
+    return read_all(fd_.get(), bytes_.size(), 0, "the file");
+}
+
+}  // namespace pinner

@@ -1,0 +1,156 @@
+// How pinwardend starts, refuses to start, and stops.
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "support/daemon.h"
+#include "support/machine.h"
+#include "support/pinner.h"
+
+using namespace pinwarden::test;
+
+namespace {
+
+void write_file(const std::string& path, const std::string& text)
+{
+    std::ofstream(path) << text;
+}
+
+// What of ours the kernel could still hold: tracing programs, links, pinned objects.
+std::string kernel_objects()
+{
+    const Outcome listed = shell(R"(
+        bpftool -j prog list | jq -c '[.[] | select(.type == "tracing" or .type == "kprobe" or .type == "syscall") | .name]'
+        bpftool -j link list | jq length
+        find /sys/fs/bpf -mindepth 1)");
+    REQUIRE(listed.status == 0);
+    return listed.out;
+}
+
+std::size_t count_of(const std::string& text, const std::string& part)
+{
+    std::size_t count = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+        ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("policy files are in force from the start, and SIGTERM lets go of everything")
+{
+    const std::string before = kernel_objects();
+    const TemporaryFolder folder;
+    std::filesystem::create_directory(folder.file("policies"));
+    write_file(folder.file("policies/10.yaml"), to_yaml({.name = "from-folder"}));
+    write_file(folder.file("single.yaml"), to_yaml({.name = "from-file", .mode = "monitor"}));
+    Daemon daemon({"--policy", folder.file("policies"), "--policy", folder.file("single.yaml")});
+
+    const auto policies = daemon.api().policies();
+    REQUIRE(policies.size() == 2);
+    CHECK(policies[0].policy().name() == "from-folder");
+    CHECK(policies[0].state() == "active");
+    CHECK(policies[0].source() == folder.file("policies/10.yaml"));
+    CHECK(policies[1].state() == "monitoring");
+
+    const std::string path = Machine::instance().folder("tmpfs") + "/file";
+    Pinner pinner;
+    pinner.ok("file " + path + " 65536");
+    pinner.ok("pin " + Machine::instance().rdma("rw"));
+    CHECK(try_truncate(path, 0) == EBUSY);
+    CHECK(kernel_objects() != before);
+
+    daemon.stop();
+    CHECK(try_truncate(path, 0) == 0);
+    // The kernel frees programs a little later.
+    eventually("no program and no link is left", [&] { return kernel_objects() == before; });
+    pinner.end();
+}
+
+TEST_CASE("a daemon that is killed leaves nothing attached and a socket that the next one takes over")
+{
+    const std::string before = kernel_objects();
+    const TemporaryFolder folder;
+    const std::string socket = folder.file("operator.sock");
+    {
+        Process killed({"pinwardend", "--socket", socket}, folder.file("messages"));
+        eventually("it serves", [&] { return std::filesystem::exists(socket); });
+        killed.signal(SIGKILL);
+        killed.wait();
+    }
+    eventually("no program and no link is left", [&] { return kernel_objects() == before; });
+    REQUIRE(std::filesystem::exists(socket));
+
+    Process next({"pinwardend", "--socket", socket}, folder.file("messages"));
+    eventually("the next one is ready",
+               [&] { return content_of(folder.file("messages")).find("ready") != std::string::npos; });
+    next.signal(SIGTERM);
+    CHECK(next.wait() == 0);
+    CHECK_FALSE(std::filesystem::exists(socket));
+}
+
+TEST_CASE("what cannot start says why in one message, and leaves nothing behind")
+{
+    Daemon& running = Daemon::shared();
+    const std::string before = kernel_objects();
+    const TemporaryFolder folder;
+    write_file(folder.file("good.yaml"), to_yaml({}));
+    write_file(folder.file("twice.yaml"), to_yaml({}));
+    write_file(folder.file("bad.yaml"),
+               "name: bad\nmode: enforce\nmatch: {operations: [truncate], flie: {}}\naction: {deny: {}}\n");
+    const std::string socket = folder.file("run/other.sock");
+
+    struct Refusal {
+        std::string what;
+        std::string command;
+        int status;
+        std::vector<std::string> told;
+    };
+    const std::string elsewhere = " --metrics-address 127.0.0.1:9878";
+    const std::string other = "pinwardend --socket " + socket;
+    const std::vector<Refusal> refusals{
+        {"port in use", other, 1, {"127.0.0.1:9877"}},
+        {"socket already served",
+         "pinwardend --socket " + running.socket() + elsewhere,
+         1,
+         {running.socket(), "already served"}},
+        {"unknown flag", other + elsewhere + " --enforce", 2, {"--enforce"}},
+        {"wrong size", other + elsewhere + " --ring-size 5000", 2, {"power of two"}},
+        {"bad policy", other + elsewhere + " --policy " + folder.file("bad.yaml"), 1, {"bad.yaml:3:", "flie", "file"}},
+        {"no such policy", other + elsewhere + " --policy " + folder.file("none.yaml"), 1, {"none.yaml"}},
+        {"duplicate name",
+         other + elsewhere + " --policy " + folder.file("good.yaml") + " --policy " + folder.file("twice.yaml"),
+         1,
+         {"test"}},
+        {"no privileges",
+         "setpriv --bounding-set -all --inh-caps -all " + other + elsewhere,
+         1,
+         {"CAP_BPF", "CAP_PERFMON"}},
+        {"another user", "setpriv --reuid 1234 --regid 1234 --clear-groups " + other + elsewhere, 1, {"CAP_BPF"}},
+    };
+    for (const Refusal& refusal : refusals) {
+        INFO(refusal.what << ": " << refusal.command);
+        const Outcome outcome = shell(refusal.command);
+        INFO(outcome.err);
+        CHECK(outcome.status == refusal.status);
+        CHECK(count_of("\n" + outcome.err, "\npinwardend: ") == 1);
+        for (const std::string& word : refusal.told) {
+            CHECK(outcome.err.find(word) != std::string::npos);
+        }
+        CHECK_FALSE(std::filesystem::exists(socket));
+    }
+    eventually("no program and no link is left", [&] { return kernel_objects() == before; });
+    CHECK(running.api().status().pid() == static_cast<unsigned>(running.pid()));
+}
+
+TEST_CASE("--probe tells whether this kernel will do, and attaches nothing")
+{
+    const Outcome probe = shell("pinwardend --probe");
+    CHECK(probe.status == 0);
+    CHECK(probe.err.empty());
+    const Outcome refused = shell("setpriv --bounding-set -all --inh-caps -all pinwardend --probe");
+    CHECK(refused.status == 1);
+    CHECK(refused.err.find("CAP_BPF") != std::string::npos);
+}

@@ -1,0 +1,240 @@
+#include "support/api.h"
+
+#include <algorithm>
+#include <climits>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+#include "support/process.h"
+
+namespace pinwarden::test {
+namespace {
+
+void expect_ok(const grpc::Status& status, const std::string& what)
+{
+    if (!status.ok()) {
+        throw std::runtime_error(what + ": " + status.error_message());
+    }
+}
+
+std::shared_ptr<grpc::Channel> connect(const std::string& socket)
+{
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(INT_MAX);
+    return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// A call that hangs is a failure as well.
+struct Context : grpc::ClientContext {
+    Context() { set_deadline(std::chrono::system_clock::now() + kDeadline); }
+};
+
+bool includes(const Metrics::Labels& all, const Metrics::Labels& wanted)
+{
+    return std::ranges::all_of(wanted, [&](const auto& label) {
+        const auto found = all.find(label.first);
+        return found != all.end() && found->second == label.second;
+    });
+}
+
+// name="value",name="value": no value of ours has a quote or a comma in it.
+Metrics::Labels parse_labels(const std::string& text)
+{
+    Metrics::Labels labels;
+    std::istringstream parts(text);
+    for (std::string part; std::getline(parts, part, ',');) {
+        const auto equals = part.find('=');
+        if (equals != std::string::npos) {
+            labels[part.substr(0, equals)] = part.substr(equals + 2, part.size() - equals - 3);
+        }
+    }
+    return labels;
+}
+
+}  // namespace
+
+Api::Api(const std::string& socket)
+{
+    const auto channel = connect(socket);
+    status_ = v1::StatusService::NewStub(channel);
+    pins_ = v1::PinService::NewStub(channel);
+    policies_ = v1::PolicyService::NewStub(channel);
+}
+
+v1::GetStatusResponse Api::status()
+{
+    Context context;
+    v1::GetStatusResponse response;
+    expect_ok(status_->GetStatus(&context, {}, &response), "GetStatus");
+    return response;
+}
+
+v1::ListPinsResponse Api::list_pins(const v1::ListPinsRequest& request)
+{
+    Context context;
+    v1::ListPinsResponse response;
+    expect_ok(pins_->ListPins(&context, request, &response), "ListPins");
+    return response;
+}
+
+std::vector<v1::Pin> Api::pins()
+{
+    const auto response = list_pins({});
+    return {response.pins().begin(), response.pins().end()};
+}
+
+grpc::Status Api::try_apply(const std::string& yaml, v1::ApplyPolicyResponse& response)
+{
+    Context context;
+    v1::ApplyPolicyRequest request;
+    request.set_yaml(yaml);
+    request.set_source("test.yaml");
+    return policies_->ApplyPolicy(&context, request, &response);
+}
+
+std::uint64_t Api::apply(const std::string& yaml)
+{
+    v1::ApplyPolicyResponse response;
+    expect_ok(try_apply(yaml, response), "ApplyPolicy");
+    return response.generation();
+}
+
+std::string Api::refuse(const std::string& yaml)
+{
+    v1::ApplyPolicyResponse response;
+    const auto status = try_apply(yaml, response);
+    if (status.ok()) {
+        throw std::runtime_error("this policy was to be refused:\n" + yaml);
+    }
+    return status.error_message();
+}
+
+std::uint64_t Api::remove(const std::string& name)
+{
+    Context context;
+    v1::DeletePolicyRequest request;
+    request.set_name(name);
+    v1::DeletePolicyResponse response;
+    expect_ok(policies_->DeletePolicy(&context, request, &response), "DeletePolicy");
+    return response.generation();
+}
+
+std::vector<v1::PolicyStatus> Api::policies()
+{
+    Context context;
+    v1::ListPoliciesResponse response;
+    expect_ok(policies_->ListPolicies(&context, {}, &response), "ListPolicies");
+    return {response.policies().begin(), response.policies().end()};
+}
+
+v1::PolicyStatus Api::policy(const std::string& name)
+{
+    for (const auto& status : policies()) {
+        if (status.policy().name() == name) {
+            return status;
+        }
+    }
+    throw std::runtime_error("there is no policy " + name);
+}
+
+std::string to_yaml(const PolicyText& policy)
+{
+    return "name: " + policy.name + "\nmode: " + policy.mode + "\nmatch: {operations: [truncate]" +
+           (policy.match.empty() ? "" : ", " + policy.match) + "}\naction: {deny: {errno: " + policy.error +
+           "}}\nunresolved: " + policy.unresolved + "\n";
+}
+
+AppliedPolicy::~AppliedPolicy()
+{
+    try {
+        api_.remove(name_);
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the test took it away itself
+    }
+}
+
+EventWatch::EventWatch(Api& api, const std::vector<v1::EventKind>& kinds)
+{
+    v1::WatchEventsRequest request;
+    for (const auto kind : kinds) {
+        request.add_kinds(kind);
+    }
+    reader_ = api.pin_service().WatchEvents(&context_, request);
+    // The daemon's word that nothing is missed from here on.
+    reader_->WaitForInitialMetadata();
+    thread_ = std::thread([this] { read(); });
+}
+
+EventWatch::~EventWatch()
+{
+    context_.TryCancel();
+    thread_.join();
+    [[maybe_unused]] const auto cancelled = reader_->Finish();
+}
+
+void EventWatch::read()
+{
+    v1::WatchEventsResponse event;
+    while (reader_->Read(&event)) {
+        const std::scoped_lock lock(mutex_);
+        events_.push_back(event);
+        arrived_.notify_all();
+    }
+}
+
+v1::WatchEventsResponse EventWatch::wait_for(const std::string& what,
+                                             const std::function<bool(const v1::WatchEventsResponse&)>& wanted)
+{
+    std::unique_lock lock(mutex_);
+    auto found = events_.end();
+    const bool there = arrived_.wait_for(lock, kDeadline, [&] {
+        found = std::ranges::find_if(events_, wanted);
+        return found != events_.end();
+    });
+    if (!there) {
+        throw std::runtime_error("no such event: " + what);
+    }
+    return *found;
+}
+
+std::vector<v1::WatchEventsResponse> EventWatch::so_far()
+{
+    const std::scoped_lock lock(mutex_);
+    return events_;
+}
+
+Metrics::Metrics(std::string text) : text_(std::move(text))
+{
+    std::istringstream lines(text_);
+    for (std::string line; std::getline(lines, line);) {
+        if (line.empty() || line.starts_with('#')) {
+            continue;
+        }
+        const auto value_at = line.rfind(' ');
+        const auto brace = line.find('{');
+        Series series;
+        series.name = line.substr(0, std::min(brace, value_at));
+        if (brace != std::string::npos) {
+            series.labels = parse_labels(line.substr(brace + 1, line.rfind('}') - brace - 1));
+        }
+        series.value = std::stod(line.substr(value_at));
+        series_.push_back(std::move(series));
+    }
+}
+
+double Metrics::sum(const std::string& name, const Labels& labels) const
+{
+    double total = 0;
+    for (const Series& series : series_) {
+        total += series.name == name && includes(series.labels, labels) ? series.value : 0;
+    }
+    return total;
+}
+
+bool Metrics::has(const std::string& name, const Labels& labels) const
+{
+    return std::ranges::any_of(
+        series_, [&](const Series& series) { return series.name == name && includes(series.labels, labels); });
+}
+
+}  // namespace pinwarden::test

@@ -1,0 +1,119 @@
+// The daemon's API and metrics, as a client sees them. A call that fails throws, with the daemon's message.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <pinwarden/v1/pinwarden.grpc.pb.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace pinwarden::test {
+
+class Api {
+public:
+    explicit Api(const std::string& socket);
+
+    v1::GetStatusResponse status();
+    std::vector<v1::Pin> pins();
+    v1::ListPinsResponse list_pins(const v1::ListPinsRequest& request);
+
+    // Answers with the generation in force.
+    std::uint64_t apply(const std::string& yaml);
+    // The message with which it was refused.
+    std::string refuse(const std::string& yaml);
+    std::uint64_t remove(const std::string& name);
+    std::vector<v1::PolicyStatus> policies();
+    v1::PolicyStatus policy(const std::string& name);
+
+    [[nodiscard]] v1::PinService::Stub& pin_service() { return *pins_; }
+
+private:
+    grpc::Status try_apply(const std::string& yaml, v1::ApplyPolicyResponse& response);
+
+    std::unique_ptr<v1::StatusService::Stub> status_;
+    std::unique_ptr<v1::PinService::Stub> pins_;
+    std::unique_ptr<v1::PolicyService::Stub> policies_;
+};
+
+// A policy about truncates, as YAML.
+struct PolicyText {
+    std::string name = "test";
+    std::string mode = "enforce";
+    std::string match = {};  // what else must match: "pin: {drivers: [vfio]}"
+    std::string error = "EBUSY";
+    std::string unresolved = "deny";
+};
+std::string to_yaml(const PolicyText& policy);
+
+// A policy that is in force as long as the object lives.
+class AppliedPolicy {
+public:
+    explicit AppliedPolicy(Api& api, const PolicyText& policy = {}) : api_(api), name_(policy.name)
+    {
+        api_.apply(to_yaml(policy));
+    }
+    AppliedPolicy(const AppliedPolicy&) = delete;
+    AppliedPolicy& operator=(const AppliedPolicy&) = delete;
+    ~AppliedPolicy();
+
+    [[nodiscard]] v1::PolicyStatus status() const { return api_.policy(name_); }
+
+private:
+    Api& api_;
+    std::string name_;
+};
+
+// Everything that happens from the construction on.
+class EventWatch {
+public:
+    explicit EventWatch(Api& api, const std::vector<v1::EventKind>& kinds = {});
+    EventWatch(const EventWatch&) = delete;
+    EventWatch& operator=(const EventWatch&) = delete;
+    ~EventWatch();
+
+    // The first event, also of the past, for which `wanted` holds; waits for it.
+    v1::WatchEventsResponse wait_for(const std::string& what,
+                                     const std::function<bool(const v1::WatchEventsResponse&)>& wanted);
+    std::vector<v1::WatchEventsResponse> so_far();
+
+private:
+    void read();
+
+    grpc::ClientContext context_;
+    std::unique_ptr<grpc::ClientReader<v1::WatchEventsResponse>> reader_;
+    std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::vector<v1::WatchEventsResponse> events_;
+    std::thread thread_;
+};
+
+// One scrape of /metrics.
+class Metrics {
+public:
+    using Labels = std::map<std::string, std::string>;
+
+    explicit Metrics(std::string text);
+
+    // Sum over all series of that name whose labels include these; 0 when there is none.
+    [[nodiscard]] double sum(const std::string& name, const Labels& labels = {}) const;
+    [[nodiscard]] bool has(const std::string& name, const Labels& labels = {}) const;
+    [[nodiscard]] const std::string& text() const { return text_; }
+
+private:
+    struct Series {
+        std::string name;
+        Labels labels;
+        double value = 0;
+    };
+    std::string text_;
+    std::vector<Series> series_;
+};
+
+}  // namespace pinwarden::test

@@ -1,0 +1,49 @@
+// The guest: its kernel, its devices, its file systems. What takes set-up is made when it is first asked for, by the
+// scripts in tests/vm.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace pinwarden::test {
+
+class Machine {
+public:
+    static Machine& instance();
+
+    // Whether this kernel lets a device write into the page cache of a file system that writes back: until 6.5.
+    [[nodiscard]] bool writable_file_pins() const;
+    // The access a device can have there: "rw" or "ro".
+    [[nodiscard]] std::string file_access() const { return writable_file_pins() ? "rw" : "ro"; }
+
+    // An empty folder on a file system: "ext4", "xfs" or "tmpfs". Its files stay as long as the machine.
+    std::string folder(const std::string& filesystem);
+    // A device as pinner's `pin` wants it, ready to be used.
+    std::string rdma(const std::string& access);
+    std::string vfio(const std::string& access);
+
+private:
+    Machine();
+
+    int major_ = 0;
+    int minor_ = 0;
+    int folders_ = 0;
+    bool has_rdma_ = false;
+    std::string vfio_group_;
+    std::map<std::string, std::string> mounts_;
+};
+
+// File operations by this process: 0, or the errno.
+int try_truncate(const std::string& path, off_t size);
+int try_ftruncate(const std::string& path, off_t size);
+int try_open_truncating(const std::string& path);
+
+off_t size_of(const std::string& path);
+std::string content_of(const std::string& path);
+// A file of `size` bytes, no page like another.
+void make_file(const std::string& path, off_t size);
+
+}  // namespace pinwarden::test
