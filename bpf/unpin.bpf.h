@@ -32,28 +32,47 @@ struct release_walk {
     __u32 function;
 };
 
+// As in EMIT_PAGES: a reservation's size must be a constant, and most lists are short.
+#define EMIT_RELEASES(capacity, walk, at, wanted)                                                                      \
+    ({                                                                                                                 \
+        const __u32 bytes_ = offsetof(struct pw_release_pages, page) + (capacity) * sizeof(__u64);                     \
+        struct pw_release_pages *record_ = bpf_ringbuf_reserve(&events, bytes_, 0);                                    \
+        if (record_) {                                                                                                 \
+            __u64 pid_tgid_ = bpf_get_current_pid_tgid();                                                              \
+            __u32 size_ = (wanted) * sizeof(__u64);                                                                    \
+            if (size_ > (capacity) * sizeof(__u64))                                                                    \
+                size_ = (capacity) * sizeof(__u64);                                                                    \
+            record_->header.kind = PW_KIND_RELEASE_PAGES;                                                              \
+            record_->header.bytes = offsetof(struct pw_release_pages, page) + size_;                                   \
+            record_->header.time = bpf_ktime_get_boot_ns();                                                            \
+            record_->mm = current_mm();                                                                                \
+            record_->function = (walk)->function;                                                                      \
+            record_->pid = pid_tgid_ >> 32;                                                                            \
+            record_->tid = (__u32)pid_tgid_;                                                                           \
+            record_->count = (wanted);                                                                                 \
+            bpf_probe_read_kernel(record_->page, size_, &(walk)->pages[at]);                                           \
+            bpf_ringbuf_submit(record_, 0);                                                                            \
+        }                                                                                                              \
+        !!record_;                                                                                                     \
+    })
+
 static long release_step(__u32 step, struct release_walk *walk)
 {
     __u64 at = (__u64)step * PW_PAGES_PER_CHUNK;
+    bool sent;
+
     if (at >= walk->total)
         return 1;
     __u64 left = walk->total - at;
     __u32 wanted = left < PW_PAGES_PER_CHUNK ? left : PW_PAGES_PER_CHUNK;
-    struct pw_release_pages *record = RESERVE(pw_release_pages, PW_KIND_RELEASE_PAGES, PW_LOST_RELEASE);
-    if (record) {
-        __u64 pid_tgid = bpf_get_current_pid_tgid();
-        __u32 size = wanted * sizeof(__u64);
-        if (size > sizeof(record->page))
-            size = sizeof(record->page);
-        record->header.bytes = offsetof(struct pw_release_pages, page) + size;
-        record->mm = current_mm();
-        record->function = walk->function;
-        record->pid = pid_tgid >> 32;
-        record->tid = (__u32)pid_tgid;
-        record->count = wanted;
-        bpf_probe_read_kernel(record->page, size, &walk->pages[at]);
-        bpf_ringbuf_submit(record, 0);
-    }
+    if (wanted <= 8)
+        sent = EMIT_RELEASES(8, walk, at, wanted);
+    else if (wanted <= 64)
+        sent = EMIT_RELEASES(64, walk, at, wanted);
+    else
+        sent = EMIT_RELEASES(PW_PAGES_PER_CHUNK, walk, at, wanted);
+    if (!sent)
+        count(PW_LOST_RELEASE);
     return 0;
 }
 

@@ -1,11 +1,12 @@
 #include "race.h"
 
 #include <fcntl.h>
-#include <sched.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,22 +26,43 @@ using pinwarden::system_error;
 
 constexpr off_t kBystanderBytes = 4096;
 
-// What the two processes share. `step` tells whose turn it is; for run_at_will, its last two bits are a State.
+// A number that only grows, in memory that two processes share. std::atomic's own wait() is for threads.
+class Counter {
+public:
+    void set(std::uint32_t value)
+    {
+        value_ = value;
+        syscall(SYS_futex, &value_, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+    }
+    [[nodiscard]] std::uint32_t get() const { return value_; }
+
+    // Watches closely at first, so that nothing lies between the other's step and ours; then sleeps, because with as
+    // many processors as processes, on a busy host, the other one may be waiting for the processor we watch with.
+    void wait_for(std::uint32_t value)
+    {
+        constexpr int kLooks = 2000;
+        for (int i = 0; i < kLooks; ++i) {
+            if (value_ >= value) {
+                return;
+            }
+        }
+        for (std::uint32_t seen = value_; seen < value; seen = value_) {
+            syscall(SYS_futex, &value_, FUTEX_WAIT, seen, nullptr, nullptr, 0);
+        }
+    }
+
+private:
+    std::atomic<std::uint32_t> value_ = 0;
+};
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free && sizeof(std::atomic<std::uint32_t>) == 4);
+
+// What the two processes share.
 struct Shared {
-    std::atomic<std::uint64_t> step = 0;
-    std::atomic<std::uint64_t> rounds = 0;  // of the truncating process
+    Counter step;    // tells whose turn it is; for run_at_will, its last two bits are a State
+    Counter rounds;  // run_at_will: of the truncating process
     std::atomic<bool> stop = false;
     RaceResult result;
 };
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
-
-// std::atomic's own wait() works between threads only.
-void wait_for_step(const Shared& shared, std::uint64_t step)
-{
-    while (shared.step.load() < step) {
-        sched_yield();
-    }
-}
 
 // A child process that ends with this object, and never outlives this process.
 class Child {
@@ -63,6 +85,11 @@ public:
         }
     }
     [[nodiscard]] bool started() const { return pid_ > 0; }
+    void wait()
+    {
+        waitpid(pid_, nullptr, 0);
+        pid_ = -1;
+    }
 
 private:
     pid_t pid_;
@@ -172,16 +199,16 @@ std::byte marker_of(std::uint64_t turn)
 // run_at_will: what the pinning process is doing. While it pins, the other one rests: a truncate that is under way when
 // pages are pinned may take them from the file just after they were looked up, and what is pinned is not the file's
 // then.
-enum State : std::uint64_t { kFree = 0, kPinning = 1, kPinned = 2, kReleasing = 3, kStates = 4 };
+enum State : std::uint32_t { kFree = 0, kPinning = 1, kPinned = 2, kReleasing = 3, kStates = 4 };
 
 void truncate_at_will(Shared& shared, const Memory& memory)
 {
     const Truncator truncator(memory, shared.result);
     for (std::uint64_t turn = 0; !shared.stop; ++turn) {
-        const std::uint64_t before = shared.step;
+        const std::uint32_t before = shared.step.get();
         const State state = static_cast<State>(before % kStates);
         const int error = state == kPinning ? 0 : truncator.truncate(turn);
-        const bool steady = shared.step == before;
+        const bool steady = shared.step.get() == before;
         if (error == 0) {
             truncator.restore();
         }
@@ -192,23 +219,16 @@ void truncate_at_will(Shared& shared, const Memory& memory)
         } else if (steady && state == kFree) {
             ++(error == EBUSY ? shared.result.refused : shared.result.allowed);
         }
-        ++shared.rounds;
+        shared.rounds.set(shared.rounds.get() + 1);
     }
-    shared.stop = false;
 }
 
+// Begins a state, and stays in it until the other process has begun and ended a round in it.
 void enter(Shared& shared, State state)
 {
-    const std::uint64_t now = shared.step;
-    shared.step = (now / kStates + 1) * kStates + state;
-}
-
-// Stays in a state until the other process has begun and ended a round in it.
-void linger(const Shared& shared)
-{
-    const std::uint64_t enough = shared.rounds + 2;
-    while (shared.rounds < enough) {
-        sched_yield();
+    shared.step.set((shared.step.get() / kStates + 1) * kStates + state);
+    if (state != kReleasing) {
+        shared.rounds.wait_for(shared.rounds.get() + 2);
     }
 }
 
@@ -224,35 +244,35 @@ std::string to_string(const RaceResult& result)
 
 Result<RaceResult> run_in_turns(Device& device, Access access, const Memory& memory, std::uint64_t count)
 {
-    constexpr std::uint64_t kSteps = 4;
+    constexpr std::uint32_t kSteps = 4;
     const SharedPage page;
     Shared& shared = *page;
-    const Child child([&] {
+    Child child([&] {
         Truncator truncator(memory, shared.result);
-        for (std::uint64_t turn = 0; turn < count; ++turn) {
-            wait_for_step(shared, turn * kSteps + 1);
+        for (std::uint32_t turn = 0; turn < count; ++turn) {
+            shared.step.wait_for(turn * kSteps + 1);
             truncator.while_pinned(turn, marker_of(turn));
-            shared.step = turn * kSteps + 2;
-            wait_for_step(shared, turn * kSteps + 3);
+            shared.step.set(turn * kSteps + 2);
+            shared.step.wait_for(turn * kSteps + 3);
             truncator.while_free(turn);
-            shared.step = turn * kSteps + 4;
+            shared.step.set(turn * kSteps + 4);
         }
     });
     if (!child.started()) {
         return std::unexpected(system_error("fork", errno));
     }
-    for (std::uint64_t turn = 0; turn < count; ++turn) {
+    for (std::uint32_t turn = 0; turn < count; ++turn) {
         memory.bytes().front() = marker_of(turn);
         memory.bytes().back() = marker_of(turn);
         auto registration = device.pin(memory.bytes(), access);
         if (!registration) {
             return std::unexpected(registration.error().within("turn " + std::to_string(turn)));
         }
-        shared.step = turn * kSteps + 1;
-        wait_for_step(shared, turn * kSteps + 2);
+        shared.step.set(turn * kSteps + 1);
+        shared.step.wait_for(turn * kSteps + 2);
         registration->reset();
-        shared.step = turn * kSteps + 3;
-        wait_for_step(shared, turn * kSteps + 4);
+        shared.step.set(turn * kSteps + 3);
+        shared.step.wait_for(turn * kSteps + 4);
     }
     return shared.result;
 }
@@ -261,28 +281,23 @@ Result<RaceResult> run_at_will(Device& device, Access access, const Memory& memo
 {
     const SharedPage page;
     Shared& shared = *page;
-    const Child child([&] { truncate_at_will(shared, memory); });
+    Child child([&] { truncate_at_will(shared, memory); });
     if (!child.started()) {
         return std::unexpected(system_error("fork", errno));
     }
     for (std::uint64_t turn = 0; turn < count; ++turn) {
         enter(shared, kPinning);
-        linger(shared);
         auto registration = device.pin(memory.bytes(), access);
         if (!registration) {
             return std::unexpected(registration.error().within("turn " + std::to_string(turn)));
         }
         enter(shared, kPinned);
-        linger(shared);
         enter(shared, kReleasing);
         registration->reset();
         enter(shared, kFree);
-        linger(shared);
     }
     shared.stop = true;
-    while (shared.stop) {
-        sched_yield();
-    }
+    child.wait();
     return shared.result;
 }
 

@@ -22,7 +22,7 @@ std::string to_string(const RaceResult& result);
 
 // `count` times: pins all of the memory; the other process tries to truncate the file, by ftruncate, truncate and
 // open(O_TRUNC) in turn, and a bystander; lets go; the other process truncates it to the same size. The two hand over
-// through shared memory: no system call lies between the end of the registration and the beginning of the truncate.
+// through shared memory: nothing but that lies between the end of the registration and the beginning of the truncate.
 Result<RaceResult> run_in_turns(Device& device, Access access, const Memory& memory, std::uint64_t count);
 
 // `count` times pins and lets go; the other process truncates the file all the time that it is pinned, let go, or
