@@ -118,9 +118,9 @@ __u32 policy_generation;
 // Number of path prefixes in force: without any, no path is walked.
 __u32 prefix_count;
 __u64 last_pin;
-// Always 0, which the verifier does not know. Before 6.7 it follows a callback of bpf_loop or bpf_find_vma only once, with
-// what the context holds at first, takes that for the whole truth, and removes the branches that are never taken then. So
-// what a callback both changes and compares must start from this, not from a constant.
+// Always 0, which the verifier does not know. Before 6.7 it follows a callback of bpf_loop or bpf_find_vma only once,
+// with what the context holds at first, takes that for the whole truth, and removes the branches that are never taken
+// then. So what a callback both changes and compares must start from this, not from a constant.
 __u64 zero;
 // Address of the first struct page, filled by read_geometry; 0 where the kernel does not tell.
 __u64 vmemmap_start;

@@ -127,7 +127,8 @@ __noinline int ranges_by_page(struct acquire *call, __u64 pin, __u64 first, __u6
 {
     if (!call)
         return 0;
-    struct page_walk walk = {.pages = call->pages, .first = first, .address = call->address, .run = {.inode = (void *)zero, .pin = pin}};
+    struct page_walk walk = {
+        .pages = call->pages, .first = first, .address = call->address, .run = {.inode = (void *)zero, .pin = pin}};
     bpf_loop(count_pages, page_step, &walk, 0);
     return flush_run(&walk.run);
 }
