@@ -51,13 +51,13 @@ pin_file() {
     ask pin rdma rw
 }
 
-# What all 16 pages begin with, in words.
+# What the 16 pages hold, in words.
 pages() {
     case $1 in
     41x16) echo "16 pages of AAAAAAAA..." ;;
     42x16) echo "16 pages of BBBBBBBB..." ;;
     00x16) echo "16 pages of zeroes" ;;
-    *) echo "pages that begin with $1" ;;
+    *) echo "pages that hold $1" ;;
     esac
 }
 

@@ -114,3 +114,17 @@ TEST_CASE("a ring that is too small loses events and says so, but no truncate ge
     pinner.end();
     daemon.stop();
 }
+
+// Last of all: there is no way back.
+TEST_CASE("a kernel that is locked down is refused with the reason")
+{
+    Daemon::stop_shared();
+    REQUIRE(shell("echo confidentiality > /sys/kernel/security/lockdown").status == 0);
+    for (const std::string command : {"pinwardend", "pinwardend --probe"}) {
+        INFO(command);
+        const Outcome refused = shell(command);
+        INFO(refused.err);
+        CHECK(refused.status == 1);
+        CHECK(refused.err.find("pinwardend: this kernel is locked down (confidentiality") != std::string::npos);
+    }
+}

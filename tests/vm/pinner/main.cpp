@@ -3,10 +3,9 @@
 //
 //   file PATH SIZE [private|ro]     maps a file (made, and made that long, if need be)
 //   memfd NAME SIZE | anon SIZE     maps memory; for a memfd, answers with a path that leads to it
-//   fill mapping|device BYTE        writes the byte, in hex, all over what is mapped, or has the device write it all
-//   over
+//   fill mapping|device BYTE        writes the byte, in hex, all over what is mapped; or has the device do so, all over
 //                                   what was pinned last
-//   look mapping|file|device        how the pages begin: "41x16 00x240" are 16 pages that begin with 0x41, then 240
+//   look mapping|file|device        what the pages hold: "41x16 00x240" are 16 pages full of 0x41, then 240 of zeroes
 //   pin DEVICE [OFFSET LENGTH]      hands it, or a part, to a device: rdma rw|ro, uring, vfio GROUP rw|ro;
 //                                   answers with the address
 //   release [all]                   lets go what was pinned last, or everything
@@ -15,6 +14,7 @@
 //   storm COUNT DEVICE
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <deque>
@@ -24,6 +24,7 @@
 #include <map>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "device.h"
 #include "memory.h"
@@ -64,20 +65,32 @@ std::string take_word(Words& words)
     return word;
 }
 
-std::string describe_pages(const std::vector<std::byte>& content)
+// "41" for a page full of 0x41, "mixed" for one that holds different bytes.
+std::string describe_page(std::span<const std::byte> page)
 {
-    std::ostringstream text;
-    std::size_t run = 0;
-    for (std::size_t at = 0; at < content.size(); at += kPage) {
-        ++run;
-        const std::size_t next = at + kPage;
-        if (next >= content.size() || content[next] != content[at]) {
-            text << ' ' << std::hex << std::setw(2) << std::setfill('0') << std::to_integer<unsigned>(content[at])
-                 << 'x' << std::dec << run;
-            run = 0;
-        }
+    if (!std::ranges::all_of(page, [&](std::byte byte) { return byte == page.front(); })) {
+        return "mixed";
     }
-    return text.str().empty() ? "nothing" : text.str().substr(1);
+    std::ostringstream text;
+    text << std::hex << std::setw(2) << std::setfill('0') << std::to_integer<unsigned>(page.front());
+    return text.str();
+}
+
+std::string describe_pages(std::span<const std::byte> content)
+{
+    std::vector<std::pair<std::string, std::size_t>> runs;
+    for (std::size_t at = 0; at < content.size(); at += kPage) {
+        const std::string page = describe_page(content.subspan(at, std::min(kPage, content.size() - at)));
+        if (runs.empty() || runs.back().first != page) {
+            runs.emplace_back(page, 0);
+        }
+        ++runs.back().second;
+    }
+    std::string text;
+    for (const auto& [page, count] : runs) {
+        text += (text.empty() ? "" : " ") + page + "x" + std::to_string(count);
+    }
+    return text.empty() ? "nothing" : text;
 }
 
 class Pinner {

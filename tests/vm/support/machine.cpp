@@ -47,9 +47,9 @@ Machine::Machine()
     release >> major_ >> dot >> minor_;
 }
 
-bool Machine::writable_file_pins() const
+bool Machine::older_than(int major, int minor) const
 {
-    return std::tie(major_, minor_) < std::tuple(6, 5);
+    return std::tie(major_, minor_) < std::tie(major, minor);
 }
 
 std::string Machine::folder(const std::string& filesystem)

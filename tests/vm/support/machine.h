@@ -14,8 +14,9 @@ class Machine {
 public:
     static Machine& instance();
 
+    [[nodiscard]] bool older_than(int major, int minor) const;
     // Whether this kernel lets a device write into the page cache of a file system that writes back: until 6.5.
-    [[nodiscard]] bool writable_file_pins() const;
+    [[nodiscard]] bool writable_file_pins() const { return older_than(6, 5); }
     // The access a device can have there: "rw" or "ro".
     [[nodiscard]] std::string file_access() const { return writable_file_pins() ? "rw" : "ro"; }
 
