@@ -28,7 +28,7 @@ struct vma_walk {
     __u64 pin;
     __u64 address;
     __u64 end;
-    __u64 page_by_page;  // first address of a part that has to be looked at page by page, 0 if none
+    __u64 page_by_page;  // part that has to be looked at page by page; empty if the end is not behind it
     __u64 page_by_page_end;
 };
 
@@ -43,7 +43,7 @@ static long vma_found(struct task_struct *task, struct vm_area_struct *vma, stru
         return 0;
     if (!(vma->vm_flags & VM_SHARED)) {
         // Private: a page is the file's until it is written to. Only the page itself knows.
-        if (!walk->page_by_page)
+        if (start < walk->page_by_page)
             walk->page_by_page = start;
         walk->page_by_page_end = end;
         return 0;
@@ -139,17 +139,17 @@ static __always_inline void record_ranges(struct acquire *call, __u64 pin, __u64
         .pin = pin,
         .address = call->address,
         .end = call->address + (pages << PW_PAGE_SHIFT),
-        .page_by_page = zero,
+        .page_by_page = call->address + (pages << PW_PAGE_SHIFT),
     };
     if (!call->mm || call->mm == current_mm())
         bpf_loop(VMAS_MAX, vma_step, &walk, 0);
     if (walk.address < walk.end) {
         count(PW_DOUBT_RANGE_FALLBACK);
-        if (!walk.page_by_page)
+        if (walk.address < walk.page_by_page)
             walk.page_by_page = walk.address;
         walk.page_by_page_end = walk.end;
     }
-    if (walk.page_by_page) {
+    if (walk.page_by_page < walk.page_by_page_end) {
         __u64 first = (walk.page_by_page - call->address) >> PW_PAGE_SHIFT;
         ranges_by_page(call, pin, first, (walk.page_by_page_end - walk.page_by_page) >> PW_PAGE_SHIFT);
     }
