@@ -273,3 +273,30 @@ TEST_CASE("memory a process maps privately is no part of the file")
     pinner.ok("release");
     daemon.expect_nothing_pinned();
 }
+
+TEST_CASE("a device that only reads private memory may hold the file's own pages")
+{
+    Daemon& daemon = Daemon::shared();
+    const AppliedPolicy policy(daemon.api());
+    const std::string path = Machine::instance().folder("ext4") + "/private";
+    make_file(path, kSize);
+    Pinner pinner;
+    pinner.ok("file " + path + " 65536 private");
+    // Not RDMA: before 6.2 it asks to write even for a region the device may only read.
+    pinner.ok("pin " + Machine::instance().vfio("ro"));
+    const auto pins = daemon.api().pins();
+    REQUIRE(pins.size() == 1);
+    if (Machine::instance().older_than(6, 2)) {
+        CHECK(pins[0].backing() == "file");
+        REQUIRE(pins[0].ranges_size() == 1);
+        CHECK(pins[0].ranges(0).first_page() == 0);
+        CHECK(pins[0].ranges(0).pages() == 16);
+        CHECK(try_truncate(path, 0) == EBUSY);
+    } else {
+        // From then on the kernel gives the process copies before it lets a device hold them.
+        CHECK(pins[0].backing() == "anonymous");
+        CHECK(try_truncate(path, 0) == 0);
+    }
+    pinner.ok("release");
+    daemon.expect_nothing_pinned();
+}

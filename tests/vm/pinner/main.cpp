@@ -136,11 +136,13 @@ private:
         if (!bytes) {
             return std::unexpected(bytes.error());
         }
-        const std::string how = take_word(words);
-        return map(Memory::of_file(path, *bytes,
-                                   how == "private" ? Mapping::kPrivate
-                                   : how == "ro"    ? Mapping::kReadOnly
-                                                    : Mapping::kShared));
+        static const std::map<std::string, Mapping> kinds{
+            {"", Mapping::kShared}, {"private", Mapping::kPrivate}, {"ro", Mapping::kReadOnly}};
+        const auto kind = kinds.find(take_word(words));
+        if (kind == kinds.end()) {
+            return fail("a mapping is private, ro, or neither", EINVAL);
+        }
+        return map(Memory::of_file(path, *bytes, kind->second));
     }
 
     Answer memfd(Words& words)
@@ -269,8 +271,9 @@ private:
         if (heir < 0) {
             return std::unexpected(pinwarden::system_error("fork", errno));
         }
-        while (heir == 0) {
+        if (heir == 0) {
             pause();
+            _exit(0);
         }
         return std::to_string(heir);
     }
@@ -313,12 +316,12 @@ int main()
     for (std::string line; std::getline(std::cin, line);) {
         const auto answer = pinner.run(line);
         if (answer) {
-            std::cout << "ok" << (answer->empty() ? "" : " ") << *answer << std::endl;
+            std::cout << "ok" << (answer->empty() ? "" : " ") << *answer;
         } else {
             const char* name = strerrorname_np(answer.error().code);
-            std::cout << "error " << (name == nullptr ? "EUNKNOWN" : name) << ' ' << answer.error().message
-                      << std::endl;
+            std::cout << "error " << (name == nullptr ? "EUNKNOWN" : name) << ' ' << answer.error().message;
         }
+        std::cout << '\n' << std::flush;
     }
     return 0;
 }

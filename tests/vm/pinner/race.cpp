@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <functional>
 #include <new>
 
@@ -20,7 +20,6 @@
 namespace pinner {
 namespace {
 
-using pinwarden::fail;
 using pinwarden::OwnedFd;
 using pinwarden::system_error;
 
@@ -206,7 +205,7 @@ void truncate_at_will(Shared& shared, const Memory& memory)
     const Truncator truncator(memory, shared.result);
     for (std::uint64_t turn = 0; !shared.stop; ++turn) {
         const std::uint32_t before = shared.step.get();
-        const State state = static_cast<State>(before % kStates);
+        const auto state = static_cast<State>(before % kStates);
         const int error = state == kPinning ? 0 : truncator.truncate(turn);
         const bool steady = shared.step.get() == before;
         if (error == 0) {
