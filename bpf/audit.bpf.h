@@ -1,18 +1,181 @@
-// Programs the daemon runs on demand, to ask the kernel what only the kernel knows.
+// Programs the daemon runs on demand, to ask the kernel what only the kernel knows: how often each page is pinned.
 #pragma once
 
-#include "emit.bpf.h"
+#include "compat.bpf.h"
+#include "pin.bpf.h"
 
 extern const void vmemmap_base __ksym __weak;
+extern const void max_pfn __ksym __weak;
 
-// Where the array of struct page starts, so that page numbers can be told from addresses. On x86-64 it is a variable,
-// randomised at boot; elsewhere a constant the daemon does not need: numbers then count from address 0.
+// Where the array of struct page starts, so that page numbers can be told from addresses, and how many there are. On
+// x86-64 the start is a variable, randomised at boot; elsewhere a constant the daemon does not need: numbers then count
+// from address 0.
 SEC("?syscall")
 int read_geometry(void *ctx)
 {
     unsigned long start = 0;
+    unsigned long limit = 0;
     if (&vmemmap_base)
         bpf_probe_read_kernel(&start, sizeof(start), &vmemmap_base);
+    if (&max_pfn)
+        bpf_probe_read_kernel(&limit, sizeof(limit), &max_pfn);
     vmemmap_start = start;
+    page_limit = limit;
+    return 0;
+}
+
+// Whose memory the folio is. A mapping that is none (the word has other uses) does not point back to itself.
+static __always_inline void describe_backing(struct pw_page_state *state)
+{
+    __u64 page = state->page;
+    __u64 folio = state->folio;
+    struct folio *head = (void *)folio;
+    __u64 mapping = (__u64)BPF_CORE_READ(head, mapping);
+
+    if (mapping & 1)
+        state->flags |= PW_PAGE_ANONYMOUS;
+    if (!mapping || mapping & 3)
+        return;
+    struct inode *inode = BPF_CORE_READ((struct address_space *)mapping, host);
+    if (!inode || (__u64)BPF_CORE_READ(inode, i_mapping) != mapping)
+        return;
+    state->flags |= PW_PAGE_FILE;
+    state->page_index = BPF_CORE_READ(head, index) + (page - folio) / bpf_core_type_size(struct page);
+    file_key(inode, &state->file);
+}
+
+static __always_inline void describe_page(struct pw_page_state *state)
+{
+    __u64 page = state->page;
+    __u64 folio = page_folio(page);
+
+    state->folio = folio;
+    state->folio_pages = folio_pages((void *)folio);
+    state->pins = folio_pins((void *)folio);
+    state->flags = PW_PAGE_READABLE | (page_is_head((void *)folio) ? PW_PAGE_LARGE : 0);
+    state->page_index = 0;
+    state->file = (struct pw_file_key){};
+    describe_backing(state);
+}
+
+static long read_step(__u32 step, void *unused)
+{
+    __u32 probe = 0;
+    struct pw_page_state *state = bpf_map_lookup_elem(&audit_pages, &step);
+    if (!state)
+        return 1;
+    if (bpf_probe_read_kernel(&probe, sizeof(probe), (void *)state->page)) {
+        state->folio = state->page;
+        state->folio_pages = 1;
+        state->pins = 0;
+        state->flags = 0;
+        return 0;
+    }
+    describe_page(state);
+    return 0;
+}
+
+// Fills in the first audit.pages entries of `audit_pages`.
+SEC("?syscall")
+int audit_pages_read(void *ctx)
+{
+    bpf_loop(audit.pages, read_step, 0, 0);
+    return 0;
+}
+
+struct scan {
+    __u64 first;
+    __u64 page_bytes;
+    __u32 found;
+    __u32 full;
+};
+
+static long scan_step(__u32 step, struct scan *scan)
+{
+    __u64 page = scan->first + step * scan->page_bytes;
+    int references = 0;
+    __u32 found = scan->found;
+
+    // Cheap, and enough for nearly all: no folio that is pinned has so few references and is small.
+    if (bpf_probe_read_kernel(&references, sizeof(references),
+                              (void *)page + bpf_core_field_offset(struct page, _refcount)) ||
+        !references)
+        return 0;
+    if ((__u32)references < GUP_PIN_COUNTING_BIAS && !page_is_head((void *)page))
+        return 0;
+    // A tail has no references; a page that points elsewhere has just become one.
+    if (page_folio(page) != page || !folio_pins((void *)page))
+        return 0;
+    struct pw_page_state *state = bpf_map_lookup_elem(&audit_pages, &found);
+    if (!state) {
+        scan->full = 1;
+        return 1;
+    }
+    state->page = page;
+    describe_page(state);
+    scan->found = found + 1;
+    return 0;
+}
+
+// Looks at audit.pages pages from audit.first on for folios that are pinned.
+SEC("?syscall")
+int audit_pages_scan(void *ctx)
+{
+    struct scan scan = {.first = audit.first, .page_bytes = audit.page_bytes, .found = zero, .full = zero};
+    __u32 pages = audit.pages;
+    long steps = bpf_loop(pages, scan_step, &scan, 0);
+    audit.found = scan.found;
+    // The step that found no room left is counted, but has to be taken again.
+    audit.looked_at = steps > 0 ? steps - scan.full : 0;
+    return 0;
+}
+
+static __noinline int emit_adopted(__u64 pin, __u64 pages, __u32 folio_pages)
+{
+    struct pw_pin *record = RESERVE(pw_pin, PW_KIND_PIN, PW_LOST_PIN);
+    if (!record)
+        return 0;
+    __builtin_memset(&record->pin, 0, sizeof(*record) - sizeof(record->header));
+    record->pin = pin;
+    record->requested_pages = folio_pages ? folio_pages : pages;
+    record->pinned_pages = pages;
+    record->function = folio_pages ? PW_ADOPTED_FOLIO : PW_ADOPTED;
+    record->flags = PW_PIN_LONGTERM;
+    bpf_ringbuf_submit(record, 0);
+    return 1;
+}
+
+// Makes a pin of the first audit.pages entries of `adopted`: from here on they are tracked as if an acquire had been
+// seen, without an owner. With audit.folio they are pins somewhere on the one folio they lie in, all of which then
+// counts as pinned.
+SEC("?syscall")
+int adopt_pages(void *ctx)
+{
+    __u32 key = 0;
+    struct adopted_pages *pages = bpf_map_lookup_elem(&adopted, &key);
+    __u32 total = audit.pages;
+    __u32 folio = audit.folio;
+
+    adopted_pin = 0;
+    if (!pages || !total || total > PW_AUDIT_PAGES)
+        return 0;
+    struct acquire call = {.pages = pages->page};
+    struct folio *head = (void *)page_folio(pages->page[0]);
+    __u64 pin = __sync_fetch_and_add(&last_pin, 1) + 1;
+    if (!emit_adopted(pin, total, folio ? folio_pages(head) : 0))
+        return 0;
+    if (folio) {
+        struct address_space *mapping = BPF_CORE_READ(head, mapping);
+        struct file_range range = {.pin = pin, .page_index = BPF_CORE_READ(head, index), .pages = folio_pages(head)};
+        if (mapping && !((__u64)mapping & 3)) {
+            range.inode = BPF_CORE_READ(mapping, host);
+            flush_run(&range);
+        }
+    } else {
+        ranges_by_page(&call, pin, 0, total);
+    }
+    struct list_walk walk = {.pages = call.pages, .pin = pin, .total = total};
+    bpf_loop(PW_AUDIT_PAGES / PW_PAGES_PER_CHUNK, pages_step, &walk, 0);
+    adopted_pin = pin;
     return 0;
 }

@@ -107,6 +107,23 @@ static __always_inline __u32 folio_pages(const void *folio)
     return pages;
 }
 
+// Pins on a folio. Exact for a large one. A small one has no count of its own: a pin adds GUP_PIN_COUNTING_BIAS to its
+// references, of which mappings are the only other ones that may be many.
+static __always_inline __u32 folio_pins(const void *folio)
+{
+    int count = 0;
+    int mapcount = 0;
+    if (page_is_head(folio)) {
+        bpf_probe_read_kernel(&count, sizeof(count), folio + bpf_core_field_offset(struct folio, _pincount));
+        return count > 0 ? count : 0;
+    }
+    bpf_probe_read_kernel(&count, sizeof(count), folio + bpf_core_field_offset(struct page, _refcount));
+    bpf_probe_read_kernel(&mapcount, sizeof(mapcount), folio + bpf_core_field_offset(struct page, _mapcount));
+    // _mapcount starts from -1; where the word has another use (a page's type) it is negative or far above.
+    __u32 mappings = mapcount >= 0 && mapcount < count ? mapcount + 1 : 0;
+    return ((__u32)count - mappings) / GUP_PIN_COUNTING_BIAS;
+}
+
 // The kernel's own test (folio_maybe_dma_pinned): exact for large folios; for small ones, 1024 plain references look
 // like a pin.
 static __always_inline bool folio_maybe_pinned(const void *folio)

@@ -122,6 +122,7 @@ struct xa_node {
 struct page {
     unsigned long flags;
     struct address_space *mapping;
+    atomic_t _mapcount;
     atomic_t _refcount;
 };
 

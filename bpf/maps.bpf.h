@@ -113,6 +113,28 @@ struct {
     __type(value, struct remote_call);
 } remote_calls SEC(".maps");
 
+// Pages the audit programs are asked about, and their answers. The daemon reads and writes it through its own mapping.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, PW_AUDIT_PAGES);
+    __type(key, __u32);
+    __type(value, struct pw_page_state);
+} audit_pages SEC(".maps");
+
+struct adopted_pages {
+    __u64 page[PW_AUDIT_PAGES];
+};
+
+// Struct page addresses for adopt_pages, in the order of the pin it makes of them.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct adopted_pages);
+} adopted SEC(".maps");
+
 // Generation of the policies in force; bit 0 chooses the half of `policies`. Written by the daemon, last.
 __u32 policy_generation;
 // Number of path prefixes in force: without any, no path is walked.
@@ -124,3 +146,18 @@ __u64 last_pin;
 __u64 zero;
 // Address of the first struct page, filled by read_geometry; 0 where the kernel does not tell.
 __u64 vmemmap_start;
+// Number of the first page there is not, from read_geometry; 0 where the kernel does not tell.
+__u64 page_limit;
+// What the audit programs are asked: how many pages to read, scan or adopt; where to scan, in struct page addresses of
+// the given size; whether what is adopted lies anywhere on one folio. What a scan answers: how many entries it filled,
+// and how many pages it looked at, fewer than asked for when the entries ran out.
+struct {
+    __u64 first;
+    __u64 page_bytes;
+    __u32 pages;
+    __u32 found;
+    __u32 looked_at;
+    __u32 folio;
+} audit;
+// The pin that adopt_pages made, 0 when it could not.
+__u64 adopted_pin;

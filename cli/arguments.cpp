@@ -38,6 +38,8 @@ struct Parsed {
     PinsCommand pins;
     std::string min_size;
     WatchCommand watch;
+    AuditCommand audit;
+    CensusCommand census;
     std::vector<std::string> kind_names;
     PolicyApplyCommand apply;
     PolicyDeleteCommand remove;
@@ -82,6 +84,21 @@ void add_watch(CLI::App& app, Parsed& parsed)
     });
 }
 
+void add_audit(CLI::App& app, Parsed& parsed)
+{
+    CLI::App& audit = *app.add_subcommand(
+        "audit", "Compare what pinwardend knows with the kernel's own pin counts; status 3 if they differ");
+    audit.add_flag("--ledger-only", parsed.audit.ledger_only,
+                   "Only look at pages pinwardend knows: quicker, but does not find pins it has missed");
+    audit.add_flag("--repair", parsed.audit.repair, "Drop what is not pinned, adopt pins that were missed");
+    audit.callback([&parsed] { parsed.command = parsed.audit; });
+
+    CLI::App& census = *app.add_subcommand(
+        "census", "Walk all of memory and show what is pinned, also by those who did it before pinwardend started");
+    census.add_flag("--look-only", parsed.census.look_only, "Do not adopt pins that pinwardend does not know");
+    census.callback([&parsed] { parsed.command = parsed.census; });
+}
+
 void add_policy(CLI::App& app, Parsed& parsed)
 {
     CLI::App& policy = *app.add_subcommand("policy", "Show and change what is done about conflicts");
@@ -122,6 +139,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_status(app, parsed);
     add_pins(app, parsed);
     add_watch(app, parsed);
+    add_audit(app, parsed);
     add_policy(app, parsed);
 
     try {
@@ -139,8 +157,9 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     }
     // Not require_subcommand(): it would hide which word was not understood.
     if (!parsed.command) {
-        return wrong_usage(app.got_subcommand("policy") ? "say what to do with policies: apply, list or delete"
-                                                        : "give a command: status, pins, watch or policy");
+        return wrong_usage(app.got_subcommand("policy")
+                               ? "say what to do with policies: apply, list or delete"
+                               : "give a command: status, pins, watch, audit, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

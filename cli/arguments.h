@@ -28,6 +28,15 @@ struct WatchCommand {
     std::uint64_t count = 0;  // 0: until interrupted
 };
 
+struct AuditCommand {
+    bool ledger_only = false;
+    bool repair = false;
+};
+
+struct CensusCommand {
+    bool look_only = false;
+};
+
 struct PolicyApplyCommand {
     std::vector<std::string> files;  // "-" is standard input
     bool validate_only = false;
@@ -39,8 +48,8 @@ struct PolicyDeleteCommand {
     std::string name;
 };
 
-using Command =
-    std::variant<StatusCommand, PinsCommand, WatchCommand, PolicyApplyCommand, PolicyListCommand, PolicyDeleteCommand>;
+using Command = std::variant<StatusCommand, PinsCommand, WatchCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
+                             PolicyListCommand, PolicyDeleteCommand>;
 
 struct Arguments {
     std::string socket;

@@ -25,6 +25,7 @@ namespace pinwarden::cli {
 namespace {
 
 constexpr int kFailed = 1;
+constexpr int kDiffers = 3;
 constexpr std::chrono::seconds kDeadline{10};
 
 template <typename T>
@@ -123,7 +124,8 @@ public:
           style_(style),
           status_(v1::StatusService::NewStub(channel)),
           pins_(v1::PinService::NewStub(channel)),
-          policies_(v1::PolicyService::NewStub(channel))
+          policies_(v1::PolicyService::NewStub(channel)),
+          audits_(v1::AuditService::NewStub(channel))
     {
     }
 
@@ -170,6 +172,28 @@ public:
         }
         const grpc::Status status = reader->Finish();
         return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
+    }
+
+    int operator()(const AuditCommand& command)
+    {
+        v1::RunAuditRequest request;
+        request.set_ledger_only(command.ledger_only);
+        request.set_repair(command.repair);
+        v1::RunAuditResponse response;
+        grpc::ClientContext patient;
+        const grpc::Status status = audits_->RunAudit(&patient, request, &response);
+        const int result = answer(status, response, [&] { return render_audit(response, style_); });
+        return result == 0 && !response.exact() ? kDiffers : result;
+    }
+
+    int operator()(const CensusCommand& command)
+    {
+        v1::RunCensusRequest request;
+        request.set_look_only(command.look_only);
+        v1::RunCensusResponse response;
+        grpc::ClientContext patient;
+        const grpc::Status status = audits_->RunCensus(&patient, request, &response);
+        return answer(status, response, [&] { return render_census(response, style_); });
     }
 
     int operator()(const PolicyApplyCommand& command)
@@ -251,6 +275,7 @@ private:
     std::unique_ptr<v1::StatusService::Stub> status_;
     std::unique_ptr<v1::PinService::Stub> pins_;
     std::unique_ptr<v1::PolicyService::Stub> policies_;
+    std::unique_ptr<v1::AuditService::Stub> audits_;
 };
 
 }  // namespace

@@ -15,6 +15,8 @@ namespace pinwarden::cli {
 std::string render_status(const v1::GetStatusResponse& status, std::int64_t now, const Style& style);
 std::string render_pins(const v1::ListPinsResponse& pins, const Style& style);
 std::string render_policies(const v1::ListPoliciesResponse& policies, const Style& style);
+std::string render_audit(const v1::RunAuditResponse& audit, const Style& style);
+std::string render_census(const v1::RunCensusResponse& census, const Style& style);
 // One line; two when events were lost before it.
 std::string render_event(const v1::WatchEventsResponse& event, const Style& style);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 #include <memory>
 
 #include "app/engine.h"
@@ -70,9 +71,26 @@ Result<std::unique_ptr<Programs>> load_programs(const KernelBtf& btf, std::uint3
     return Programs::load(btf, ProgramOptions{.ring_bytes = ring_bytes});
 }
 
+KernelPins read_vmstat()
+{
+    KernelPins pins;
+    std::ifstream vmstat("/proc/vmstat");
+    std::string name;
+    std::uint64_t value = 0;
+    while (vmstat >> name >> value) {
+        if (name == "nr_foll_pin_acquired") {
+            pins.acquired = value;
+        } else if (name == "nr_foll_pin_released") {
+            pins.released = value;
+        }
+    }
+    return pins;
+}
+
 KernelHealth read_health(const Programs& programs)
 {
     KernelHealth health;
+    health.pins = read_vmstat();
     if (auto counters = programs.counters(); counters) {
         health.counters = *counters;
     }
@@ -129,7 +147,14 @@ Result<void> run_daemon(const Options& options)
     if (!maps) {
         return std::unexpected(maps.error());
     }
-    const PageGeometry geometry{(*programs)->vmemmap_start(), btf->struct_size("page").value_or(64)};
+    const PageArray pages = (*programs)->page_array();
+    const PageGeometry geometry{pages.start, btf->struct_size("page").value_or(64)};
+    auto runner = AuditRunner::open((*programs)->audit(), geometry.struct_page_bytes);
+    if (!runner) {
+        return std::unexpected(runner.error());
+    }
+    // Without the start of the array its pages cannot be walked, only those the ledger knows.
+    KernelTruth truth(**runner, **maps, geometry, pages.start == 0 ? 0 : pages.limit);
     const SystemClock clock;
     KernelVerdicts verdicts(**maps, geometry);
     SystemPathResolver paths;
@@ -138,6 +163,7 @@ Result<void> run_daemon(const Options& options)
     Engine engine({.clock = clock,
                    .verdicts = verdicts,
                    .paths = paths,
+                   .truth = truth,
                    .names = names,
                    .fanout = fanout,
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); }},

@@ -12,6 +12,10 @@ namespace {
 
 // How long a pin may wait for its page list before it is announced without: the list was lost.
 constexpr Nanoseconds kAnnounceAfter = 1'000'000'000;
+// Between attempts to mend the ledger that left it different.
+constexpr Nanoseconds kRepairAgainAfter = 10'000'000'000;
+constexpr Nanoseconds kSampleEvery = 60'000'000'000;
+constexpr std::uint64_t kSampleBlocks = 256;
 
 }  // namespace
 
@@ -145,10 +149,132 @@ void Engine::tick(KernelHealth health)
         around_.log_warning(std::to_string(lost - ledger_losses_) +
                             " events lost: the list of pins may be incomplete from now on");
         ledger_.lost_events();
-        ledger_losses_ = lost;
     }
+    mend_ledger(lost > ledger_losses_);
+    ledger_losses_ = lost;
     warn(enforcer_.tick(ledger_, around_.clock.now()));
     flush();
+}
+
+void Engine::audit(AuditOptions options, AuditDone done)
+{
+    audits_.push_back({options, std::move(done)});
+}
+
+std::optional<Nanoseconds> Engine::next_audit_step() const
+{
+    return audits_.empty() ? std::nullopt : std::optional(next_audit_step_);
+}
+
+void Engine::step_audit()
+{
+    if (audits_.empty() || around_.clock.now() < next_audit_step_) {
+        return;
+    }
+    if (!audit_) {
+        start_audit();
+    }
+    const auto next = audit_->step();
+    if (next && *next) {
+        next_audit_step_ = **next;
+        return;
+    }
+    finish_audit(next ? Result<void>() : std::unexpected(next.error()));
+}
+
+void Engine::start_audit()
+{
+    losses_before_audit_ = ledger_losses_;
+    audit_.emplace(Audit::Parts{.ledger = ledger_,
+                                .truth = around_.truth,
+                                .clock = around_.clock,
+                                .release = [this](const ReleaseEvent& event) { on(event); }},
+                   audits_.front().options);
+}
+
+void Engine::finish_audit(const Result<void>& result)
+{
+    const AuditRequest request = std::move(audits_.front());
+    audits_.pop_front();
+    const AuditReport& report = audit_->report();
+    if (result) {
+        ++audit_counters_.runs;
+        audit_counters_.missing_pins += report.missing_pins;
+        audit_counters_.surplus_pins += report.surplus_pins;
+        audit_counters_.adopted_pins += report.adopted_pins;
+        audit_counters_.dropped_pins += report.dropped_pins;
+        audit_counters_.unsettled_folios = report.unsettled_folios;
+        if (!report.exact && report.differing_folios > 0 && !request.options.repair) {
+            ledger_.lost_events();
+        }
+        if (report.exact && report.whole_memory && request.options.repair && losses_before_audit_ == ledger_losses_) {
+            ledger_.verified();
+        }
+    }
+    const Result<AuditView> view =
+        result ? Result<AuditView>(view_audit(report)) : Result<AuditView>(std::unexpected(result.error()));
+    audit_.reset();
+    flush();
+    if (request.done) {
+        request.done(view);
+    }
+}
+
+// The ledger is mended as soon as no more is lost: while events get lost, what is mended is wrong again at once.
+void Engine::mend_ledger(bool still_losing)
+{
+    const Nanoseconds now = around_.clock.now();
+    if (!audits_.empty() || still_losing) {
+        return;
+    }
+    if (!ledger_.certain() && now >= next_repair_) {
+        next_repair_ = now + kRepairAgainAfter;
+        audit({.whole_memory = true, .repair = true}, [this](const Result<AuditView>& view) {
+            if (!view) {
+                around_.log_warning("the ledger could not be compared with the kernel: " + view.error().message);
+                return;
+            }
+            const AuditReport& report = view->report;
+            around_.log_warning(
+                "ledger compared with the kernel's pin counts after a loss: " + std::to_string(report.dropped_pins) +
+                " pages dropped, " + std::to_string(report.adopted_pins) + " adopted" +
+                (ledger_.certain() ? "; it is exact again" : "; it is still uncertain"));
+        });
+    } else if (ledger_.certain() && now >= next_sample_) {
+        const bool first = next_sample_ == 0;
+        next_sample_ = now + kSampleEvery;
+        if (!first) {
+            audit({.whole_memory = false, .repair = false, .sample = kSampleBlocks}, {});
+        }
+    }
+}
+
+AuditView Engine::view_audit(const AuditReport& report) const
+{
+    AuditView view{.report = report,
+                   .certain = ledger_.certain(),
+                   .files = {},
+                   .holders = {},
+                   .kernel_pins = health_.pins,
+                   .boot_to_unix = around_.clock.boot_to_unix()};
+    for (const auto& [key, memory] : report.files) {
+        if (const FileRecord* file = ledger_.find_file(key)) {
+            view.files[key] = {file->path, file->filesystem, file->deleted};
+        }
+    }
+    for (const AuditDifference& difference : report.differences) {
+        if (difference.state.file) {
+            if (const FileRecord* file = ledger_.find_file(*difference.state.file)) {
+                view.files[*difference.state.file] = {file->path, file->filesystem, file->deleted};
+            }
+        }
+        for (const PinId id : difference.holders) {
+            if (const PinRecord* pin = ledger_.find(id)) {
+                view.holders.emplace(id, PinHolder{pin->owner, pin->driver});
+            }
+        }
+    }
+    return view;
 }
 
 void Engine::mounts_changed()
@@ -240,6 +366,7 @@ MetricsSnapshot Engine::metrics() const
     metrics.hooks = health_.hooks;
     metrics.unmatched_releases = ledger_.unmatched_releases();
     metrics.ledger_certain = ledger_.certain();
+    metrics.audits = audit_counters_;
     for (const PolicyState& policy : policy_states()) {
         metrics.policies_active += policy.state == "active" ? 1U : 0U;
         metrics.policies_monitoring += policy.state == "monitoring" ? 1U : 0U;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "base/clock.h"
 #include "correlate/conflict.h"
 #include "decode/decoder.h"
+#include "ledger/audit.h"
 #include "ledger/driver.h"
 #include "ledger/ledger.h"
 #include "publish/fanout.h"
@@ -30,6 +32,7 @@ struct Surroundings {
     const Clock& clock;
     VerdictSink& verdicts;
     PathResolver& paths;
+    PageTruth& truth;
     StackNamer& names;
     Fanout& fanout;
     std::function<void(const std::string&)> log_warning;
@@ -39,6 +42,7 @@ struct Surroundings {
 struct KernelHealth {
     KernelCounters counters{};
     std::vector<HookState> hooks;
+    KernelPins pins;
 };
 
 // Owned by one thread.
@@ -59,6 +63,14 @@ public:
     Result<std::uint64_t> remove(const std::string& name);
     void mounts_changed();
 
+    // Asks for an audit; it runs in steps, one request after the other. `done` is called on the pipeline thread.
+    using AuditDone = std::function<void(const Result<AuditView>&)>;
+    void audit(AuditOptions options, AuditDone done);
+    // Does a part of the audit that is under way, if it is due. To be called when the ring is empty.
+    void step_audit();
+    // When step_audit() has something to do; nothing while there is no audit.
+    [[nodiscard]] std::optional<Nanoseconds> next_audit_step() const;
+
     [[nodiscard]] Snapshot snapshot(bool with_pins);
     [[nodiscard]] MetricsSnapshot metrics() const;
 
@@ -74,6 +86,10 @@ private:
     void on(const OperationEvent& event);
     void on(const ExitEvent& event) { ledger_.exit(event); }
 
+    void start_audit();
+    void finish_audit(const Result<void>& result);
+    void mend_ledger(bool still_losing);
+    [[nodiscard]] AuditView view_audit(const AuditReport& report) const;
     void announce_pins();
     void announce(Nanoseconds time, decltype(Notice::what) what);
     void warn(const Result<void>& result);
@@ -87,6 +103,18 @@ private:
     KernelHealth health_;
     DaemonLosses daemon_losses_;
     std::uint64_t ledger_losses_ = 0;
+
+    struct AuditRequest {
+        AuditOptions options;
+        AuditDone done;
+    };
+    std::deque<AuditRequest> audits_;  // the first is under way when audit_ is there
+    std::optional<Audit> audit_;
+    Nanoseconds next_audit_step_ = 0;
+    std::uint64_t losses_before_audit_ = 0;
+    Nanoseconds next_repair_ = 0;
+    Nanoseconds next_sample_ = 0;
+    AuditCounters audit_counters_;
     std::string kernel_release_;
     Nanoseconds started_;
     std::vector<std::string> notices_;

@@ -1,6 +1,7 @@
 #include "app/kernel_adapters.h"
 
 #include <algorithm>
+#include <array>
 
 namespace pinwarden {
 namespace {
@@ -62,6 +63,75 @@ void KernelVerdicts::untrack(const std::vector<PageRun>& pages)
             done += here;
         }
     }
+}
+
+std::vector<std::uint64_t> KernelTruth::addresses(std::span<const PageNumber> pages) const
+{
+    std::vector<std::uint64_t> addresses;
+    addresses.reserve(pages.size());
+    for (const PageNumber page : pages) {
+        addresses.push_back(geometry_.vmemmap_base + page * geometry_.struct_page_bytes);
+    }
+    return addresses;
+}
+
+std::vector<PageState> KernelTruth::states(std::span<const pw_page_state> raw) const
+{
+    const auto number = [this](std::uint64_t address) {
+        return (address - geometry_.vmemmap_base) / geometry_.struct_page_bytes;
+    };
+    std::vector<PageState> states;
+    states.reserve(raw.size());
+    for (const pw_page_state& one : raw) {
+        PageState state;
+        state.page = number(one.page);
+        state.folio = number(one.folio);
+        state.folio_pages = one.folio_pages;
+        state.pins = one.pins;
+        state.readable = (one.flags & PW_PAGE_READABLE) != 0;
+        state.anonymous = (one.flags & PW_PAGE_ANONYMOUS) != 0;
+        if ((one.flags & PW_PAGE_FILE) != 0) {
+            state.file = FileKey{one.file.inode, one.file.device, one.file.generation};
+            state.file_page = one.page_index;
+        }
+        states.push_back(state);
+    }
+    return states;
+}
+
+Result<std::vector<PageState>> KernelTruth::read(std::span<const PageNumber> pages)
+{
+    auto raw = runner_.read(addresses(pages));
+    if (!raw) {
+        return std::unexpected(raw.error());
+    }
+    return states(*raw);
+}
+
+Result<PageTruth::Scan> KernelTruth::scan(PageNumber first, std::uint64_t pages)
+{
+    auto raw = runner_.scan(addresses(std::array{first}).front(), static_cast<std::uint32_t>(pages));
+    if (!raw) {
+        return std::unexpected(raw.error());
+    }
+    return Scan{states(raw->pinned), raw->looked_at};
+}
+
+Result<void> KernelTruth::adopt(std::span<const PageNumber> pages, bool folio)
+{
+    if (auto pin = runner_.adopt(addresses(pages), folio); !pin) {
+        return std::unexpected(pin.error());
+    }
+    return {};
+}
+
+std::vector<std::pair<FileKey, std::uint64_t>> KernelTruth::file_sequences()
+{
+    std::vector<std::pair<FileKey, std::uint64_t>> sequences;
+    for (const auto& [key, sequence] : maps_.file_sequences()) {
+        sequences.emplace_back(FileKey{key.inode, key.device, key.generation}, sequence);
+    }
+    return sequences;
 }
 
 Frame KernelNames::name(std::uint64_t address)

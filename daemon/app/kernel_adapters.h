@@ -5,9 +5,11 @@
 
 #include "act/verdict_sink.h"
 #include "decode/decoder.h"
+#include "kernel/audit_runner.h"
 #include "kernel/kallsyms.h"
 #include "kernel/verdict_maps.h"
 #include "ledger/driver.h"
+#include "ledger/page_truth.h"
 
 namespace pinwarden {
 
@@ -27,6 +29,30 @@ public:
 private:
     VerdictMaps& maps_;
     PageGeometry geometry_;
+};
+
+class KernelTruth final : public PageTruth {
+public:
+    // `runner` and `maps` must outlive this.
+    KernelTruth(AuditRunner& runner, VerdictMaps& maps, PageGeometry geometry, PageNumber limit)
+        : runner_(runner), maps_(maps), geometry_(geometry), limit_(limit)
+    {
+    }
+
+    Result<std::vector<PageState>> read(std::span<const PageNumber> pages) override;
+    Result<Scan> scan(PageNumber first, std::uint64_t pages) override;
+    [[nodiscard]] PageNumber limit() const override { return limit_; }
+    Result<void> adopt(std::span<const PageNumber> pages, bool folio) override;
+    std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() override;
+
+private:
+    [[nodiscard]] std::vector<std::uint64_t> addresses(std::span<const PageNumber> pages) const;
+    [[nodiscard]] std::vector<PageState> states(std::span<const pw_page_state> raw) const;
+
+    AuditRunner& runner_;
+    VerdictMaps& maps_;
+    PageGeometry geometry_;
+    PageNumber limit_;
 };
 
 class KernelNames final : public StackNamer {

@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kBatch = 4096;
 constexpr Nanoseconds kTickEvery = 1'000'000'000;
 constexpr std::chrono::seconds kAnswerWithin{5};
+constexpr std::chrono::seconds kAuditWithin{600};
 
 Result<void> watch(int epoll, int fd, std::uint32_t events)
 {
@@ -122,6 +123,27 @@ Result<MetricsSnapshot> PipelineThread::metrics()
     });
 }
 
+Result<AuditView> PipelineThread::audit(const AuditOptions& options)
+{
+    auto answer = std::make_shared<std::promise<Result<AuditView>>>();
+    auto future = answer->get_future();
+    if (!post([this, options, answer] {
+            engine_.audit(options, [answer](const Result<AuditView>& view) { answer->set_value(view); });
+        })) {
+        return fail("the daemon is stopping", ESHUTDOWN);
+    }
+    // Polled, because an audit that is under way when the daemon stops is never finished.
+    for (auto left = kAuditWithin; left.count() > 0; --left) {
+        if (future.wait_for(std::chrono::seconds(1)) == std::future_status::ready) {
+            return future.get();
+        }
+        if (stopping_) {
+            return fail("the daemon is stopping", ESHUTDOWN);
+        }
+    }
+    return fail("the audit did not end within " + std::to_string(kAuditWithin.count()) + " seconds", ETIMEDOUT);
+}
+
 Result<std::uint64_t> PipelineThread::apply(std::vector<Policy> policies, bool validate_only)
 {
     return ask<std::uint64_t>(
@@ -164,7 +186,8 @@ void PipelineThread::run_tasks()
 int PipelineThread::wait_milliseconds(Nanoseconds next_regular) const
 {
     constexpr Nanoseconds kMillisecond = 1'000'000;
-    const Nanoseconds due = std::min(next_regular, engine_.next_tick().value_or(next_regular));
+    const Nanoseconds due = std::min(
+        {next_regular, engine_.next_tick().value_or(next_regular), engine_.next_audit_step().value_or(next_regular)});
     const Nanoseconds at = now();
     return due <= at ? 0 : static_cast<int>((due - at + kMillisecond - 1) / kMillisecond);
 }
@@ -190,6 +213,10 @@ void PipelineThread::run()
             engine_.flush();
         }
         run_tasks();
+        if (engine_.next_audit_step().value_or(next_regular) <= now()) {
+            drain_ring();
+            engine_.step_audit();
+        }
         const Nanoseconds at = now();
         if (at >= next_regular || at >= engine_.next_tick().value_or(next_regular)) {
             // A directory that a policy waits for may appear without any mount.

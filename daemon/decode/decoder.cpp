@@ -134,7 +134,7 @@ Result<Event> decode_pin(Record record)
     if (raw.pin == 0) {
         return out_of_range("pin", "pin", raw.pin);
     }
-    if (raw.function > PW_UNPIN_FOLIOS) {
+    if (raw.function > PW_ADOPTED_FOLIO) {
         return out_of_range("pin", "function", raw.function);
     }
     if ((raw.flags & ~kPinFlags) != 0) {

@@ -105,6 +105,7 @@ struct ReleaseEvent {
     // Each run is let go once. With span > 0 there is one run; its count pins lie anywhere on [first, first + span).
     std::vector<PageRun> runs;
     std::uint64_t span = 0;
+    bool repair = false;  // nobody was seen letting go, but the kernel has fewer pins there than the ledger had
 };
 
 struct FileEvent {

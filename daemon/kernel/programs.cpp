@@ -283,7 +283,8 @@ MapFds Programs::maps() const
             .file_acks = bpf_map__fd(skeleton_->maps.file_acks),
             .policies = bpf_map__fd(skeleton_->maps.policies),
             .path_prefixes = bpf_map__fd(skeleton_->maps.path_prefixes),
-            .pin_verdicts = bpf_map__fd(skeleton_->maps.pin_verdicts)};
+            .pin_verdicts = bpf_map__fd(skeleton_->maps.pin_verdicts),
+            .file_pins = bpf_map__fd(skeleton_->maps.file_pins)};
 }
 
 SharedVariables Programs::shared() const
@@ -291,12 +292,31 @@ SharedVariables Programs::shared() const
     return {.policy_generation = &skeleton_->bss->policy_generation, .prefix_count = &skeleton_->bss->prefix_count};
 }
 
-std::uint64_t Programs::vmemmap_start() const
+AuditHandles Programs::audit() const
+{
+    auto& variables = skeleton_->bss->audit;
+    return {.read = bpf_program__fd(skeleton_->progs.audit_pages_read),
+            .scan = bpf_program__fd(skeleton_->progs.audit_pages_scan),
+            .adopt = bpf_program__fd(skeleton_->progs.adopt_pages),
+            .audit_pages = bpf_map__fd(skeleton_->maps.audit_pages),
+            .adopted = bpf_map__fd(skeleton_->maps.adopted),
+            .first = &variables.first,
+            .page_bytes = &variables.page_bytes,
+            .pages = &variables.pages,
+            .folio = &variables.folio,
+            .found = &variables.found,
+            .looked_at = &variables.looked_at,
+            .adopted_pin = &skeleton_->bss->adopted_pin};
+}
+
+PageArray Programs::page_array() const
 {
     bpf_test_run_opts options{};
     options.sz = sizeof(options);
-    const int error = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.read_geometry), &options);
-    return error == 0 ? skeleton_->bss->vmemmap_start : 0;
+    if (bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.read_geometry), &options) != 0) {
+        return {};
+    }
+    return {.start = skeleton_->bss->vmemmap_start, .limit = skeleton_->bss->page_limit};
 }
 
 }  // namespace pinwarden

@@ -39,12 +39,35 @@ struct MapFds {
     int policies = -1;
     int path_prefixes = -1;
     int pin_verdicts = -1;
+    int file_pins = -1;
 };
 
 // The variables the programs share with the daemon, in memory mapped from the kernel.
 struct SharedVariables {
     std::uint32_t* policy_generation = nullptr;
     std::uint32_t* prefix_count = nullptr;
+};
+
+// The programs and tables that ask about pages, and the variables they are called with: see bpf/audit.bpf.h.
+struct AuditHandles {
+    int read = -1;
+    int scan = -1;
+    int adopt = -1;
+    int audit_pages = -1;
+    int adopted = -1;
+    __u64* first = nullptr;
+    __u64* page_bytes = nullptr;
+    std::uint32_t* pages = nullptr;
+    std::uint32_t* folio = nullptr;
+    const std::uint32_t* found = nullptr;
+    const std::uint32_t* looked_at = nullptr;
+    const __u64* adopted_pin = nullptr;
+};
+
+// Where the kernel keeps its array of struct page. Zeroes where it does not tell.
+struct PageArray {
+    std::uint64_t start = 0;  // address of the first
+    std::uint64_t limit = 0;  // number of the first page there is not
 };
 
 class Programs {
@@ -67,8 +90,8 @@ public:
     [[nodiscard]] Result<std::array<std::uint64_t, PW_COUNTERS>> counters() const;
     [[nodiscard]] MapFds maps() const;
     [[nodiscard]] SharedVariables shared() const;
-    // Address of the first struct page, 0 where the kernel does not tell.
-    [[nodiscard]] std::uint64_t vmemmap_start() const;
+    [[nodiscard]] AuditHandles audit() const;
+    [[nodiscard]] PageArray page_array() const;
 
 private:
     explicit Programs(pinwarden_bpf* skeleton) : skeleton_(skeleton) {}

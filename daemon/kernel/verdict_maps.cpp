@@ -127,6 +127,21 @@ Result<void> VerdictMaps::clear_pin_verdict(const pw_pin_verdict_key& key)
     return {};
 }
 
+std::vector<std::pair<pw_file_key, std::uint64_t>> VerdictMaps::file_sequences() const
+{
+    std::vector<std::pair<pw_file_key, std::uint64_t>> sequences;
+    pw_file_key key{};
+    const pw_file_key* previous = nullptr;
+    while (bpf_map_get_next_key(fds_.file_pins, previous, &key) == 0) {
+        pw_file_pins pins{};
+        if (bpf_map_lookup_elem(fds_.file_pins, &key, &pins) == 0) {
+            sequences.emplace_back(key, pins.sequence);
+        }
+        previous = &key;
+    }
+    return sequences;
+}
+
 void VerdictMaps::untrack(std::uint64_t page_address, std::uint64_t pins)
 {
     // The same arithmetic as block_of() in bpf/emit.bpf.h.

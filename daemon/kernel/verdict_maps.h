@@ -40,6 +40,8 @@ public:
                              std::uint32_t generation);
     Result<void> set_pin_verdict(const pw_pin_verdict_key& key, const pw_pin_verdict& verdict);
     Result<void> clear_pin_verdict(const pw_pin_verdict_key& key);
+    // Every file the kernel has an entry for, with the sequence of its pins.
+    [[nodiscard]] std::vector<std::pair<pw_file_key, std::uint64_t>> file_sequences() const;
     // Lowers the block counter of the page with this struct page address by `pins`.
     void untrack(std::uint64_t page_address, std::uint64_t pins);
 

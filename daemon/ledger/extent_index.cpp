@@ -1,5 +1,7 @@
 #include "ledger/extent_index.h"
 
+#include <absl/hash/hash.h>
+
 #include <algorithm>
 #include <iterator>
 #include <optional>
@@ -235,6 +237,19 @@ std::uint64_t ExtentIndex::remove_of(std::uint64_t pin, PageRun within, std::uin
         }
     } while (taken < limit && next_window(within, window));
     return taken;
+}
+
+std::vector<std::uint64_t> ExtentIndex::block_numbers(std::size_t about, std::uint64_t salt) const
+{
+    const std::size_t one_in = about == 0 ? 1 : std::max<std::size_t>(1, blocks_.size() / about);
+    std::vector<std::uint64_t> numbers;
+    numbers.reserve(blocks_.size() / one_in);
+    for (const auto& [number, block] : blocks_) {
+        if (one_in == 1 || absl::HashOf(number, salt) % one_in == 0) {
+            numbers.push_back(number);
+        }
+    }
+    return numbers;
 }
 
 void ExtentIndex::visit(PageRun within, Visitor visitor) const

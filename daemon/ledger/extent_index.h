@@ -56,6 +56,9 @@ public:
     // pin.
     void visit(PageRun within, Visitor visitor) const;
 
+    // Which blocks have extents, in no order: all of them, or `about` as many, others for each salt.
+    [[nodiscard]] std::vector<std::uint64_t> block_numbers(std::size_t about = 0, std::uint64_t salt = 0) const;
+
     [[nodiscard]] std::size_t extents() const { return extents_; }
     [[nodiscard]] std::size_t blocks() const { return blocks_.size(); }
 

@@ -24,6 +24,17 @@ Backing backing_of(const FileEvent& event)
 
 }  // namespace
 
+// As if all up to this one had been seen.
+void FileTable::Sequence::forgive(std::uint64_t number)
+{
+    broken = false;
+    contiguous = std::max(contiguous, number);
+    ahead.erase(ahead.begin(), ahead.upper_bound(contiguous));
+    if (!ahead.empty()) {
+        note(*ahead.begin());
+    }
+}
+
 void FileTable::Sequence::note(std::uint64_t number)
 {
     ahead.insert(number);
@@ -107,6 +118,18 @@ void FileTable::range_lost(const FileKey& key, std::uint64_t sequence)
 {
     range_arrived(key, sequence);
     entry(key).sequence.broken = true;
+}
+
+void FileTable::resync(const FileKey& key, std::uint64_t sequence)
+{
+    const auto known = files_.find(key);
+    if (known != files_.end() && !known->second.sequence.broken && known->second.sequence.contiguous >= sequence) {
+        return;
+    }
+    Entry& file = entry(key);
+    file.sequence.forgive(sequence);
+    file.record.last_sequence = std::max(file.record.last_sequence, sequence);
+    mark_changed(key);
 }
 
 void FileTable::set_span(const FileKey& key, PinId pin, std::optional<FileSpan> span)

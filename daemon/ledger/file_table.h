@@ -44,6 +44,9 @@ public:
     // it.
     void range_lost(const FileKey& key, std::uint64_t sequence);
 
+    // Every pin that is left of the file's first `sequence` ranges is known by now, whatever records were lost.
+    void resync(const FileKey& key, std::uint64_t sequence);
+
     // The smallest span that holds the live pages a pin has of the file; nothing when there are none (any more).
     void set_span(const FileKey& key, PinId pin, std::optional<FileSpan> span);
     [[nodiscard]] std::optional<FileSpan> span(const FileKey& key, PinId pin) const;
@@ -68,6 +71,7 @@ private:
 
         [[nodiscard]] bool seen(std::uint64_t number) const { return number <= contiguous || ahead.contains(number); }
         void note(std::uint64_t number);
+        void forgive(std::uint64_t number);
     };
 
     struct Entry {

@@ -13,7 +13,7 @@ constexpr std::uint64_t kPageBytes = 1ULL << PW_PAGE_SHIFT;
 // Its positions are folios of any size, which do not map to file pages one by one.
 bool counts_folios(const PinRecord& pin)
 {
-    return pin.function == PW_MEMFD_PIN_FOLIOS;
+    return pin.function == PW_MEMFD_PIN_FOLIOS || pin.function == PW_ADOPTED_FOLIO;
 }
 
 void append(std::vector<PageRun>& runs, PageRun run)
@@ -59,6 +59,7 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     pin.acquired = event.time;
     pin.long_term = event.long_term;
     pin.writable = event.writable;
+    pin.requested_pages = event.requested_pages;
     pin.pinned_pages = event.pinned_pages;
     pin.stack = event.stack;
     details_[pin.id].live = LivePositions(event.pinned_pages);
@@ -116,6 +117,9 @@ void Ledger::pages(const PagesEvent& event)
     Detail& detail = details_.at(pin.id);
     if (event.first != detail.next_position) {
         certain_ = false;
+        if (event.first > detail.next_position) {
+            detail.gaps.emplace_back(detail.next_position, event.first);
+        }
     }
     std::uint64_t position = event.first;
     for (const PageRun& run : event.runs) {
@@ -123,6 +127,10 @@ void Ledger::pages(const PagesEvent& event)
         if (position < detail.next_position || position + run.count > pin.pinned_pages) {
             certain_ = false;
             return;
+        }
+        if (pin.function == PW_ADOPTED_FOLIO && detail.next_position == 0) {
+            detail.adopted_folio = run.first;
+            adopted_folios_[run.first] = pin.requested_pages;
         }
         extents_.insert({run.first, run.count, pin.id, position});
         position += run.count;
@@ -170,14 +178,40 @@ std::uint64_t Ledger::take_runs(const ReleaseEvent& event, std::vector<Extent>& 
     };
     std::uint64_t missing = 0;
     for (const PageRun& run : event.runs) {
-        missing += event.span > 0 ? take_anywhere(event, run, taken) : extents_.remove(run, rank, taken);
+        if (event.span > 0) {
+            missing += take_anywhere(event, run, event.span, taken);
+            continue;
+        }
+        const std::uint64_t left = extents_.remove(run, rank, taken);
+        missing += left > 0 && !adopted_folios_.empty() ? left - take_adopted(event, run, left, taken) : left;
     }
     return missing;
 }
 
-std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std::vector<Extent>& taken)
+// Of a folio that was found pinned it is not known which pages are: any of them stands for any other.
+std::uint64_t Ledger::take_adopted(const ReleaseEvent& event, PageRun run, std::uint64_t most,
+                                   std::vector<Extent>& taken)
 {
-    const PageRun folio{run.first, event.span};
+    std::uint64_t left = most;
+    auto folio = adopted_folios_.upper_bound(run.first);
+    if (folio != adopted_folios_.begin()) {
+        --folio;
+    }
+    for (; folio != adopted_folios_.end() && folio->first < run.first + run.count && left > 0; ++folio) {
+        const PageNumber first = std::max(folio->first, run.first);
+        const PageNumber end = std::min(folio->first + folio->second, run.first + run.count);
+        if (first < end) {
+            const std::uint64_t here = std::min(left, end - first);
+            left -= here - take_anywhere(event, {folio->first, here}, folio->second, taken);
+        }
+    }
+    return most - left;
+}
+
+std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span,
+                                    std::vector<Extent>& taken)
+{
+    const PageRun folio{run.first, span};
     absl::flat_hash_map<PinId, std::uint64_t> held;
     extents_.visit(folio, [&](const Extent& extent) {
         std::uint64_t& pages = held[extent.pin];
@@ -198,6 +232,61 @@ std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std:
         left -= extents_.remove_of(std::get<PinId>(*next), folio, left, taken);
     }
     return left;
+}
+
+std::uint64_t Ledger::drop_unlisted(Nanoseconds before)
+{
+    std::uint64_t dropped = 0;
+    std::vector<PinId> unlisted;
+    for (const auto& [id, pin] : pins_) {
+        if (pin.listed_pages < pin.pinned_pages && pin.acquired < before) {
+            unlisted.push_back(id);
+        }
+    }
+    for (const PinId id : unlisted) {
+        PinRecord& pin = pins_.at(id);
+        Detail& detail = details_.at(id);
+        const std::uint64_t live = detail.live.count();
+        detail.gaps.emplace_back(detail.next_position, pin.pinned_pages);
+        for (const auto& [first, end] : detail.gaps) {
+            detail.live.remove(first, end - first);
+        }
+        detail.gaps.clear();
+        detail.next_position = pin.pinned_pages;
+        dropped += live - detail.live.count();
+        if (detail.live.empty()) {
+            drop(id);
+            continue;
+        }
+        count_bytes(pin, detail);
+        for (const FileKey& file : detail.files) {
+            files_.set_span(file, id, live_span(pin, detail, file));
+            files_.mark_changed(file);
+        }
+    }
+    return dropped;
+}
+
+std::uint64_t Ledger::held(PageRun run) const
+{
+    std::uint64_t pins = 0;
+    extents_.visit(run, [&](const Extent& extent) {
+        pins += extent.count;
+        return true;
+    });
+    return pins;
+}
+
+std::vector<PinId> Ledger::holders(PageRun run) const
+{
+    std::vector<PinId> pins;
+    extents_.visit(run, [&](const Extent& extent) {
+        pins.push_back(extent.pin);
+        return true;
+    });
+    std::sort(pins.begin(), pins.end());
+    pins.erase(std::unique(pins.begin(), pins.end()), pins.end());
+    return pins;
 }
 
 // Books the parts, which the extent index no longer has, out of the pin.
@@ -245,8 +334,19 @@ void Ledger::drop(PinId id)
     }
     short_term_pins_ -= pin.long_term ? 0 : 1;
     set_bytes(pin, 0);
+    const PageRun folio{detail->second.adopted_folio, pin.requested_pages};
+    const bool adopted = pin.function == PW_ADOPTED_FOLIO;
     details_.erase(detail);
     pins_.erase(found);
+    const auto another = [this](PinId other) {
+        const auto record = pins_.find(other);
+        return record != pins_.end() && record->second.function == PW_ADOPTED_FOLIO;
+    };
+    if (adopted && folio.first != 0) {
+        if (const auto left = holders(folio); std::none_of(left.begin(), left.end(), another)) {
+            adopted_folios_.erase(folio.first);
+        }
+    }
 }
 
 std::size_t Ledger::exit(const ExitEvent& event)

@@ -48,6 +48,19 @@ public:
     // Pin or release events were lost: from now on the ledger may hold pins that are gone or lack some.
     void lost_events() { certain_ = false; }
 
+    // The kernel's own counts were compared and equal the ledger's; see Audit.
+    void verified() { certain_ = true; }
+    // All pins of the file's first `sequence` ranges are known or gone.
+    void resync(const FileKey& file, std::uint64_t sequence) { files_.resync(file, sequence); }
+    // Lets go of what pins acquired before `before` are said to have pinned but was never listed: those lists were
+    // lost, and what of them is still pinned has to be found otherwise. Returns how many pages.
+    std::uint64_t drop_unlisted(Nanoseconds before);
+
+    [[nodiscard]] const ExtentIndex& index() const { return extents_; }
+    // How many pins there are on the pages of the run, as the kernel would count them.
+    [[nodiscard]] std::uint64_t held(PageRun run) const;
+    [[nodiscard]] std::vector<PinId> holders(PageRun run) const;
+
     [[nodiscard]] bool certain() const { return certain_; }
     [[nodiscard]] const PinRecord* find(PinId id) const;
     [[nodiscard]] const FileRecord* find_file(const FileKey& key) const { return files_.find(key); }
@@ -81,10 +94,14 @@ private:
         LivePositions live;  // pages that were not listed included
         absl::InlinedVector<FileKey, 1> files;
         std::uint64_t next_position = 0;  // page lists come in order
+        PageNumber adopted_folio = 0;     // for PW_ADOPTED_FOLIO, once listed
+        std::vector<std::pair<std::uint64_t, std::uint64_t>>
+            gaps;  // positions first .. end - 1 of lists that were lost
     };
 
     std::uint64_t take_runs(const ReleaseEvent& event, std::vector<Extent>& taken);
-    std::uint64_t take_anywhere(const ReleaseEvent& event, PageRun run, std::vector<Extent>& taken);
+    std::uint64_t take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span, std::vector<Extent>& taken);
+    std::uint64_t take_adopted(const ReleaseEvent& event, PageRun run, std::uint64_t most, std::vector<Extent>& taken);
     Released let_go(PinId id, std::span<const Extent> parts);
     void drop(PinId id);
 
@@ -102,6 +119,8 @@ private:
     absl::flat_hash_map<PinId, Detail> details_;
     FileTable files_;
     absl::flat_hash_map<ProcessId, absl::btree_set<PinId>> by_owner_;
+    // First page → pages, of each folio that a PW_ADOPTED_FOLIO pin is on.
+    absl::btree_map<PageNumber, std::uint64_t> adopted_folios_;
     std::uint64_t short_term_pins_ = 0;
     std::uint64_t unmatched_releases_ = 0;
     std::uint64_t pinned_bytes_ = 0;

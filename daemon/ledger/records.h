@@ -15,8 +15,8 @@ namespace pinwarden {
 using PinId = std::uint64_t;
 
 // Consecutive pages of one file covered by a pin, starting at `position` pages into the pin. For PW_MEMFD_PIN_FOLIOS
-// the pin's positions are folios, not file pages: `position` is 0 and the whole range counts as pinned until the last
-// folio is let go.
+// and PW_ADOPTED_FOLIO the pin's positions are not file pages one by one: `position` is 0 and the whole range counts as
+// pinned until the last of them is let go.
 struct PinnedFileRange {
     FileKey file;
     std::uint64_t first_page = 0;
@@ -39,6 +39,7 @@ struct PinRecord {
     Nanoseconds acquired = 0;
     bool long_term = false;
     bool writable = false;
+    std::uint64_t requested_pages = 0;    // for PW_ADOPTED_FOLIO: of the folio
     std::uint64_t pinned_pages = 0;       // pages (folios for PW_MEMFD_PIN_FOLIOS) the call returned
     std::uint64_t live_pages = 0;         // of those that were listed, how many are not yet released
     std::uint64_t listed_pages = 0;       // how many the page lists named so far

@@ -121,6 +121,42 @@ private:
     Pipeline& pipeline_;
 };
 
+class AuditService final : public v1::AuditService::Service {
+public:
+    explicit AuditService(Pipeline& pipeline) : pipeline_(pipeline) {}
+
+    grpc::Status RunAudit(grpc::ServerContext* /*context*/, const v1::RunAuditRequest* request,
+                          v1::RunAuditResponse* response) override
+    {
+        const Result<AuditView> view =
+            pipeline_.audit({.whole_memory = !request->ledger_only(), .repair = request->repair()});
+        if (!view) {
+            return to_status(view.error());
+        }
+        *response = audit_to_proto(*view);
+        return grpc::Status::OK;
+    }
+
+    grpc::Status RunCensus(grpc::ServerContext* /*context*/, const v1::RunCensusRequest* request,
+                           v1::RunCensusResponse* response) override
+    {
+        const Result<AuditView> view = pipeline_.audit({.whole_memory = true, .repair = !request->look_only()});
+        if (!view) {
+            return to_status(view.error());
+        }
+        if (!view->report.whole_memory) {
+            return {grpc::StatusCode::FAILED_PRECONDITION,
+                    "this kernel does not tell where its memory map lies (no vmemmap_base among its symbols), so "
+                    "memory cannot be walked"};
+        }
+        *response = census_to_proto(*view);
+        return grpc::Status::OK;
+    }
+
+private:
+    Pipeline& pipeline_;
+};
+
 class UnixApiServer final : public ApiServer {
 public:
     UnixApiServer(std::unique_ptr<UnixListener> listener, Pipeline& pipeline, Fanout& fanout)
@@ -128,6 +164,7 @@ public:
           status_service_(pipeline),
           pin_service_(pipeline, streams_),
           policy_service_(pipeline),
+          audit_service_(pipeline),
           listener_(std::move(listener))
     {
     }
@@ -149,6 +186,7 @@ public:
         builder.RegisterService(&status_service_);
         builder.RegisterService(&pin_service_);
         builder.RegisterService(&policy_service_);
+        builder.RegisterService(&audit_service_);
         builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
         builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
         builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
@@ -169,6 +207,7 @@ private:
     StatusService status_service_;
     PinService pin_service_;
     PolicyService policy_service_;
+    AuditService audit_service_;
     std::unique_ptr<grpc::Server> server_;
     std::unique_ptr<UnixListener> listener_;
 };

@@ -1,41 +1,17 @@
 #include "publish/convert.h"
 
-#include <google/protobuf/util/time_util.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <map>
 #include <tuple>
 #include <utility>
 
+#include "publish/convert_parts.h"
+
 namespace pinwarden {
 namespace {
 
-using google::protobuf::util::TimeUtil;
-
 constexpr Nanoseconds kSameRegistration = 1'000'000'000;
-
-// Converts boot times, which mean nothing outside this machine, to what the API speaks.
-struct Times {
-    Nanoseconds now;
-    Nanoseconds boot_to_unix;
-
-    [[nodiscard]] google::protobuf::Timestamp timestamp(Nanoseconds boot) const
-    {
-        return TimeUtil::NanosecondsToTimestamp(static_cast<std::int64_t>(boot + boot_to_unix));
-    }
-    [[nodiscard]] google::protobuf::Duration age(Nanoseconds boot) const
-    {
-        return TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(now > boot ? now - boot : 0));
-    }
-};
-
-std::uint64_t page_bytes()
-{
-    static const auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-    return bytes;
-}
 
 // Length of the valid UTF-8 sequence `text` starts with (RFC 3629, table 3-7 of the Unicode standard), or 0.
 std::size_t utf8_sequence(std::string_view text)
@@ -73,30 +49,10 @@ std::string_view function_name(pw_function function)
         case PW_PIN_USER_PAGES_REMOTE: return "pin_user_pages_remote";
         case PW_PIN_USER_PAGES_UNLOCKED: return "pin_user_pages_unlocked";
         case PW_MEMFD_PIN_FOLIOS: return "memfd_pin_folios";
+        case PW_ADOPTED:
+        case PW_ADOPTED_FOLIO: return "adopted";
         default: return "unknown";
     }
-}
-
-void set_process(const Task& task, bool exited, const Times& times, v1::Process& out)
-{
-    out.set_pid(task.process.pid);
-    out.set_tid(task.tid);
-    out.set_uid(task.uid);
-    out.set_comm(valid_utf8(task.comm));
-    *out.mutable_start_time() = times.timestamp(task.process.start_time);
-    out.set_cgroup_id(task.cgroup);
-    out.set_exited(exited);
-}
-
-void set_file(const FileKey& key, const FileName& name, v1::File& out)
-{
-    out.set_path(valid_utf8(name.path));
-    out.set_deleted(name.deleted);
-    out.set_device_major(key.device_major());
-    out.set_device_minor(key.device_minor());
-    out.set_inode(key.inode);
-    out.set_generation(key.generation);
-    out.set_filesystem(valid_utf8(name.filesystem));
 }
 
 void add_range(const PinnedFileRange& range, const std::map<FileKey, FileName>& files, v1::Pin& out)
@@ -166,7 +122,7 @@ private:
     void remember(Part part, const PinRecord& pin)
     {
         // For memfd_pin_folios the address is a file position and a folio counts as one: where it ends is not known.
-        if (pin.function != PW_MEMFD_PIN_FOLIOS) {
+        if (pin.function != PW_MEMFD_PIN_FOLIOS && pin.function != PW_ADOPTED_FOLIO) {
             const std::uint64_t start = pin.address / page_bytes() * page_bytes();
             open_.insert_or_assign(key(pin, start + pin.pinned_pages * page_bytes()), part);
         }

@@ -151,6 +151,24 @@ const std::vector<Metric>& metrics()
          }},
         {{"pinwarden_ledger_certain", "gauge", "1 when the ledger is known to be complete; 0 after losses.", {}},
          [](Source& source, Series& out) { out.add({}, source.now.ledger_certain ? 1.0 : 0.0); }},
+        {{"pinwarden_audits_total", "counter", "Comparisons of the ledger with the kernel's own pin counts.", {}},
+         [](Source& source, Series& out) { out.add({}, source.now.audits.runs); }},
+        {{"pinwarden_audit_differences_total",
+          "counter",
+          "Pins on pages in which the ledger differed from the kernel when compared.",
+          {"kind"}},
+         [](Source& source, Series& out) {
+             out.add({"missing"}, source.now.audits.missing_pins);
+             out.add({"surplus"}, source.now.audits.surplus_pins);
+         }},
+        {{"pinwarden_audit_repairs_total",
+          "counter",
+          "Pins on pages put right in the ledger: adopted from the kernel, or dropped.",
+          {"kind"}},
+         [](Source& source, Series& out) {
+             out.add({"adopted"}, source.now.audits.adopted_pins);
+             out.add({"dropped"}, source.now.audits.dropped_pins);
+         }},
         {{"pinwarden_releases_unmatched_total",
           "counter",
           "Pages released that the ledger did not have: pins from before the start, and pins nobody tracks.",

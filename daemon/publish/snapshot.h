@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "correlate/conflict.h"
+#include "ledger/audit.h"
 #include "ledger/ledger.h"
 #include "policy/policy_set.h"
 
@@ -59,6 +60,38 @@ struct ConflictView {
     std::string reason;
 };
 
+// Who has a pin that an audit found to differ.
+struct PinHolder {
+    Task owner;
+    std::string driver;
+};
+
+// The kernel's own sums of /proc/vmstat, since boot: approximate, short-term pins included.
+struct KernelPins {
+    std::uint64_t acquired = 0;
+    std::uint64_t released = 0;
+};
+
+// What an audit found, ready to be shown: page numbers stay inside.
+struct AuditView {
+    AuditReport report;
+    bool certain = false;  // the ledger, afterwards
+    std::map<FileKey, FileName> files;
+    std::map<PinId, PinHolder> holders;
+    KernelPins kernel_pins;
+    Nanoseconds boot_to_unix = 0;
+};
+
+// Over all audits since the start, in pins on pages; unsettled as the last one left it.
+struct AuditCounters {
+    std::uint64_t runs = 0;
+    std::uint64_t missing_pins = 0;
+    std::uint64_t surplus_pins = 0;
+    std::uint64_t adopted_pins = 0;
+    std::uint64_t dropped_pins = 0;
+    std::uint64_t unsettled_folios = 0;
+};
+
 struct Snapshot {
     std::string version;
     std::string kernel_release;
@@ -90,6 +123,7 @@ struct MetricsSnapshot {
     std::vector<HookState> hooks;
     std::uint64_t unmatched_releases = 0;
     bool ledger_certain = true;
+    AuditCounters audits;
     std::uint64_t policies_active = 0;
     std::uint64_t policies_monitoring = 0;
     std::uint64_t policies_pending = 0;
@@ -126,6 +160,8 @@ public:
 
     virtual Result<Snapshot> snapshot(bool with_pins) = 0;
     virtual Result<MetricsSnapshot> metrics() = 0;
+    // May take as long as walking all of memory does; its time limit is minutes.
+    virtual Result<AuditView> audit(const AuditOptions& options) = 0;
     // Both return the generation in force afterwards.
     virtual Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) = 0;
     virtual Result<std::uint64_t> remove(std::string name) = 0;

@@ -29,6 +29,8 @@ enum {
     // one.
     PW_BLOCK_PAGES_SHIFT = 6,
     PW_BLOCKS = 1 << 20,
+    // How many pages the audit programs report at most in one run.
+    PW_AUDIT_PAGES = 4096,
 };
 
 // What a record in the ring buffer is. Every record starts with struct pw_header.
@@ -59,6 +61,8 @@ enum pw_function {
     PW_UNPIN_USER_FOLIO,
     PW_UNPIN_FOLIO,
     PW_UNPIN_FOLIOS,
+    PW_ADOPTED,        // no call was seen: the pages were found pinned
+    PW_ADOPTED_FOLIO,  // the same, but it is not known which pages of a large folio they are
 };
 
 enum pw_pin_flags {
@@ -302,3 +306,24 @@ struct pw_pin_verdict {
     __u64 end_page;
 };
 PW_ASSERT_SIZE(pw_pin_verdict, 24);
+
+enum pw_page_flags {
+    PW_PAGE_READABLE = 1 << 0,   // there is such a page
+    PW_PAGE_LARGE = 1 << 1,      // its folio has several pages: `pins` is exact
+    PW_PAGE_ANONYMOUS = 1 << 2,  // the folio is anonymous memory
+    PW_PAGE_FILE = 1 << 3,       // the folio is in the cache of `file`, which is filled then
+};
+
+// `audit_pages`: what the kernel's own memory map says about a page. Input of audit_pages_read is `page`, all else is
+// filled; audit_pages_scan fills it all.
+struct pw_page_state {
+    __u64 page;         // struct page address
+    __u64 folio;        // address of its folio's first struct page
+    __u32 folio_pages;  // 1, or a power of two
+    __u32 pins;         // on the whole folio
+    __u32 flags;        // enum pw_page_flags
+    __u32 reserved;
+    __u64 page_index;  // of `page` within the file
+    struct pw_file_key file;
+};
+PW_ASSERT_SIZE(pw_page_state, 56);

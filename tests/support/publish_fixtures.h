@@ -62,6 +62,12 @@ public:
         const std::scoped_lock lock(mutex);
         return fails ? Result<MetricsSnapshot>(std::unexpected(*fails)) : numbers;
     }
+    Result<AuditView> audit(const AuditOptions& options) override
+    {
+        const std::scoped_lock lock(mutex);
+        asked = options;
+        return fails ? Result<AuditView>(std::unexpected(*fails)) : found;
+    }
     Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) override
     {
         const std::scoped_lock lock(mutex);
@@ -86,6 +92,8 @@ public:
     std::mutex mutex;
     Snapshot answer;
     MetricsSnapshot numbers;
+    AuditView found;
+    AuditOptions asked;
     std::optional<Error> fails;
     std::vector<Policy> applied;
 };

@@ -220,7 +220,7 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.header.kind = 0; }), Contains("kind 0"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.header.kind = 99; }), Contains("kind 99"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.pin = 0; }), Contains("pin 0"));
-    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.function = 14; }), Contains("function"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.function = 16; }), Contains("function"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.flags = 8; }), Contains("flags"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.stack_depth = 25; }), Contains("stack_depth"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.pinned_pages = ~0ULL; }), Contains("pinned_pages"));
@@ -230,7 +230,7 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pages = 0; }), Contains("pages"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pages = ~0ULL; }), Contains("pages"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.page_index = ~0ULL; }), Contains("page_index"));
-    CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.function = 14; }), Contains("function"));
+    CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.function = 16; }), Contains("function"));
     CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.count = ~0ULL; }), Contains("count"));
     CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.span = ~0U; }), Contains("span"));
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.operation = 0; }), Contains("operation 0"));

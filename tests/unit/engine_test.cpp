@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "support/fake_page_truth.h"
 #include "support/fake_verdict_sink.h"
 #include "support/records.h"
 
@@ -34,12 +35,14 @@ struct World {
     ManualClock clock;
     FakeVerdictSink sink;
     FakePathResolver paths;
+    FakePageTruth truth;
     FixedNames names;
     Fanout fanout{4, 64};
     std::vector<std::string> warnings;
     Engine engine{{.clock = clock,
                    .verdicts = sink,
                    .paths = paths,
+                   .truth = truth,
                    .names = names,
                    .fanout = fanout,
                    .log_warning = [this](const std::string& text) { warnings.push_back(text); }},

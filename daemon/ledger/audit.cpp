@@ -1,0 +1,316 @@
+#include "ledger/audit.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <span>
+#include <tuple>
+#include <utility>
+
+namespace pinwarden {
+namespace {
+
+constexpr std::size_t kBlocksAtOnce = PageTruth::kBatch >> PW_BLOCK_PAGES_SHIFT;
+constexpr std::uint64_t kPagesAtOnce = 1U << 16U;
+constexpr int kSteadyLooks = 4;
+constexpr int kMostLooks = 60;
+// Long enough for a call that is under way on another processor to return and report.
+constexpr Nanoseconds kBetweenLooks = 5'000'000;
+
+// In one listed difference, so that nothing can grow beyond its type.
+constexpr std::uint64_t kMostJoined = 1U << 30U;
+
+constexpr std::uint64_t kBlockPages = 1U << PW_BLOCK_PAGES_SHIFT;
+
+}  // namespace
+
+Audit::Audit(Parts parts, AuditOptions options) : parts_(std::move(parts)), options_(options)
+{
+    report_.started = parts_.clock.now();
+    report_.whole_memory = options_.whole_memory && parts_.truth.limit() > 0;
+    sequences_ = parts_.truth.file_sequences();
+    blocks_ = parts_.ledger.index().block_numbers(options_.sample, static_cast<std::uint64_t>(report_.started));
+}
+
+Result<std::optional<Nanoseconds>> Audit::step()
+{
+    const Nanoseconds now = parts_.clock.now();
+    Result<void> done;
+    switch (phase_) {
+        case Phase::kLedger:
+            done = look_at_ledger();
+            if (done && blocks_.empty()) {
+                phase_ = report_.whole_memory ? Phase::kMemory : Phase::kSettle;
+            }
+            break;
+        case Phase::kMemory:
+            done = look_at_memory();
+            if (done && next_page_ >= parts_.truth.limit()) {
+                phase_ = Phase::kSettle;
+            }
+            break;
+        case Phase::kSettle:
+            done = look_again();
+            if (done && phase_ == Phase::kSettle) {
+                return now + kBetweenLooks;
+            }
+            break;
+        case Phase::kRepair: {
+            auto complete = repair_some();
+            if (!complete) {
+                return std::unexpected(complete.error());
+            }
+            if (!*complete) {
+                return now + kBetweenLooks;
+            }
+            repaired_ = true;
+            looks_ = 0;
+            phase_ = Phase::kSettle;
+            break;
+        }
+        case Phase::kDone: return std::nullopt;
+    }
+    if (!done) {
+        return std::unexpected(done.error());
+    }
+    if (phase_ == Phase::kDone) {
+        return std::nullopt;
+    }
+    return now;
+}
+
+Result<void> Audit::look_at_ledger()
+{
+    std::vector<PageNumber> pages;
+    for (std::size_t taken = 0; taken < kBlocksAtOnce && !blocks_.empty(); ++taken) {
+        const PageRun block{blocks_.back() * kBlockPages, kBlockPages};
+        blocks_.pop_back();
+        const std::size_t before = pages.size();
+        parts_.ledger.index().visit(block, [&](const Extent& extent) {
+            for (std::uint64_t i = 0; i < extent.count; ++i) {
+                pages.push_back(extent.first + i);
+            }
+            return true;
+        });
+        const auto from = pages.begin() + static_cast<std::ptrdiff_t>(before);
+        std::sort(from, pages.end());
+        pages.erase(std::unique(from, pages.end()), pages.end());
+    }
+    if (pages.empty()) {
+        return {};
+    }
+    auto states = parts_.truth.read(pages);
+    if (!states) {
+        return std::unexpected(states.error());
+    }
+    report_.ledger_pages += pages.size();
+    for (const PageState& state : *states) {
+        compare(state);
+    }
+    return {};
+}
+
+Result<void> Audit::look_at_memory()
+{
+    const std::uint64_t pages = std::min(kPagesAtOnce, parts_.truth.limit() - next_page_);
+    auto scan = parts_.truth.scan(next_page_, pages);
+    if (!scan) {
+        return std::unexpected(scan.error());
+    }
+    next_page_ += std::max<std::uint64_t>(scan->looked_at, 1);
+    report_.scanned_pages += scan->looked_at;
+    for (const PageState& state : scan->pinned) {
+        compare(state);
+        tally(state);
+    }
+    return {};
+}
+
+void Audit::compare(const PageState& state)
+{
+    // The pages of a large folio share one count: once is enough, and a gigantic one has a quarter of a million.
+    if (state.folio_pages > 1 && !large_seen_.insert(state.folio).second) {
+        return;
+    }
+    const std::uint64_t held = parts_.ledger.held({state.folio, state.folio_pages});
+    if (held != state.pins) {
+        suspects_[state.folio] = {state, held, 0};
+    }
+}
+
+void Audit::tally(const PageState& state)
+{
+    PinnedMemory& memory = state.file        ? report_.files[*state.file]
+                           : state.anonymous ? report_.anonymous
+                                             : report_.unbacked;
+    ++memory.folios;
+    memory.pages += state.folio_pages;
+    memory.pins += state.pins;
+    memory.ledger_pins += parts_.ledger.held({state.folio, state.folio_pages});
+}
+
+Result<void> Audit::look_again()
+{
+    std::vector<PageNumber> pages;
+    for (const auto& [folio, suspect] : suspects_) {
+        pages.push_back(folio);
+    }
+    bool all_steady = true;
+    for (std::size_t at = 0; at < pages.size(); at += PageTruth::kBatch) {
+        const auto batch = std::span(pages).subspan(at, std::min(PageTruth::kBatch, pages.size() - at));
+        auto states = parts_.truth.read(batch);
+        if (!states) {
+            return std::unexpected(states.error());
+        }
+        for (const PageState& state : *states) {
+            Suspect& suspect = suspects_.at(state.page);
+            const std::uint64_t held = parts_.ledger.held({state.folio, state.folio_pages});
+            if (held == state.pins) {
+                suspects_.erase(state.page);
+                continue;
+            }
+            const bool same = held == suspect.ledger_pins && state.pins == suspect.state.pins;
+            suspect = {state, held, same ? suspect.steady + 1 : 0};
+            all_steady = all_steady && suspect.steady >= kSteadyLooks;
+        }
+    }
+    if (++looks_ < kMostLooks && !all_steady) {
+        return {};
+    }
+    settled();
+    return {};
+}
+
+// What still differs now, differs.
+void Audit::settled()
+{
+    std::vector<Suspect> differing;
+    for (const auto& [folio, suspect] : suspects_) {
+        if (suspect.steady >= kSteadyLooks) {
+            differing.push_back(suspect);
+        }
+    }
+    // In the order of the files, so that what belongs together is shown, and adopted, as one.
+    std::stable_sort(differing.begin(), differing.end(), [](const Suspect& left, const Suspect& right) {
+        return std::tie(left.state.file, left.state.file_page) < std::tie(right.state.file, right.state.file_page);
+    });
+    report_.unsettled_folios = suspects_.size() - differing.size();
+    if (repaired_) {
+        finish();
+        return;
+    }
+    report_.differing_folios = differing.size();
+    for (const Suspect& suspect : differing) {
+        note(suspect);
+    }
+    if (!options_.repair) {
+        finish();
+        return;
+    }
+    plan_repair(differing);
+    phase_ = Phase::kRepair;
+}
+
+void Audit::note(const Suspect& suspect)
+{
+    const PageState& state = suspect.state;
+    const PageRun folio{state.folio, state.folio_pages};
+    if (state.pins > suspect.ledger_pins) {
+        report_.missing_pins += state.pins - suspect.ledger_pins;
+    } else {
+        report_.surplus_pins += suspect.ledger_pins - state.pins;
+    }
+    if (!report_.differences.empty()) {
+        AuditDifference& last = report_.differences.back();
+        const bool goes_on = state.file && last.state.file == state.file &&
+                             last.folios * state.folio_pages <= kMostJoined &&
+                             last.state.folio_pages == state.folio_pages && last.state.pins == state.pins &&
+                             last.ledger_pins == suspect.ledger_pins &&
+                             last.state.file_page + last.folios * state.folio_pages == state.file_page &&
+                             last.holders == parts_.ledger.holders(folio);
+        if (goes_on) {
+            ++last.folios;
+            return;
+        }
+    }
+    if (report_.differences.size() < AuditReport::kListed) {
+        report_.differences.push_back({state, 1, suspect.ledger_pins, parts_.ledger.holders(folio)});
+    }
+}
+
+void Audit::plan_repair(const std::vector<Suspect>& differing)
+{
+    std::vector<PageNumber> pages;
+    for (const Suspect& suspect : differing) {
+        const PageState& state = suspect.state;
+        if (suspect.ledger_pins > state.pins) {
+            ReleaseEvent gone;
+            gone.time = parts_.clock.now();
+            gone.runs = {{state.folio, suspect.ledger_pins - state.pins}};
+            gone.span = state.folio_pages;
+            gone.repair = true;
+            parts_.release(gone);
+            report_.dropped_pins += suspect.ledger_pins - state.pins;
+            continue;
+        }
+        const std::uint64_t missing = state.pins - suspect.ledger_pins;
+        if (state.folio_pages == 1) {
+            // A page once, as a call would have pinned it; what it has beyond that are pins of their own.
+            pages.push_back(state.folio);
+            to_adopt_.insert(to_adopt_.end(), missing - 1, {state.folio});
+        } else if (missing == state.folio_pages) {
+            for (std::uint64_t i = 0; i < missing; ++i) {
+                pages.push_back(state.folio + i);
+            }
+        } else {
+            std::vector<PageNumber> anywhere;
+            for (std::uint64_t i = 0; i < missing; ++i) {
+                anywhere.push_back(state.folio + i % state.folio_pages);
+            }
+            folios_to_adopt_.push_back(std::move(anywhere));
+        }
+    }
+    for (std::size_t at = 0; at < pages.size(); at += PageTruth::kBatch) {
+        const auto batch = std::span(pages).subspan(at, std::min(PageTruth::kBatch, pages.size() - at));
+        to_adopt_.emplace_back(batch.begin(), batch.end());
+    }
+    report_.dropped_pins += parts_.ledger.drop_unlisted(report_.started);
+}
+
+// Adopts one list, so that the ring does not fill with what is put back; false while there is more to do.
+Result<bool> Audit::repair_some()
+{
+    const bool folio = to_adopt_.empty();
+    auto& lists = folio ? folios_to_adopt_ : to_adopt_;
+    if (lists.empty()) {
+        return true;
+    }
+    std::vector<PageNumber>& pages = lists.back();
+    const std::size_t batch = std::min(PageTruth::kBatch, pages.size());
+    auto adopted = parts_.truth.adopt(std::span(pages).last(batch), folio);
+    if (!adopted && adopted.error().code == ENOBUFS) {
+        return false;
+    }
+    if (!adopted) {
+        return std::unexpected(adopted.error());
+    }
+    report_.adopted_pins += batch;
+    pages.resize(pages.size() - batch);
+    if (pages.empty()) {
+        lists.pop_back();
+    }
+    return to_adopt_.empty() && folios_to_adopt_.empty();
+}
+
+void Audit::finish()
+{
+    report_.exact = suspects_.empty();
+    if (options_.repair && report_.whole_memory && report_.exact) {
+        for (const auto& [file, sequence] : sequences_) {
+            parts_.ledger.resync(file, sequence);
+        }
+    }
+    report_.took = parts_.clock.now() - report_.started;
+    phase_ = Phase::kDone;
+}
+
+}  // namespace pinwarden

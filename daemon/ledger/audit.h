@@ -1,0 +1,123 @@
+// Comparing the ledger with the kernel's own pin counts, and mending it. A job in small steps, so that the pipeline
+// goes on handling records in between; it has to: a comparison means nothing while records wait that were sent before
+// it.
+//
+// Pins and releases under way make the two differ for moments. A folio that differs is looked at again until both
+// numbers agree, or stand still long enough to be called a difference.
+#pragma once
+
+#include <absl/container/btree_map.h>
+#include <absl/container/flat_hash_set.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "ledger/ledger.h"
+#include "ledger/page_truth.h"
+
+namespace pinwarden {
+
+struct AuditOptions {
+    bool whole_memory = true;  // also look for pinned pages that the ledger does not have
+    bool repair = false;       // drop what is not pinned, adopt what is not in the ledger
+    std::uint64_t sample = 0;  // look at the pages of about as many blocks of the ledger only; 0: at all
+};
+
+struct AuditDifference {
+    PageState state;                // of the first folio
+    std::uint64_t folios = 1;       // consecutive ones of the same file, that all differ in the same way
+    std::uint64_t ledger_pins = 0;  // on each
+    std::vector<PinId> holders;     // pins the ledger has there
+};
+
+// What is pinned, as the kernel has it.
+struct PinnedMemory {
+    std::uint64_t folios = 0;
+    std::uint64_t pages = 0;  // of those folios
+    std::uint64_t pins = 0;
+    std::uint64_t ledger_pins = 0;
+};
+
+struct AuditReport {
+    static constexpr std::size_t kListed = 256;
+
+    Nanoseconds started = 0;
+    Nanoseconds took = 0;
+    bool whole_memory = false;
+    std::uint64_t ledger_pages = 0;            // pages of the ledger that were compared
+    std::uint64_t scanned_pages = 0;           // pages of memory that were looked at
+    std::uint64_t differing_folios = 0;        // that stayed different
+    std::uint64_t unsettled_folios = 0;        // that changed as often as they were looked at
+    std::uint64_t missing_pins = 0;            // the kernel has, the ledger had not
+    std::uint64_t surplus_pins = 0;            // the ledger had, the kernel has not
+    std::uint64_t adopted_pins = 0;            // of the missing, now in the ledger
+    std::uint64_t dropped_pins = 0;            // of the surplus, no longer in the ledger
+    bool exact = false;                        // the ledger now equals the kernel's counts, as far as was looked
+    std::vector<AuditDifference> differences;  // the first kListed
+    // Only with whole_memory.
+    PinnedMemory anonymous;
+    PinnedMemory unbacked;  // pages of no file any more, and the kernel's own
+    std::map<FileKey, PinnedMemory> files;
+};
+
+class Audit {
+public:
+    struct Parts {
+        Ledger& ledger;
+        PageTruth& truth;
+        const Clock& clock;
+        std::function<void(const ReleaseEvent&)> release;  // takes a pin the kernel has not out of the ledger
+    };
+
+    // All parts must outlive the audit.
+    Audit(Parts parts, AuditOptions options);
+
+    // Does a bounded part of the work. To be called when everything that was in the ring has been handled, until it
+    // returns nothing; else the time (of the clock) before which the next call is of no use.
+    Result<std::optional<Nanoseconds>> step();
+
+    // Complete when step() has returned nothing.
+    [[nodiscard]] const AuditReport& report() const { return report_; }
+
+private:
+    enum class Phase { kLedger, kMemory, kSettle, kRepair, kDone };
+
+    struct Suspect {
+        PageState state;
+        std::uint64_t ledger_pins = 0;
+        int steady = 0;  // looks that gave the same two numbers
+    };
+
+    Result<void> look_at_ledger();
+    Result<void> look_at_memory();
+    Result<void> look_again();
+    Result<bool> repair_some();
+    void compare(const PageState& state);
+    void tally(const PageState& state);
+    void settled();
+    void note(const Suspect& suspect);
+    void plan_repair(const std::vector<Suspect>& differing);
+    void finish();
+
+    Parts parts_;
+    AuditOptions options_;
+    AuditReport report_;
+    Phase phase_ = Phase::kLedger;
+    std::vector<std::uint64_t> blocks_;  // of the ledger's index, still to be looked at
+    PageNumber next_page_ = 0;
+    absl::flat_hash_set<PageNumber> large_seen_;
+    absl::btree_map<PageNumber, Suspect> suspects_;  // by first page of the folio
+    int looks_ = 0;
+    bool repaired_ = false;
+    std::vector<std::vector<PageNumber>> to_adopt_;
+    std::vector<std::vector<PageNumber>> folios_to_adopt_;
+    std::vector<std::pair<FileKey, std::uint64_t>> sequences_;
+};
+
+}  // namespace pinwarden

@@ -1,0 +1,57 @@
+// What the kernel itself knows about pages. The real one asks it; tests have a model.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "decode/event.h"
+
+namespace pinwarden {
+
+// One page, and the folio it belongs to: pins are counted by folio.
+struct PageState {
+    PageNumber page = 0;
+    PageNumber folio = 0;  // its first page
+    std::uint64_t folio_pages = 1;
+    std::uint64_t pins = 0;  // on the whole folio
+    bool readable = false;   // there is such a page
+    bool anonymous = false;
+    std::optional<FileKey> file;  // whose cache the folio is in
+    std::uint64_t file_page = 0;  // of `page`
+};
+
+class PageTruth {
+public:
+    // Most pages in one call of read() and adopt().
+    static constexpr std::size_t kBatch = PW_AUDIT_PAGES;
+
+    PageTruth() = default;
+    PageTruth(const PageTruth&) = delete;
+    PageTruth& operator=(const PageTruth&) = delete;
+    virtual ~PageTruth() = default;
+
+    // States in the order of the pages.
+    virtual Result<std::vector<PageState>> read(std::span<const PageNumber> pages) = 0;
+
+    struct Scan {
+        std::vector<PageState> pinned;  // the first page of each folio that is pinned
+        std::uint64_t looked_at = 0;    // pages; possibly fewer than asked for, at least one
+    };
+    virtual Result<Scan> scan(PageNumber first, std::uint64_t pages) = 0;
+    // Number of the first page there is not; 0 when it is not known, then memory as a whole cannot be walked.
+    [[nodiscard]] virtual PageNumber limit() const = 0;
+
+    // Makes a pin of pages that are pinned but not tracked: from now on their releases are reported, and it comes
+    // through the ring like any other. With `folio` the pages are the same large folio's, and which ones is not known.
+    // Code ENOBUFS: the ring is full now.
+    virtual Result<void> adopt(std::span<const PageNumber> pages, bool folio) = 0;
+
+    // How many ranges of each file were pinned so far: see FileTable::resync.
+    virtual std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() = 0;
+};
+
+}  // namespace pinwarden

@@ -1,0 +1,50 @@
+#include "publish/convert_parts.h"
+
+#include <google/protobuf/util/time_util.h>
+#include <unistd.h>
+
+#include "publish/convert.h"
+
+namespace pinwarden {
+
+using google::protobuf::util::TimeUtil;
+
+google::protobuf::Timestamp Times::timestamp(Nanoseconds boot) const
+{
+    return TimeUtil::NanosecondsToTimestamp(static_cast<std::int64_t>(boot + boot_to_unix));
+}
+
+google::protobuf::Duration Times::age(Nanoseconds boot) const
+{
+    return TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(now > boot ? now - boot : 0));
+}
+
+std::uint64_t page_bytes()
+{
+    static const auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    return bytes;
+}
+
+void set_process(const Task& task, bool exited, const Times& times, v1::Process& out)
+{
+    out.set_pid(task.process.pid);
+    out.set_tid(task.tid);
+    out.set_uid(task.uid);
+    out.set_comm(valid_utf8(task.comm));
+    *out.mutable_start_time() = times.timestamp(task.process.start_time);
+    out.set_cgroup_id(task.cgroup);
+    out.set_exited(exited);
+}
+
+void set_file(const FileKey& key, const FileName& name, v1::File& out)
+{
+    out.set_path(valid_utf8(name.path));
+    out.set_deleted(name.deleted);
+    out.set_device_major(key.device_major());
+    out.set_device_minor(key.device_minor());
+    out.set_inode(key.inode);
+    out.set_generation(key.generation);
+    out.set_filesystem(valid_utf8(name.filesystem));
+}
+
+}  // namespace pinwarden

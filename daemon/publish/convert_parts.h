@@ -1,0 +1,25 @@
+// What several of the conversions to messages share.
+#pragma once
+
+#include <pinwarden/v1/pinwarden.pb.h>
+
+#include <cstdint>
+
+#include "publish/snapshot.h"
+
+namespace pinwarden {
+
+// Converts boot times, which mean nothing outside this machine, to what the API speaks.
+struct Times {
+    Nanoseconds now;
+    Nanoseconds boot_to_unix;
+
+    [[nodiscard]] google::protobuf::Timestamp timestamp(Nanoseconds boot) const;
+    [[nodiscard]] google::protobuf::Duration age(Nanoseconds boot) const;
+};
+
+std::uint64_t page_bytes();
+void set_process(const Task& task, bool exited, const Times& times, v1::Process& out);
+void set_file(const FileKey& key, const FileName& name, v1::File& out);
+
+}  // namespace pinwarden

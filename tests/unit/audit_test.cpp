@@ -1,0 +1,247 @@
+#include "ledger/audit.h"
+
+#include <catch2/catch.hpp>
+
+#include "support/fake_page_truth.h"
+#include "support/ledgers.h"
+
+using namespace pinwarden;
+using namespace pinwarden::test;
+
+namespace {
+
+constexpr Nanoseconds kASecond = 1'000'000'000;
+
+class SetClock final : public Clock {
+public:
+    [[nodiscard]] Nanoseconds now() const override { return time_; }
+    [[nodiscard]] Nanoseconds boot_to_unix() const override { return 0; }
+    void set(Nanoseconds time) { time_ = time; }
+
+private:
+    Nanoseconds time_ = kASecond;
+};
+
+// A ledger, the memory it should describe, and an audit between the two.
+struct Books {
+    Ledger ledger;
+    FakePageTruth truth;
+    SetClock clock;
+    std::uint64_t adopted = 0;
+
+    Books()
+    {
+        // What the kernel does when it adopts: the pin comes like any other.
+        truth.on_adopt = [this](const std::vector<PageNumber>& pages, bool folio) {
+            PinEvent pin = pin_event(1000 + ++adopted, pages.size(), 0);
+            pin.function = folio ? PW_ADOPTED_FOLIO : PW_ADOPTED;
+            pin.requested_pages = folio ? 512 : pages.size();
+            ledger.pin(pin, "unknown");
+            std::vector<PageRun> runs;
+            for (const PageNumber page : pages) {
+                runs.push_back({page, 1});
+            }
+            ledger.pages(pages_event(1000 + adopted, runs));
+        };
+    }
+
+    AuditReport audit(AuditOptions options = {})
+    {
+        Audit audit({.ledger = ledger,
+                     .truth = truth,
+                     .clock = clock,
+                     .release = [this](const ReleaseEvent& event) { ledger.release(event); }},
+                    options);
+        for (int steps = 0; steps < 1000; ++steps) {
+            const auto next = audit.step();
+            REQUIRE(next.has_value());
+            if (!*next) {
+                return audit.report();
+            }
+            clock.set(**next);
+        }
+        FAIL("the audit does not end");
+        return {};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("an audit of a ledger that is right finds nothing")
+{
+    Books books;
+    acquire(books.ledger, 1, 100, 80);
+    acquire(books.ledger, 2, 120, 4);
+    books.truth.pin({100, 80});
+    books.truth.pin({120, 4});
+    const AuditReport report = books.audit();
+    CHECK(report.exact);
+    CHECK(report.differing_folios == 0);
+    CHECK(report.ledger_pages == 80);
+    CHECK(report.scanned_pages == books.truth.pages_there_are);
+    CHECK(report.anonymous.pins == 84);
+    CHECK(report.anonymous.ledger_pins == 84);
+}
+
+TEST_CASE("an audit finds pins the kernel has not")
+{
+    Books books;
+    acquire(books.ledger, 7, 100, 10);
+    books.truth.pin({100, 7});
+
+    AuditReport report = books.audit();
+    CHECK_FALSE(report.exact);
+    CHECK(report.differing_folios == 3);
+    CHECK(report.surplus_pins == 3);
+    CHECK(report.missing_pins == 0);
+    REQUIRE(report.differences.size() == 3);
+    CHECK(report.differences[0].state.page == 107);
+    CHECK(report.differences[0].ledger_pins == 1);
+    CHECK(report.differences[0].holders == std::vector<PinId>{7});
+    CHECK(books.ledger.held({100, 10}) == 10);
+
+    report = books.audit({.repair = true});
+    CHECK(report.exact);
+    CHECK(report.dropped_pins == 3);
+    CHECK(report.adopted_pins == 0);
+    CHECK(books.ledger.held({100, 10}) == 7);
+    CHECK(books.audit().exact);
+}
+
+TEST_CASE("an audit finds pins the ledger has not, and adopts them")
+{
+    Books books;
+    acquire(books.ledger, 7, 100, 10);
+    books.truth.pin({100, 10});
+    books.truth.pin({500, 3});
+    books.truth.pin({104, 1}, 2);
+    books.truth.full = 2;
+
+    AuditReport report = books.audit();
+    CHECK(report.missing_pins == 5);
+    CHECK(report.surplus_pins == 0);
+
+    report = books.audit({.repair = true});
+    CHECK(report.exact);
+    CHECK(report.adopted_pins == 5);
+    CHECK(books.ledger.held({500, 3}) == 3);
+    CHECK(books.ledger.held({104, 1}) == 3);
+    CHECK(books.audit().exact);
+}
+
+TEST_CASE("an audit of the ledger's pages only does not find what the ledger never had")
+{
+    Books books;
+    acquire(books.ledger, 7, 100, 10);
+    books.truth.pin({100, 10});
+    books.truth.pin({500, 3});
+    const AuditReport report = books.audit({.whole_memory = false});
+    CHECK(report.exact);
+    CHECK(report.scanned_pages == 0);
+}
+
+TEST_CASE("the pins of a large folio are compared as one number")
+{
+    Books books;
+    books.truth.make_folio({512, 512});
+    acquire(books.ledger, 1, 600, 16);
+    SECTION("equal")
+    {
+        books.truth.pin({600, 16});
+        CHECK(books.audit().exact);
+    }
+    SECTION("more in the kernel: which pages is not known, and any of them will do when they are released")
+    {
+        books.truth.pin({600, 24});
+        const AuditReport report = books.audit({.repair = true});
+        CHECK(report.exact);
+        CHECK(report.adopted_pins == 8);
+        REQUIRE(books.truth.adopted.size() == 1);
+        CHECK(books.truth.adopted[0].second);
+        ReleaseEvent release;
+        release.runs = {{900, 8}};
+        books.ledger.release(release);
+        books.truth.unpin({600, 8});
+        CHECK(books.ledger.held({512, 512}) == 16);
+        CHECK(known(books.ledger) == std::vector<PinId>{1});
+        CHECK(books.audit().exact);
+    }
+    SECTION("fewer in the kernel")
+    {
+        books.truth.pin({600, 5});
+        const AuditReport report = books.audit({.repair = true});
+        CHECK(report.exact);
+        CHECK(report.dropped_pins == 11);
+        CHECK(books.ledger.held({512, 512}) == 5);
+    }
+}
+
+TEST_CASE("what is under way while an audit looks is no difference")
+{
+    Books books;
+    acquire(books.ledger, 1, 100, 10);
+    books.truth.pin({100, 8});
+    books.truth.before_look = [&books] {
+        if (books.truth.looks == 3) {
+            books.truth.pin({108, 2});
+        }
+    };
+    const AuditReport report = books.audit();
+    CHECK(report.exact);
+    CHECK(report.surplus_pins == 0);
+}
+
+TEST_CASE("pages that never rest are said to be unsettled")
+{
+    Books books;
+    acquire(books.ledger, 1, 100, 1);
+    books.truth.before_look = [&books] { books.truth.pin({100, 1}, 2); };
+    const AuditReport report = books.audit({.repair = true});
+    CHECK_FALSE(report.exact);
+    CHECK(report.unsettled_folios == 1);
+    CHECK(report.differing_folios == 0);
+    CHECK(report.dropped_pins + report.adopted_pins == 0);
+}
+
+TEST_CASE("a repair lets go of pages whose lists were lost")
+{
+    Books books;
+    books.ledger.pin(pin_event(1, 1200), "rdma_rxe");
+    books.ledger.pages(pages_event(1, {{100, 512}}));
+    PagesEvent last = pages_event(1, {{2000, 176}});
+    last.first = 1024;
+    books.ledger.pages(last);
+    CHECK_FALSE(books.ledger.certain());
+    books.truth.pin({100, 512});
+    books.truth.pin({2000, 176});
+    books.truth.pin({3000, 512});
+    books.clock.set(20 * kASecond);
+
+    const AuditReport report = books.audit({.repair = true});
+    CHECK(report.exact);
+    CHECK(report.dropped_pins == 512);
+    CHECK(report.adopted_pins == 512);
+    CHECK(books.ledger.pinned_bytes() == 1200 * 4096);
+
+    ReleaseEvent release;
+    release.mm = kMm;
+    release.runs = {{100, 512}, {2000, 176}};
+    books.ledger.release(release);
+    CHECK(books.ledger.find(1) == nullptr);
+}
+
+TEST_CASE("after a repair a file's state is complete again although records of it were lost")
+{
+    Books books;
+    acquire_file(books.ledger, 1, 100, 4, 1, 0);
+    acquire_file(books.ledger, 2, 200, 4, 5, 8);
+    books.truth.pin({100, 4});
+    books.truth.pin({200, 4});
+    CHECK_FALSE(books.ledger.file_state(kFile).complete);
+    books.truth.sequences = {{kFile, 5}};
+    CHECK(books.audit({.repair = true}).exact);
+    const FileState state = books.ledger.file_state(kFile);
+    CHECK(state.complete);
+    CHECK(state.sequence == 5);
+    CHECK(pages_of(state) == Pages{0, 12});
+}
