@@ -144,6 +144,14 @@ make_initramfs() {
 }
 PATH=$PATH:/usr/sbin:/sbin make_initramfs
 
+# /dev/kvm alone says little: where the host is a guest itself, it may be served by a KVM that runs no ordinary kernel, and
+# where the processor's features are filtered, qemu may fail to set the registers they promise.
+kvm_works() {
+    [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo &&
+        echo quit | timeout 20 "${emulator[@]}" -machine q35,kernel-irqchip=split -accel kvm -cpu host -m 64M -nodefaults \
+            -no-user-config -display none -S -monitor stdio > /dev/null 2>&1
+}
+
 # shellcheck disable=SC2054  # commas belong to qemu's options
 machine=(-machine "q35,kernel-irqchip=split" -smp "$processors" -m "$memory" -nodefaults -no-user-config -no-reboot -display none
     -kernel "$kernel_dir/vmlinuz" -initrd "$run/initramfs"
@@ -160,7 +168,7 @@ machine=(-machine "q35,kernel-irqchip=split" -smp "$processors" -m "$memory" -no
 # shellcheck disable=SC2054
 if [ $icount = yes ]; then
     machine+=(-accel "tcg,thread=single" -icount "shift=0,sleep=off" -cpu max,+svm -smp 1)
-elif [ -w /dev/kvm ]; then
+elif kvm_works; then
     machine+=(-accel kvm -cpu host)
 else
     machine+=(-accel tcg -cpu max,+svm)
