@@ -11,10 +11,13 @@ namespace {
 
 constexpr std::size_t kBlocksAtOnce = PageTruth::kBatch >> PW_BLOCK_PAGES_SHIFT;
 constexpr std::uint64_t kPagesAtOnce = 1U << 16U;
-constexpr int kSteadyLooks = 4;
-constexpr int kMostLooks = 60;
-// Long enough for a call that is under way on another processor to return and report.
+// How long both numbers must stand still. What the ledger has and the kernel has not needs only as long as a call under
+// way takes to return and report; what only the kernel has may be a read or write that waits for its device.
+constexpr Nanoseconds kSurplusAfter = 20'000'000;
+constexpr Nanoseconds kMissingAfter = 1'000'000'000;
+constexpr Nanoseconds kGiveUpAfter = 3'000'000'000;
 constexpr Nanoseconds kBetweenLooks = 5'000'000;
+constexpr Nanoseconds kBetweenLateLooks = 50'000'000;
 
 // In one listed difference, so that nothing can grow beyond its type.
 constexpr std::uint64_t kMostJoined = 1U << 30U;
@@ -51,7 +54,7 @@ Result<std::optional<Nanoseconds>> Audit::step()
         case Phase::kSettle:
             done = look_again();
             if (done && phase_ == Phase::kSettle) {
-                return now + kBetweenLooks;
+                return now + (now < settling_since_ + 2 * kSurplusAfter ? kBetweenLooks : kBetweenLateLooks);
             }
             break;
         case Phase::kRepair: {
@@ -63,7 +66,7 @@ Result<std::optional<Nanoseconds>> Audit::step()
                 return now + kBetweenLooks;
             }
             repaired_ = true;
-            looks_ = 0;
+            settling_since_ = now;
             phase_ = Phase::kSettle;
             break;
         }
@@ -133,7 +136,7 @@ void Audit::compare(const PageState& state)
     }
     const std::uint64_t held = parts_.ledger.held({state.folio, state.folio_pages});
     if (held != state.pins) {
-        suspects_[state.folio] = {state, held, 0};
+        suspects_[state.folio] = {state, held, parts_.clock.now()};
     }
 }
 
@@ -148,8 +151,17 @@ void Audit::tally(const PageState& state)
     memory.ledger_pins += parts_.ledger.held({state.folio, state.folio_pages});
 }
 
+bool Audit::steady(const Suspect& suspect, Nanoseconds now)
+{
+    return now >= suspect.since + (suspect.state.pins > suspect.ledger_pins ? kMissingAfter : kSurplusAfter);
+}
+
 Result<void> Audit::look_again()
 {
+    const Nanoseconds now = parts_.clock.now();
+    if (settling_since_ == 0) {
+        settling_since_ = now;
+    }
     std::vector<PageNumber> pages;
     for (const auto& [folio, suspect] : suspects_) {
         pages.push_back(folio);
@@ -169,14 +181,13 @@ Result<void> Audit::look_again()
                 continue;
             }
             const bool same = held == suspect.ledger_pins && state.pins == suspect.state.pins;
-            suspect = {state, held, same ? suspect.steady + 1 : 0};
-            all_steady = all_steady && suspect.steady >= kSteadyLooks;
+            suspect = {state, held, same ? suspect.since : now};
+            all_steady = all_steady && steady(suspect, now);
         }
     }
-    if (++looks_ < kMostLooks && !all_steady) {
-        return {};
+    if (all_steady || now >= settling_since_ + kGiveUpAfter) {
+        settled();
     }
-    settled();
     return {};
 }
 
@@ -185,7 +196,7 @@ void Audit::settled()
 {
     std::vector<Suspect> differing;
     for (const auto& [folio, suspect] : suspects_) {
-        if (suspect.steady >= kSteadyLooks) {
+        if (steady(suspect, parts_.clock.now())) {
             differing.push_back(suspect);
         }
     }

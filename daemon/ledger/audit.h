@@ -91,7 +91,7 @@ private:
     struct Suspect {
         PageState state;
         std::uint64_t ledger_pins = 0;
-        int steady = 0;  // looks that gave the same two numbers
+        Nanoseconds since = 0;  // when one of the two numbers last changed
     };
 
     Result<void> look_at_ledger();
@@ -100,6 +100,7 @@ private:
     Result<bool> repair_some();
     void compare(const PageState& state);
     void tally(const PageState& state);
+    static bool steady(const Suspect& suspect, Nanoseconds now);
     void settled();
     void note(const Suspect& suspect);
     void plan_repair(const std::vector<Suspect>& differing);
@@ -113,7 +114,7 @@ private:
     PageNumber next_page_ = 0;
     absl::flat_hash_set<PageNumber> large_seen_;
     absl::btree_map<PageNumber, Suspect> suspects_;  // by first page of the folio
-    int looks_ = 0;
+    Nanoseconds settling_since_ = 0;
     bool repaired_ = false;
     std::vector<std::vector<PageNumber>> to_adopt_;
     std::vector<std::vector<PageNumber>> folios_to_adopt_;
