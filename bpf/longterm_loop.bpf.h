@@ -4,37 +4,33 @@
 
 #include "compat.bpf.h"
 #include "emit.bpf.h"
+#include "trampoline.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
-// bpf_get_func_arg() rather than typed arguments: 6.1 and 6.12 refuse to read a `struct page **` from the context.
-#define ARGUMENT(ctx, n)                                                                                               \
-    ({                                                                                                                 \
-        __u64 value_ = 0;                                                                                              \
-        bpf_get_func_arg((ctx), (n), &value_);                                                                         \
-        value_;                                                                                                        \
-    })
-
-static __always_inline bool inside_longterm_loop(void)
-{
-    __u32 tid = (__u32)bpf_get_current_pid_tgid();
-    return bpf_map_lookup_elem(&in_longterm_loop, &tid) != 0;
-}
-
 static __always_inline int enter_longterm_loop(__u64 flags)
 {
-    __u32 tid = (__u32)bpf_get_current_pid_tgid();
-    __u8 inside = 1;
-    if ((__u32)flags & foll_longterm)
-        bpf_map_update_elem(&in_longterm_loop, &tid, &inside, BPF_ANY);
+    if (!((__u32)flags & foll_longterm))
+        return 0;
+    struct task_state *task = this_task_or_new();
+    if (task)
+        task->in_longterm_loop = 1;
+    else
+        count(PW_LOST_TASK);
     return 0;
 }
 
 static __always_inline int leave_longterm_loop(__u64 flags)
 {
-    __u32 tid = (__u32)bpf_get_current_pid_tgid();
-    if ((__u32)flags & foll_longterm)
-        bpf_map_delete_elem(&in_longterm_loop, &tid);
+    if (!((__u32)flags & foll_longterm))
+        return 0;
+    struct task_state *task = this_task();
+    if (!task)
+        return 0;
+    if (task->depth)
+        task->in_longterm_loop = 0;
+    else
+        forget_task();
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "kernel_types.bpf.h"
+#include "scope_maps.bpf.h"
 
 #include <pinwarden/abi.h>
 #include <pinwarden/overlap.h>
@@ -13,7 +14,6 @@ enum {
     OWNERS_MAX = 1 << 16,
     PREFIXES_MAX = 1 << 14,
     VERDICTS_MAX = 1 << 18,
-    TASKS_MAX = 1 << 15,
 };
 
 // One ring for all records: shared, so that records are in the order in which they were reserved on any processor.
@@ -86,15 +86,6 @@ struct {
     __type(key, __u32);
     __type(value, __u64);
 } owners SEC(".maps");
-
-// Threads that are inside the kernel's long-term loop: what they release there is not the owner's.
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __uint(max_entries, TASKS_MAX);
-    __type(key, __u32);
-    __type(value, __u8);
-} in_longterm_loop SEC(".maps");
 
 // Arguments of calls that are under way, by thread: only where a function must be watched by a kprobe pair.
 struct remote_call {

@@ -270,6 +270,7 @@ static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
 {
     if (!call)
         return 0;
+    bool long_term = call->flags & foll_longterm;
     struct pw_pin *record = RESERVE(pw_pin, PW_KIND_PIN, PW_LOST_PIN);
     if (!record)
         return 0;
@@ -283,6 +284,10 @@ static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
     record->flags = (call->flags & foll_longterm ? PW_PIN_LONGTERM : 0) |
                     (call->flags & foll_write ? PW_PIN_WRITE : 0) |
                     (call->mm && call->mm != current_mm() ? PW_PIN_REMOTE : 0);
+    struct task_state *task = this_task();
+    record->scope = task && long_term ? task->scope : 0;
+    record->scope_kind = task && long_term ? task->kind : 0;
+    record->reserved = 0;
     fill_current_task(&record->owner);
     remember_owner(&record->owner);
     long bytes = bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0);
@@ -318,13 +323,6 @@ static __noinline int on_acquire(void *ctx, struct acquire *call)
     struct list_walk walk = {.pages = call->pages, .pin = pin, .total = returned};
     bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, pages_step, &walk, 0);
     return 0;
-}
-
-static __always_inline __u64 return_value(void *ctx)
-{
-    __u64 value = 0;
-    bpf_get_func_ret(ctx, &value);
-    return value;
 }
 
 // long pin_user_pages(unsigned long start, unsigned long nr_pages, unsigned int gup_flags, struct page **pages, ...)

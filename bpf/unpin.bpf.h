@@ -7,9 +7,29 @@
 
 #include "pin.bpf.h"
 
+struct release_scope {
+    __u64 scope;
+    __u32 kind;
+};
+
+// Whether the thread's releases are an owner's, and which object they belong to.
+static __always_inline bool release_counts(struct release_scope *scope)
+{
+    struct task_state *task = this_task();
+    if (!task)
+        return true;
+    if (task->in_longterm_loop)
+        return false;
+    scope->scope = task->scope;
+    scope->kind = task->kind;
+    task->released = 1;
+    return true;
+}
+
 static __noinline int emit_release(__u64 page, __u64 pages, __u32 span, __u32 function)
 {
-    if (inside_longterm_loop())
+    struct release_scope scope = {};
+    if (!release_counts(&scope))
         return 0;
     struct pw_release *record = RESERVE(pw_release, PW_KIND_RELEASE, PW_LOST_RELEASE);
     if (!record)
@@ -22,6 +42,9 @@ static __noinline int emit_release(__u64 page, __u64 pages, __u32 span, __u32 fu
     record->function = function;
     record->pid = pid_tgid >> 32;
     record->tid = (__u32)pid_tgid;
+    record->scope = scope.scope;
+    record->scope_kind = scope.kind;
+    record->reserved = 0;
     bpf_ringbuf_submit(record, 0);
     return 0;
 }
@@ -30,6 +53,7 @@ struct release_walk {
     __u64 *pages;
     __u64 total;
     __u32 function;
+    struct release_scope scope;
 };
 
 // As in EMIT_PAGES: a reservation's size must be a constant, and most lists are short.
@@ -46,6 +70,9 @@ struct release_walk {
             record_->header.bytes = offsetof(struct pw_release_pages, page) + size_;                                   \
             record_->header.time = bpf_ktime_get_boot_ns();                                                            \
             record_->mm = current_mm();                                                                                \
+            record_->scope = (walk)->scope.scope;                                                                      \
+            record_->scope_kind = (walk)->scope.kind;                                                                  \
+            record_->reserved = 0;                                                                                     \
             record_->function = (walk)->function;                                                                      \
             record_->pid = pid_tgid_ >> 32;                                                                            \
             record_->tid = (__u32)pid_tgid_;                                                                           \
@@ -78,9 +105,9 @@ static long release_step(__u32 step, struct release_walk *walk)
 
 static __always_inline int on_release_list(__u64 *pages, __u64 total, __u32 function)
 {
-    if (!any_tracked(pages, total) || inside_longterm_loop())
-        return 0;
     struct release_walk walk = {.pages = pages, .total = total, .function = function};
+    if (!any_tracked(pages, total) || !release_counts(&walk.scope))
+        return 0;
     bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, release_step, &walk, 0);
     return 0;
 }

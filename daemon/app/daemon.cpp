@@ -5,8 +5,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <iterator>
 #include <memory>
 
 #include "app/engine.h"
@@ -14,6 +16,7 @@
 #include "app/pipeline_thread.h"
 #include "kernel/privileges.h"
 #include "kernel/programs.h"
+#include "kernel/scopes.h"
 #include "policy/path_resolver.h"
 #include "policy/policy_yaml.h"
 #include "publish/api_server.h"
@@ -87,14 +90,16 @@ KernelPins read_vmstat()
     return pins;
 }
 
-KernelHealth read_health(const Programs& programs)
+KernelHealth read_health(const Programs& programs, const Scopes& scopes)
 {
     KernelHealth health;
     health.pins = read_vmstat();
     if (auto counters = programs.counters(); counters) {
         health.counters = *counters;
     }
-    for (HookStatus& hook : programs.hooks()) {
+    std::vector<HookStatus> hooks = programs.hooks();
+    std::ranges::move(scopes.hooks(), std::back_inserter(hooks));
+    for (HookStatus& hook : hooks) {
         health.hooks.push_back(
             {std::move(hook.name), std::move(hook.purpose), hook.attached, std::move(hook.reason), hook.missed});
     }
@@ -175,6 +180,9 @@ Result<void> run_daemon(const Options& options)
         spdlog::warn("{}", notice);
         engine.add_notice(notice);
     }
+    // Before pins are followed, so that each has its object.
+    Scopes scopes((*programs)->maps(), *btf);
+    scopes.refresh();
     // In force before anything is attached, so that the first operation seen is decided by them.
     if (auto applied = engine.apply(*policies, false); !applied) {
         return std::unexpected(applied.error());
@@ -184,7 +192,11 @@ Result<void> run_daemon(const Options& options)
     if (!ring) {
         return std::unexpected(ring.error());
     }
-    auto pipeline = PipelineThread::start(engine, **ring, [&programs] { return read_health(**programs); });
+    auto pipeline = PipelineThread::start(engine, **ring, [&programs, &scopes] {
+        // A driver that was loaded meanwhile has functions to follow.
+        scopes.refresh();
+        return read_health(**programs, scopes);
+    });
     if (!pipeline) {
         return std::unexpected(pipeline.error());
     }
@@ -201,8 +213,11 @@ Result<void> run_daemon(const Options& options)
         return std::unexpected(attached.error());
     }
     names.invalidate();
+    if (options.census) {
+        (*pipeline)->adopt_what_is_pinned();
+    }
     std::string missing;
-    for (const HookState& hook : read_health(**programs).hooks) {
+    for (const HookState& hook : read_health(**programs, scopes).hooks) {
         missing += hook.attached ? "" : " " + hook.name;
     }
     spdlog::info("kernel {}, {} policies; not attached:{}", kernel_release(), policies->size(),
@@ -217,6 +232,8 @@ Result<void> run_daemon(const Options& options)
     spdlog::info("stopping");
     // Enforcement ends first: a decision nobody could explain any more must not be made.
     (*programs)->detach();
+    (*pipeline)->stop();
+    scopes.detach();
     fanout.close();
     return {};
 }

@@ -74,7 +74,7 @@ void Engine::on(const ReleaseEvent& event)
         if (unannounced_.erase(part.pin) != 0) {
             announce(view.pin.acquired, PinnedNotice{view});
         }
-        announce(event.time, ReleasedNotice{std::move(view), part.bytes, part.fully});
+        announce(event.time, ReleasedNotice{std::move(view), part.bytes, part.fully, part.rule});
     }
 }
 
@@ -220,6 +220,19 @@ void Engine::finish_audit(const Result<void>& result)
     }
 }
 
+void Engine::adopt_what_is_pinned()
+{
+    audit({.whole_memory = true, .repair = true}, [this](const Result<AuditView>& view) {
+        if (!view) {
+            around_.log_warning("memory could not be searched for pins from before the start: " + view.error().message);
+        } else if (view->report.adopted_pins > 0) {
+            around_.log_warning(std::to_string(view->report.adopted_pins) +
+                                " pinned pages were found that somebody pinned before the start; their owners are "
+                                "not known");
+        }
+    });
+}
+
 // The ledger is mended as soon as no more is lost: while events get lost, what is mended is wrong again at once.
 void Engine::mend_ledger(bool still_losing)
 {
@@ -241,11 +254,8 @@ void Engine::mend_ledger(bool still_losing)
                 (ledger_.certain() ? "; it is exact again" : "; it is still uncertain"));
         });
     } else if (ledger_.certain() && now >= next_sample_) {
-        const bool first = next_sample_ == 0;
         next_sample_ = now + kSampleEvery;
-        if (!first) {
-            audit({.whole_memory = false, .repair = false, .sample = kSampleBlocks}, {});
-        }
+        audit({.whole_memory = false, .repair = false, .sample = kSampleBlocks}, {});
     }
 }
 
@@ -365,6 +375,7 @@ MetricsSnapshot Engine::metrics() const
     metrics.losses = losses();
     metrics.hooks = health_.hooks;
     metrics.unmatched_releases = ledger_.unmatched_releases();
+    metrics.ambiguous_releases = ledger_.ambiguous_releases();
     metrics.ledger_certain = ledger_.certain();
     metrics.audits = audit_counters_;
     for (const PolicyState& policy : policy_states()) {

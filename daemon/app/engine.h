@@ -66,6 +66,8 @@ public:
     // Asks for an audit; it runs in steps, one request after the other. `done` is called on the pipeline thread.
     using AuditDone = std::function<void(const Result<AuditView>&)>;
     void audit(AuditOptions options, AuditDone done);
+    // Looks through all of memory for pins from before the start, once what is pinned from now on is seen.
+    void adopt_what_is_pinned();
     // Does a part of the audit that is under way, if it is due. To be called when the ring is empty.
     void step_audit();
     // When step_audit() has something to do; nothing while there is no audit.

@@ -42,6 +42,9 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
         ->check(CLI::Validator(check_ring_size, "power of two"));
     app.add_option("--log-level", options.log_level, "how much to log")
         ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+    app.add_flag(
+        "!--no-census", options.census,
+        "do not look for pins from before the start: on a machine with terabytes of memory that takes a while");
     app.add_flag("--probe", options.probe,
                  "only tell whether this kernel can run pinwardend: status 0, or 1 and the reason");
     try {

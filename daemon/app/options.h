@@ -14,6 +14,7 @@ struct Options {
     std::vector<std::string> policies;  // files or folders
     std::uint32_t ring_bytes = 16U << 20U;
     std::string log_level = "info";
+    bool census = true;  // at the start
     bool probe = false;
 };
 

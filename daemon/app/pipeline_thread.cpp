@@ -107,6 +107,11 @@ Result<T> PipelineThread::ask(std::function<Result<T>()> question)
     return future.get();
 }
 
+void PipelineThread::adopt_what_is_pinned()
+{
+    post([this] { engine_.adopt_what_is_pinned(); });
+}
+
 Result<Snapshot> PipelineThread::snapshot(bool with_pins)
 {
     return ask<Snapshot>([this, with_pins]() -> Result<Snapshot> {

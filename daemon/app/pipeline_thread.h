@@ -28,6 +28,9 @@ public:
     // Refuses further requests, handles what is in the ring, ends the thread.
     void stop();
 
+    // See Engine; returns at once.
+    void adopt_what_is_pinned();
+
     Result<Snapshot> snapshot(bool with_pins) override;
     Result<MetricsSnapshot> metrics() override;
     Result<AuditView> audit(const AuditOptions& options) override;

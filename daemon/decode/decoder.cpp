@@ -137,6 +137,9 @@ Result<Event> decode_pin(Record record)
     if (raw.function > PW_ADOPTED_FOLIO) {
         return out_of_range("pin", "function", raw.function);
     }
+    if (raw.scope_kind >= PW_SCOPE_KINDS) {
+        return out_of_range("pin", "scope_kind", raw.scope_kind);
+    }
     if ((raw.flags & ~kPinFlags) != 0) {
         return out_of_range("pin", "flags", raw.flags);
     }
@@ -161,6 +164,7 @@ Result<Event> decode_pin(Record record)
     event.long_term = (raw.flags & PW_PIN_LONGTERM) != 0;
     event.writable = (raw.flags & PW_PIN_WRITE) != 0;
     event.remote = (raw.flags & PW_PIN_REMOTE) != 0;
+    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
     event.owner = task(raw.owner);
     event.stack.assign(raw.stack, raw.stack + raw.stack_depth);
     return event;
@@ -225,7 +229,17 @@ Result<Event> decode_release(const PageGeometry& geometry, Record record)
     if (!first) {
         return std::unexpected(first.error().within("release record"));
     }
-    ReleaseEvent event{raw.header.time, raw.mm, raw.pid, raw.tid, static_cast<pw_function>(raw.function), {}, raw.span};
+    if (raw.scope_kind >= PW_SCOPE_KINDS) {
+        return out_of_range("release", "scope_kind", raw.scope_kind);
+    }
+    ReleaseEvent event;
+    event.time = raw.header.time;
+    event.mm = raw.mm;
+    event.pid = raw.pid;
+    event.tid = raw.tid;
+    event.function = static_cast<pw_function>(raw.function);
+    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
+    event.span = raw.span;
     if (raw.count > 0) {
         event.runs.push_back({*first, raw.count});
     }
@@ -246,12 +260,22 @@ Result<Event> decode_release_pages(const PageGeometry& geometry, Record record)
     if (raw.function > PW_UNPIN_FOLIOS) {
         return out_of_range("release_pages", "function", raw.function);
     }
+    if (raw.scope_kind >= PW_SCOPE_KINDS) {
+        return out_of_range("release_pages", "scope_kind", raw.scope_kind);
+    }
     auto runs = page_runs(geometry, record.subspan(kHead, list));
     if (!runs) {
         return std::unexpected(runs.error().within("release_pages record"));
     }
-    return ReleaseEvent{raw.header.time,  raw.mm, raw.pid, raw.tid, static_cast<pw_function>(raw.function),
-                        std::move(*runs), 0};
+    ReleaseEvent event;
+    event.time = raw.header.time;
+    event.mm = raw.mm;
+    event.pid = raw.pid;
+    event.tid = raw.tid;
+    event.function = static_cast<pw_function>(raw.function);
+    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
+    event.runs = std::move(*runs);
+    return event;
 }
 
 Result<Event> decode_file(Record record)

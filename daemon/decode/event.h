@@ -62,6 +62,14 @@ struct FileKey {
     }
 };
 
+// The object that pages are pinned for. The kind alone is known of objects made before the daemon started.
+struct Scope {
+    pw_scope_kind kind = PW_SCOPE_NONE;
+    std::uint64_t object = 0;  // its number, 0: not known
+
+    friend bool operator==(const Scope&, const Scope&) = default;
+};
+
 struct PinEvent {
     Nanoseconds time = 0;
     std::uint64_t pin = 0;
@@ -74,6 +82,7 @@ struct PinEvent {
     bool long_term = false;
     bool writable = false;
     bool remote = false;
+    Scope scope;
     Task owner;
     std::vector<std::uint64_t> stack;
 };
@@ -102,6 +111,7 @@ struct ReleaseEvent {
     std::uint32_t pid = 0;
     std::uint32_t tid = 0;
     pw_function function = PW_FUNCTION_UNKNOWN;
+    Scope scope;
     // Each run is let go once. With span > 0 there is one run; its count pins lie anywhere on [first, first + span).
     std::vector<PageRun> runs;
     std::uint64_t span = 0;

@@ -284,7 +284,10 @@ MapFds Programs::maps() const
             .policies = bpf_map__fd(skeleton_->maps.policies),
             .path_prefixes = bpf_map__fd(skeleton_->maps.path_prefixes),
             .pin_verdicts = bpf_map__fd(skeleton_->maps.pin_verdicts),
-            .file_pins = bpf_map__fd(skeleton_->maps.file_pins)};
+            .file_pins = bpf_map__fd(skeleton_->maps.file_pins),
+            .tasks = bpf_map__fd(skeleton_->maps.tasks),
+            .objects = bpf_map__fd(skeleton_->maps.objects),
+            .last_scope = bpf_map__fd(skeleton_->maps.last_scope)};
 }
 
 SharedVariables Programs::shared() const

@@ -21,7 +21,7 @@ namespace pinwarden {
 // One kernel function or tracepoint we listen to, and how that went.
 struct HookStatus {
     std::string name;
-    std::string purpose;  // acquire, release, operation, lifecycle
+    std::string purpose;  // acquire, release, owner, operation, lifecycle
     bool attached = false;
     std::string reason;        // why not; empty when attached
     std::uint64_t missed = 0;  // runs the kernel skipped: the program was already running on that processor
@@ -40,6 +40,9 @@ struct MapFds {
     int path_prefixes = -1;
     int pin_verdicts = -1;
     int file_pins = -1;
+    int tasks = -1;
+    int objects = -1;
+    int last_scope = -1;
 };
 
 // The variables the programs share with the daemon, in memory mapped from the kernel.

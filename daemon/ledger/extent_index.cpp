@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <optional>
 #include <utility>
 
 namespace pinwarden {
@@ -94,7 +93,7 @@ void ExtentIndex::insert_part(Block& block, const Part& part)
 ExtentIndex::Share ExtentIndex::choose(const Block& block, const Window& window, Rank rank)
 {
     Share share{block.size(), window.to};
-    std::optional<std::uint32_t> least;
+    std::uint32_t least = kNever;
     for (std::size_t i = 0; i < block.size(); ++i) {
         const Part& part = block[i];
         if (part.offset > window.from) {
@@ -105,20 +104,10 @@ ExtentIndex::Share ExtentIndex::choose(const Block& block, const Window& window,
             continue;
         }
         share.end = std::min(share.end, part.end());
-        if (share.part == block.size()) {
-            share.part = i;
+        if (least == 0 || (share.part != block.size() && part.pin == block[share.part].pin)) {
             continue;
         }
-        if (part.pin == block[share.part].pin) {
-            continue;
-        }
-        if (!least) {
-            least = rank(block[share.part].pin);
-        }
-        if (*least == 0) {
-            continue;
-        }
-        if (const std::uint32_t other = rank(part.pin); other < *least) {
+        if (const std::uint32_t other = rank(part.pin); other < least) {
             least = other;
             share.part = i;
         }

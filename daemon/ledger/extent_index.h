@@ -34,8 +34,9 @@ struct Extent {
 
 class ExtentIndex {
 public:
-    // How gladly a pin gives up a page that several hold: the least rank goes first, among equals the least pin. Asked
-    // only when there is a choice, and no further once 0 was the answer.
+    // How gladly a pin gives up a page: the least rank goes first, among equals the least pin, and kNever not at all.
+    // No more is asked about a page once 0 was the answer.
+    static constexpr std::uint32_t kNever = UINT32_MAX;
     using Rank = absl::FunctionRef<std::uint32_t(std::uint64_t pin)>;
     // Return false to stop.
     using Visitor = absl::FunctionRef<bool(const Extent& extent)>;
@@ -45,7 +46,7 @@ public:
     void insert(const Extent& extent);
 
     // Takes one holding of every page of the run and appends what was taken to `removed`, joined where it is
-    // consecutive. Returns how many pages nobody held.
+    // consecutive. Returns how many pages nobody held, or nobody gave up.
     std::uint64_t remove(PageRun run, Rank rank, std::vector<Extent>& removed);
 
     // Takes up to `limit` holdings of one pin on the pages of `within`, extents that start lowest first. Returns how

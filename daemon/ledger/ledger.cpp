@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "ledger/attribution.h"
+
 namespace pinwarden {
 namespace {
 
@@ -39,6 +41,18 @@ std::string_view to_string(Backing backing)
     return "unknown";
 }
 
+std::string_view to_string(ReleaseRule rule)
+{
+    switch (rule) {
+        case ReleaseRule::kObject: return "object";
+        case ReleaseRule::kOnlyHolder: return "only_holder";
+        case ReleaseRule::kAddressSpace: return "address_space";
+        case ReleaseRule::kOldest: return "oldest";
+        case ReleaseRule::kRepair: return "repair";
+    }
+    return "unknown";
+}
+
 void Ledger::pin(const PinEvent& event, std::string driver)
 {
     if (event.error != 0 || event.pinned_pages == 0) {
@@ -53,6 +67,7 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     pin.id = event.pin;
     pin.owner = event.owner;
     pin.driver = std::move(driver);
+    pin.scope = event.scope;
     pin.function = event.function;
     pin.address = event.address;
     pin.mm = event.mm;
@@ -64,7 +79,6 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     pin.stack = event.stack;
     details_[pin.id].live = LivePositions(event.pinned_pages);
     by_owner_[pin.owner.process].insert(pin.id);
-    short_term_pins_ += pin.long_term ? 0 : 1;
     set_bytes(pin, event.pinned_pages * kPageBytes);
 }
 
@@ -162,20 +176,47 @@ ReleaseOutcome Ledger::release(const ReleaseEvent& event)
     for (auto first = taken.begin(); first != taken.end();) {
         const PinId id = first->pin;
         const auto end = std::find_if(first, taken.end(), [&](const Extent& extent) { return extent.pin != id; });
+        const ReleaseRule rule = rule_for(event, pins_.at(id), std::span(first, end));
         outcome.released.push_back(let_go(id, std::span(first, end)));
+        outcome.released.back().rule = rule;
         first = end;
     }
     return outcome;
 }
 
+// What told, once `parts` are out of the index: who else could have been meant is still in it.
+ReleaseRule Ledger::rule_for(const ReleaseEvent& event, const PinRecord& pin, std::span<const Extent> parts)
+{
+    if (event.repair) {
+        return ReleaseRule::kRepair;
+    }
+    const std::uint32_t rank = release_rank(event, pin);
+    if (rank == 0) {
+        return ReleaseRule::kObject;
+    }
+    ReleaseRule rule = ReleaseRule::kOnlyHolder;
+    for (const Extent& part : parts) {
+        bool equal = false;
+        extents_.visit({part.first, part.count}, [&](const Extent& other) {
+            const std::uint32_t others =
+                other.pin == pin.id ? ExtentIndex::kNever : release_rank(event, pins_.at(other.pin));
+            if (others != ExtentIndex::kNever && rule == ReleaseRule::kOnlyHolder) {
+                rule = ReleaseRule::kAddressSpace;
+            }
+            equal = equal || others == rank;
+            return !equal;
+        });
+        if (equal) {
+            rule = ReleaseRule::kOldest;
+            ambiguous_releases_ += part.count;
+        }
+    }
+    return rule;
+}
+
 std::uint64_t Ledger::take_runs(const ReleaseEvent& event, std::vector<Extent>& taken)
 {
-    // While all pins are long-term, the first pin of the same address space is as good as any later one.
-    const bool short_term = short_term_pins_ > 0;
-    const auto rank = [&](PinId id) -> std::uint32_t {
-        const PinRecord& pin = pins_.at(id);
-        return (pin.mm == event.mm ? 0U : 2U) + (short_term && pin.long_term ? 1U : 0U);
-    };
+    const auto rank = [&](PinId id) { return release_rank(event, pins_.at(id)); };
     std::uint64_t missing = 0;
     for (const PageRun& run : event.runs) {
         if (event.span > 0) {
@@ -216,20 +257,19 @@ std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std:
     extents_.visit(folio, [&](const Extent& extent) {
         std::uint64_t& pages = held[extent.pin];
         pages += extent.count;
-        const PinRecord& pin = pins_.at(extent.pin);
-        const bool first_choice = pin.mm == event.mm && (!pin.long_term || short_term_pins_ == 0);
-        return !first_choice || pages < run.count;
+        return pages < run.count || release_rank(event, pins_.at(extent.pin)) != 0;
     });
-    std::vector<std::tuple<bool, bool, bool, PinId>> order;
+    std::vector<std::tuple<std::uint32_t, bool, PinId>> order;
     order.reserve(held.size());
     for (const auto& [id, pages] : held) {
-        const PinRecord& pin = pins_.at(id);
-        order.emplace_back(pin.mm != event.mm, pages < run.count, pin.long_term, id);
+        if (const std::uint32_t rank = release_rank(event, pins_.at(id)); rank != ExtentIndex::kNever) {
+            order.emplace_back(rank, pages < run.count, id);
+        }
     }
     std::sort(order.begin(), order.end());
     std::uint64_t left = run.count;
     for (auto next = order.begin(); next != order.end() && left > 0; ++next) {
-        left -= extents_.remove_of(std::get<PinId>(*next), folio, left, taken);
+        left -= extents_.remove_of(std::get<2>(*next), folio, left, taken);
     }
     return left;
 }
@@ -332,7 +372,6 @@ void Ledger::drop(PinId id)
     if (owned->second.empty()) {
         by_owner_.erase(owned);
     }
-    short_term_pins_ -= pin.long_term ? 0 : 1;
     set_bytes(pin, 0);
     const PageRun folio{detail->second.adopted_folio, pin.requested_pages};
     const bool adopted = pin.function == PW_ADOPTED_FOLIO;

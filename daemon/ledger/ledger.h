@@ -37,10 +37,8 @@ public:
     void pages(const PagesEvent& event);
     void file(const FileEvent& event);
 
-    // Takes pages from whoever holds them. Where several pins hold a page, the release does not say whose it is: pins
-    // of the releasing address space go first, among them short-term ones (a long-term pin then stays known too long
-    // rather than too short), then the oldest. With event.span > 0: as above, but a pin that has enough pages on the
-    // folio goes before one that has not; lowest pages first.
+    // Takes pages from whoever holds them; see attribution.h for whose they are. With event.span > 0, among pins that
+    // are equal otherwise, one that has enough pages on the folio goes before one that has not; lowest pages first.
     ReleaseOutcome release(const ReleaseEvent& event);
 
     // Marks every pin of the process as orphaned; returns how many there are.
@@ -87,6 +85,8 @@ public:
     // In pages.
     [[nodiscard]] std::uint64_t unmatched_releases() const { return unmatched_releases_; }
     [[nodiscard]] std::uint64_t pinned_bytes() const { return pinned_bytes_; }
+    // Pages whose release could have been several pins'.
+    [[nodiscard]] std::uint64_t ambiguous_releases() const { return ambiguous_releases_; }
 
 private:
     // What goes with a record but is nobody else's business.
@@ -99,6 +99,7 @@ private:
             gaps;  // positions first .. end - 1 of lists that were lost
     };
 
+    ReleaseRule rule_for(const ReleaseEvent& event, const PinRecord& pin, std::span<const Extent> parts);
     std::uint64_t take_runs(const ReleaseEvent& event, std::vector<Extent>& taken);
     std::uint64_t take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span, std::vector<Extent>& taken);
     std::uint64_t take_adopted(const ReleaseEvent& event, PageRun run, std::uint64_t most, std::vector<Extent>& taken);
@@ -121,8 +122,8 @@ private:
     absl::flat_hash_map<ProcessId, absl::btree_set<PinId>> by_owner_;
     // First page → pages, of each folio that a PW_ADOPTED_FOLIO pin is on.
     absl::btree_map<PageNumber, std::uint64_t> adopted_folios_;
-    std::uint64_t short_term_pins_ = 0;
     std::uint64_t unmatched_releases_ = 0;
+    std::uint64_t ambiguous_releases_ = 0;
     std::uint64_t pinned_bytes_ = 0;
     bool certain_ = true;
 };

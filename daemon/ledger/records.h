@@ -33,6 +33,7 @@ struct PinRecord {
     Task owner;
     bool owner_exited = false;
     std::string driver;
+    Scope scope;
     pw_function function = PW_FUNCTION_UNKNOWN;
     std::uint64_t address = 0;
     std::uint64_t mm = 0;
@@ -59,8 +60,19 @@ struct FileRecord {
     absl::flat_hash_set<PinId> pins;  // with live pages of this file
 };
 
+// By what a release was attributed to a pin.
+enum class ReleaseRule {
+    kObject,        // the driver let go the very object the pin was made for
+    kOnlyHolder,    // nobody else had pins there
+    kAddressSpace,  // several had; it is of the address space that let go
+    kOldest,        // several had, and nothing told them apart
+    kRepair,        // no release was seen: the kernel has fewer pins than the ledger had
+};
+std::string_view to_string(ReleaseRule rule);
+
 // A part of a pin that one release let go.
 struct Released {
+    ReleaseRule rule = ReleaseRule::kOnlyHolder;
     PinId pin = 0;
     std::uint64_t pages = 0;
     std::uint64_t bytes = 0;
@@ -71,7 +83,7 @@ struct Released {
 struct ReleaseOutcome {
     std::vector<Released> released;     // one entry for each pin concerned, by pin
     std::vector<PageRun> let_go;        // pages whose block counters may now be lowered, once per entry
-    std::uint64_t unmatched_pages = 0;  // releases of pages the ledger does not have: short-term pins, mostly
+    std::uint64_t unmatched_pages = 0;  // releases of pins the ledger does not have: short-term ones, mostly
 };
 
 // What of a file is pinned now. first_page == end_page when nothing is.

@@ -169,6 +169,11 @@ const std::vector<Metric>& metrics()
              out.add({"adopted"}, source.now.audits.adopted_pins);
              out.add({"dropped"}, source.now.audits.dropped_pins);
          }},
+        {{"pinwarden_releases_ambiguous_total",
+          "counter",
+          "Pages whose release could have been several pins'; the oldest was taken.",
+          {}},
+         [](Source& source, Series& out) { out.add({}, source.now.ambiguous_releases); }},
         {{"pinwarden_releases_unmatched_total",
           "counter",
           "Pages released that the ledger did not have: pins from before the start, and pins nobody tracks.",

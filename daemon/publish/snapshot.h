@@ -122,6 +122,7 @@ struct MetricsSnapshot {
     std::vector<LossState> losses;
     std::vector<HookState> hooks;
     std::uint64_t unmatched_releases = 0;
+    std::uint64_t ambiguous_releases = 0;
     bool ledger_certain = true;
     AuditCounters audits;
     std::uint64_t policies_active = 0;
@@ -138,6 +139,7 @@ struct ReleasedNotice {
     PinView pin;
     std::uint64_t bytes = 0;
     bool fully = false;
+    ReleaseRule rule = ReleaseRule::kOnlyHolder;
 };
 struct ConflictNotice {
     ConflictView conflict;

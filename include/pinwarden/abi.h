@@ -71,6 +71,16 @@ enum pw_pin_flags {
     PW_PIN_REMOTE = 1 << 2,  // pages of another mm than the caller's may be pinned
 };
 
+// The kind of object that pages are pinned for, where the driver's own functions tell.
+enum pw_scope_kind {
+    PW_SCOPE_NONE = 0,  // not pinned or released through any of these
+    PW_SCOPE_IO_URING_BUFFER,
+    PW_SCOPE_RDMA_REGION,
+    PW_SCOPE_VFIO_MAPPING,
+    PW_SCOPE_XDP_UMEM,
+    PW_SCOPE_KINDS,
+};
+
 enum pw_operation_kind {
     PW_OPERATION_TRUNCATE = 1,  // any size change through setattr: truncate, ftruncate, open(O_TRUNC)
 };
@@ -92,6 +102,7 @@ enum pw_counter {
     PW_LOST_OPERATION,        // ring full: an operation's report (its verdict was still carried out)
     PW_LOST_EXIT,             // ring full: a process exit
     PW_LOST_FILE_STATE,       // file table full: pins of a file that enforcement does not know
+    PW_LOST_TASK,             // task table full: releases inside the long-term loop taken for the owner's
     PW_LOST_OWNER,            // owner table full: the exit of this owner will not be reported
     PW_DOUBT_RANGE_FALLBACK,  // address range not looked up (contention): file found page by page instead
     PW_DOUBT_RANGE_CUT,       // more file ranges in one call than are looked at: the rest is missing
@@ -137,10 +148,13 @@ struct pw_pin {
     __u32 function;      // enum pw_function
     __u32 flags;         // enum pw_pin_flags
     __u32 stack_depth;   // valid entries of stack
+    __u64 scope;         // number of the object it was made for, 0: not known
+    __u32 scope_kind;    // enum pw_scope_kind
+    __u32 reserved;
     struct pw_task owner;
     __u64 stack[PW_STACK_FRAMES];  // kernel return addresses, innermost first: never shown, symbols are
 };
-PW_ASSERT_SIZE(pw_pin, 16 + 40 + 16 + 48 + 8 * PW_STACK_FRAMES);
+PW_ASSERT_SIZE(pw_pin, 16 + 40 + 32 + 48 + 8 * PW_STACK_FRAMES);
 
 struct pw_range {
     struct pw_header header;
@@ -174,19 +188,25 @@ struct pw_release {
     __u32 function;
     __u32 pid;
     __u32 tid;
+    __u64 scope;       // number of the object let go, 0: not known, or none
+    __u32 scope_kind;  // enum pw_scope_kind
+    __u32 reserved;
 };
-PW_ASSERT_SIZE(pw_release, 56);
+PW_ASSERT_SIZE(pw_release, 72);
 
 struct pw_release_pages {
     struct pw_header header;
     __u64 mm;
+    __u64 scope;  // as in pw_release
+    __u32 scope_kind;
     __u32 function;
     __u32 pid;
     __u32 tid;
     __u32 count;
+    __u32 reserved;
     __u64 page[PW_PAGES_PER_CHUNK];
 };
-PW_ASSERT_SIZE(pw_release_pages, 40 + 8 * PW_PAGES_PER_CHUNK);
+PW_ASSERT_SIZE(pw_release_pages, 56 + 8 * PW_PAGES_PER_CHUNK);
 
 enum pw_file_flags {
     PW_FILE_PATH_CUT = 1 << 0,

@@ -80,6 +80,8 @@ inline pw_pin raw_pin()
     pin.function = PW_PIN_USER_PAGES_FAST;
     pin.flags = PW_PIN_LONGTERM | PW_PIN_WRITE;
     pin.stack_depth = 2;
+    pin.scope = 6;
+    pin.scope_kind = PW_SCOPE_RDMA_REGION;
     pin.owner = raw_task();
     pin.stack[0] = 0xffffffff81000010;
     pin.stack[1] = 0xffffffff81000020;
@@ -121,6 +123,8 @@ inline pw_release raw_release(PageNumber page, std::uint64_t count, std::uint32_
     release.function = PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK;
     release.pid = 100;
     release.tid = 101;
+    release.scope = 6;
+    release.scope_kind = PW_SCOPE_RDMA_REGION;
     return release;
 }
 
@@ -230,7 +234,15 @@ inline RangeEvent range_event(std::uint64_t id, std::uint64_t sequence, std::uin
 
 inline ReleaseEvent release_event(std::vector<PageRun> runs, std::uint64_t mm = kMm, std::uint64_t span = 0)
 {
-    return {9'000'000, mm, 100, 100, PW_UNPIN_USER_PAGES, std::move(runs), span};
+    ReleaseEvent event;
+    event.time = 9'000'000;
+    event.mm = mm;
+    event.pid = 100;
+    event.tid = 100;
+    event.function = PW_UNPIN_USER_PAGES;
+    event.runs = std::move(runs);
+    event.span = span;
+    return event;
 }
 
 inline FileEvent file_event(FileKey file = kFile, std::string_view path = "/mnt/data/x",

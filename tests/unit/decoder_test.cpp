@@ -52,6 +52,7 @@ TEST_CASE("a pin record becomes an event", "[decoder]")
     CHECK(event.long_term);
     CHECK(event.writable);
     CHECK_FALSE(event.remote);
+    CHECK(event.scope == Scope{PW_SCOPE_RDMA_REGION, 6});
     CHECK(event.owner.process == ProcessId{100, 1'000'100});
     CHECK(event.owner.tid == 101);
     CHECK(event.owner.uid == 1000);
@@ -130,6 +131,7 @@ TEST_CASE("a release record is one run", "[decoder]")
     CHECK(exact.span == 0);
     CHECK(exact.pid == 100);
     CHECK(exact.tid == 101);
+    CHECK(exact.scope == Scope{PW_SCOPE_RDMA_REGION, 6});
     const auto anywhere = decoded<ReleaseEvent>(bytes_of(raw_release(512, 4, 512)));
     CHECK(anywhere.runs == std::vector<PageRun>{{512, 4}});
     CHECK(anywhere.span == 512);
@@ -226,6 +228,8 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.pinned_pages = ~0ULL; }), Contains("pinned_pages"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.error = 14; }), Contains("errno"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.error = INT32_MIN; }), Contains("errno"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.scope_kind = PW_SCOPE_KINDS; }), Contains("scope_kind"));
+    CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.scope_kind = ~0U; }), Contains("scope_kind"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pin = 0; }), Contains("pin"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pages = 0; }), Contains("pages"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pages = ~0ULL; }), Contains("pages"));

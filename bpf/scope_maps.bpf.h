@@ -1,0 +1,77 @@
+// What the programs that follow owning objects share with those that follow pages. They are objects of their own
+// (scope_*.bpf.c), because most of what they attach to is in modules that come and go; the daemon hands them these
+// maps.
+#pragma once
+
+#include <bpf/bpf_helpers.h>
+
+#include <pinwarden/abi.h>
+
+enum {
+    TASKS_MAX = 1 << 15,
+    OBJECTS_MAX = 1 << 20,
+};
+
+// What a thread is in the middle of.
+struct task_state {
+    __u64 scope;  // the object it pins for or lets go, by number; 0: unknown
+    __u64 object;
+    __u32 kind;             // enum pw_scope_kind
+    __u16 depth;            // scopes entered and not left
+    __u8 in_longterm_loop;  // what it releases there is not the owner's
+    __u8 released;          // something was released in this scope
+};
+
+// By thread; only while it is in the middle of something.
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, TASKS_MAX);
+    __type(key, __u32);
+    __type(value, struct task_state);
+} tasks SEC(".maps");
+
+struct object_key {
+    __u64 object;
+    __u64 kind;
+};
+
+// Number of each owning object, by its address.
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, OBJECTS_MAX);
+    __type(key, struct object_key);
+    __type(value, __u64);
+} objects SEC(".maps");
+
+// The last number given to an object.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} last_scope SEC(".maps");
+
+static __always_inline struct task_state *this_task(void)
+{
+    __u32 tid = (__u32)bpf_get_current_pid_tgid();
+    return bpf_map_lookup_elem(&tasks, &tid);
+}
+
+static __always_inline struct task_state *this_task_or_new(void)
+{
+    __u32 tid = (__u32)bpf_get_current_pid_tgid();
+    struct task_state *task = bpf_map_lookup_elem(&tasks, &tid);
+    if (task)
+        return task;
+    struct task_state fresh = {};
+    bpf_map_update_elem(&tasks, &tid, &fresh, BPF_NOEXIST);
+    return bpf_map_lookup_elem(&tasks, &tid);
+}
+
+static __always_inline void forget_task(void)
+{
+    __u32 tid = (__u32)bpf_get_current_pid_tgid();
+    bpf_map_delete_elem(&tasks, &tid);
+}

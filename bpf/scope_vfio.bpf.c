@@ -1,0 +1,57 @@
+// VFIO's DMA mappings. A mapping exists before its pages are pinned, and may be pinned in several goes.
+#include "scope.bpf.h"
+
+static __always_inline int enter_mapping(__u64 mapping)
+{
+    __u64 scope = scope_of(PW_SCOPE_VFIO_MAPPING, mapping);
+    if (!scope) {
+        scope = next_scope();
+        name_object(PW_SCOPE_VFIO_MAPPING, mapping, scope);
+    }
+    return enter_scope(PW_SCOPE_VFIO_MAPPING, scope, mapping);
+}
+
+// long vfio_pin_pages_remote(struct vfio_dma *dma, unsigned long vaddr, unsigned long npage, ...)
+SEC("?fentry/vfio_pin_pages_remote")
+int pin_pages_enter(void *ctx)
+{
+    return enter_mapping(ARGUMENT(ctx, 0));
+}
+
+SEC("?fexit/vfio_pin_pages_remote")
+int pin_pages_exit(void *ctx)
+{
+    leave_scope(false);
+    return 0;
+}
+
+// long vfio_unpin_pages_remote(struct vfio_dma *dma, dma_addr_t iova, unsigned long pfn, unsigned long npage, ...)
+SEC("?fentry/vfio_unpin_pages_remote")
+int unpin_pages_enter(void *ctx)
+{
+    return enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 0));
+}
+
+SEC("?fexit/vfio_unpin_pages_remote")
+int unpin_pages_exit(void *ctx)
+{
+    leave_scope(false);
+    return 0;
+}
+
+// void vfio_remove_dma(struct vfio_iommu *iommu, struct vfio_dma *dma)
+SEC("?fentry/vfio_remove_dma")
+int remove_dma_enter(void *ctx)
+{
+    return enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1));
+}
+
+SEC("?fexit/vfio_remove_dma")
+int remove_dma_exit(void *ctx)
+{
+    leave_scope(false);
+    forget_object(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1));
+    return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

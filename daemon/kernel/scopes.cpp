@@ -1,0 +1,216 @@
+#include "kernel/scopes.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <scope_io_uring.skel.h>
+#include <scope_rdma.skel.h>
+#include <scope_vfio.skel.h>
+#include <scope_xdp.skel.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace pinwarden {
+namespace {
+
+// Programs that do the job together on some kernels. Which set is this kernel's shows in a function of its own, or,
+// when that is in a module whose types are not read here, in whether the kernel takes them.
+struct ProgramSet {
+    std::vector<std::string> programs;
+    std::string function;           // empty: try
+    std::vector<int> parameters{};  // the function takes one of these numbers of parameters
+};
+
+using ElfBytes = const void* (*)(std::size_t*);
+
+struct KindTable {
+    std::string name;
+    std::vector<std::string> modules;  // one of which must be there; empty: built in
+    ElfBytes elf;
+    std::vector<ProgramSet> sets;
+};
+
+std::vector<KindTable> kind_tables()
+{
+    return {
+        {"io_uring buffers",
+         {},
+         scope_io_uring_bpf__elf_bytes,
+         {{{"buffer_register_enter", "buffer_register_exit_slot", "buffer_unmap_enter", "buffer_unmap_exit"},
+           "io_sqe_buffer_register",
+           {4}},
+          {{"buffer_register_enter", "buffer_register_exit_node", "release_ubuf_enter", "release_ubuf_exit"},
+           "io_sqe_buffer_register",
+           {2, 3}}}},
+        {"rdma regions",
+         {"ib_uverbs", "ib_core"},
+         scope_rdma_bpf__elf_bytes,
+         {{{"umem_get_enter", "umem_get_exit", "umem_release_enter", "umem_release_exit"}, {}},
+          {{"umem_get_va_enter", "umem_get_va_exit", "umem_release_enter", "umem_release_exit"}, {}}}},
+        {"vfio mappings",
+         {"vfio_iommu_type1"},
+         scope_vfio_bpf__elf_bytes,
+         {{{"pin_pages_enter", "pin_pages_exit", "unpin_pages_enter", "unpin_pages_exit", "remove_dma_enter",
+            "remove_dma_exit"},
+           {}}}},
+        {"af_xdp umems",
+         {},
+         scope_xdp_bpf__elf_bytes,
+         {{{"umem_create_enter", "umem_create_exit", "put_umem_enter", "put_umem_exit", "release_deferred_enter",
+            "release_deferred_exit"},
+           "xdp_umem_create",
+           {1}}}},
+    };
+}
+
+bool in(const std::vector<std::string>& names, const std::string& name)
+{
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+struct Scopes::Kind {
+    KindTable table;
+    bpf_object* object = nullptr;
+    std::vector<bpf_link*> links;
+    std::string reason = "not tried yet";
+    std::string tried_with;  // modules that were there when it was last tried
+    bool tried = false;
+
+    explicit Kind(KindTable kind) : table(std::move(kind)) {}
+    Kind(const Kind&) = delete;
+    Kind& operator=(const Kind&) = delete;
+    ~Kind() { unload(); }
+
+    void unload()
+    {
+        for (bpf_link* link : links) {
+            bpf_link__destroy(link);
+        }
+        links.clear();
+        bpf_object__close(object);
+        object = nullptr;
+    }
+
+    [[nodiscard]] std::string present_modules() const
+    {
+        std::string present;
+        for (const std::string& module : table.modules) {
+            if (access(("/sys/module/" + module).c_str(), F_OK) == 0) {
+                present += module + " ";
+            }
+        }
+        return present;
+    }
+
+    Result<void> load(const ProgramSet& set, const MapFds& maps)
+    {
+        std::size_t size = 0;
+        const void* elf = table.elf(&size);
+        bpf_object_open_opts options{};
+        options.sz = sizeof(options);
+        object = bpf_object__open_mem(elf, size, &options);
+        if (object == nullptr) {
+            return std::unexpected(system_error("open the BPF object", errno));
+        }
+        bpf_program* program = nullptr;
+        bpf_object__for_each_program(program, object)
+        {
+            bpf_program__set_autoload(program, in(set.programs, bpf_program__name(program)));
+        }
+        for (const auto& [name, fd] : {std::pair("tasks", maps.tasks), std::pair("objects", maps.objects),
+                                       std::pair("last_scope", maps.last_scope)}) {
+            bpf_map* map = bpf_object__find_map_by_name(object, name);
+            if (map == nullptr || bpf_map__reuse_fd(map, fd) != 0) {
+                return fail(std::string("the BPF object cannot share the map ") + name);
+            }
+        }
+        if (const int error = bpf_object__load(object); error != 0) {
+            return std::unexpected(system_error("load", error));
+        }
+        bpf_object__for_each_program(program, object)
+        {
+            if (!in(set.programs, bpf_program__name(program))) {
+                continue;
+            }
+            bpf_link* link = bpf_program__attach(program);
+            if (link == nullptr) {
+                return std::unexpected(system_error(std::string("attach ") + bpf_program__name(program), errno));
+            }
+            links.push_back(link);
+        }
+        return {};
+    }
+
+    void refresh(const MapFds& maps, const KernelBtf& btf)
+    {
+        if (!links.empty()) {
+            return;
+        }
+        const std::string modules = present_modules();
+        if (tried && modules == tried_with) {
+            return;
+        }
+        tried = true;
+        tried_with = modules;
+        reason = "this kernel has not the functions that tell";
+        if (!table.modules.empty() && modules.empty()) {
+            reason = "no module " + table.modules.front() + " is loaded";
+        }
+        for (const ProgramSet& set : table.sets) {
+            if (!set.function.empty()) {
+                const auto parameters = btf.parameters(set.function);
+                if (!parameters ||
+                    std::find(set.parameters.begin(), set.parameters.end(), *parameters) == set.parameters.end()) {
+                    continue;
+                }
+            }
+            const auto loaded = load(set, maps);
+            if (loaded) {
+                reason.clear();
+                return;
+            }
+            if (table.modules.empty() || !modules.empty()) {
+                reason = loaded.error().message;
+            }
+            unload();
+        }
+    }
+};
+
+Scopes::Scopes(const MapFds& maps, const KernelBtf& btf) : maps_(maps), btf_(btf)
+{
+    for (KindTable& table : kind_tables()) {
+        kinds_.push_back(std::make_unique<Kind>(std::move(table)));
+    }
+}
+
+Scopes::~Scopes() = default;
+
+void Scopes::refresh()
+{
+    for (const auto& kind : kinds_) {
+        kind->refresh(maps_, btf_);
+    }
+}
+
+void Scopes::detach()
+{
+    for (const auto& kind : kinds_) {
+        kind->unload();
+        kind->reason = "detached";
+    }
+}
+
+std::vector<HookStatus> Scopes::hooks() const
+{
+    std::vector<HookStatus> states;
+    for (const auto& kind : kinds_) {
+        states.push_back({kind->table.name, "owner", !kind->links.empty(), kind->reason, 0});
+    }
+    return states;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,42 @@
+// The programs that follow the objects pins belong to: io_uring buffers, RDMA regions, VFIO mappings, AF_XDP umems.
+// Each kind is a BPF object of its own, loaded when the functions it attaches to are there: most are in modules.
+//
+// A module whose functions are followed cannot be unloaded until the daemon stops.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernel/kernel_btf.h"
+#include "kernel/programs.h"
+
+struct bpf_object;
+struct bpf_link;
+
+namespace pinwarden {
+
+class Scopes {
+public:
+    // `maps` and `btf` are borrowed and must outlive this.
+    Scopes(const MapFds& maps, const KernelBtf& btf);
+    Scopes(const Scopes&) = delete;
+    Scopes& operator=(const Scopes&) = delete;
+    ~Scopes();
+
+    // Loads and attaches what this kernel has by now; cheap when there is nothing new.
+    void refresh();
+    void detach();
+
+    // One for each kind, purpose "owner".
+    [[nodiscard]] std::vector<HookStatus> hooks() const;
+
+private:
+    struct Kind;
+
+    MapFds maps_;
+    const KernelBtf& btf_;
+    std::vector<std::unique_ptr<Kind>> kinds_;
+};
+
+}  // namespace pinwarden

@@ -1,0 +1,124 @@
+#include "ledger/attribution.h"
+
+#include <catch2/catch.hpp>
+
+#include "support/ledgers.h"
+
+using namespace pinwarden;
+using namespace pinwarden::test;
+
+namespace {
+
+constexpr Scope kRegion{PW_SCOPE_RDMA_REGION, 1};
+constexpr Scope kOtherRegion{PW_SCOPE_RDMA_REGION, 2};
+constexpr Scope kBuffer{PW_SCOPE_IO_URING_BUFFER, 3};
+constexpr Scope kSomeRegion{PW_SCOPE_RDMA_REGION, 0};
+
+void acquire_for(Ledger& ledger, PinId id, Scope scope, std::uint64_t mm = kMm, bool long_term = true)
+{
+    PinEvent event = pin_event(id, 4, mm, long_term);
+    event.scope = scope;
+    ledger.pin(event, "rdma_rxe");
+    ledger.pages(pages_event(id, {{100, 4}}));
+}
+
+ReleaseEvent release_of(Scope scope, std::uint64_t mm = kMm)
+{
+    ReleaseEvent event = release_event({{100, 4}}, mm);
+    event.scope = scope;
+    return event;
+}
+
+struct Told {
+    std::vector<PinId> left;
+    ReleaseRule rule = ReleaseRule::kRepair;
+
+    friend bool operator==(const Told&, const Told&) = default;
+};
+
+Told release(Ledger& ledger, const ReleaseEvent& event)
+{
+    const ReleaseOutcome outcome = ledger.release(event);
+    return {known(ledger), outcome.released.empty() ? ReleaseRule::kRepair : outcome.released.front().rule};
+}
+
+}  // namespace
+
+TEST_CASE("the object that is let go tells whose pin goes, whatever its age and address space", "[attribution]")
+{
+    Ledger ledger;
+    acquire_for(ledger, 1, kRegion);
+    acquire_for(ledger, 2, kBuffer);
+    acquire_for(ledger, 3, kOtherRegion, kOtherMm);
+    CHECK(release(ledger, release_of(kOtherRegion)) == Told{{1, 2}, ReleaseRule::kObject});
+    CHECK(release(ledger, release_of(kBuffer, 0)) == Told{{1}, ReleaseRule::kObject});
+    CHECK(release(ledger, release_of(kRegion, kOtherMm)) == Told{{}, ReleaseRule::kObject});
+    CHECK(ledger.ambiguous_releases() == 0);
+}
+
+TEST_CASE("what an object holds is not let go by others", "[attribution]")
+{
+    Ledger ledger;
+    acquire_for(ledger, 1, kRegion);
+    SECTION("a release outside of any object is a brief pin's that was never seen")
+    {
+        const auto outcome = ledger.release(release_event({{100, 4}}));
+        CHECK(outcome.released.empty());
+        CHECK(outcome.unmatched_pages == 4);
+    }
+    SECTION("another object's release")
+    {
+        CHECK(ledger.release(release_of(kOtherRegion)).unmatched_pages == 4);
+        CHECK(ledger.release(release_of(kBuffer)).unmatched_pages == 4);
+    }
+    CHECK(known(ledger) == std::vector<PinId>{1});
+    CHECK(ledger.certain());
+}
+
+TEST_CASE("an object's release is not a brief pin's", "[attribution]")
+{
+    Ledger ledger;
+    acquire_for(ledger, 1, {}, kMm, false);
+    CHECK(ledger.release(release_of(kRegion)).unmatched_pages == 4);
+    CHECK(known(ledger) == std::vector<PinId>{1});
+}
+
+TEST_CASE("objects from before the start are told apart by their kind", "[attribution]")
+{
+    Ledger ledger;
+    acquire_for(ledger, 1, kBuffer);
+    acquire_for(ledger, 2, kSomeRegion, kOtherMm);
+    acquire_for(ledger, 3, {});
+    CHECK(release(ledger, release_of(kSomeRegion)) == Told{{1, 3}, ReleaseRule::kAddressSpace});
+    // An adopted pin, of which not even the kind is known.
+    CHECK(release(ledger, release_of(kSomeRegion)) == Told{{1}, ReleaseRule::kOnlyHolder});
+}
+
+TEST_CASE("without an object the address space tells, brief pins before long ones, then age", "[attribution]")
+{
+    Ledger ledger;
+    acquire_for(ledger, 1, {}, kOtherMm);
+    acquire_for(ledger, 2, {});
+    acquire_for(ledger, 3, {});
+    acquire_for(ledger, 4, {}, kMm, false);
+    CHECK(release(ledger, release_of({})) == Told{{1, 2, 3}, ReleaseRule::kAddressSpace});
+    CHECK(ledger.ambiguous_releases() == 0);
+    CHECK(release(ledger, release_of({})) == Told{{1, 3}, ReleaseRule::kOldest});
+    CHECK(ledger.ambiguous_releases() == 4);
+    CHECK(release(ledger, release_of({})) == Told{{1}, ReleaseRule::kAddressSpace});
+    CHECK(release(ledger, release_of({})) == Told{{}, ReleaseRule::kOnlyHolder});
+}
+
+TEST_CASE("a repair takes from those least likely to be there still, object or not", "[attribution]")
+{
+    Ledger ledger;
+    acquire_for(ledger, 1, kRegion);
+    acquire_for(ledger, 2, kBuffer);
+    ledger.exit({9'000, {100, 5000}});
+    acquire_for(ledger, 3, kRegion);
+    ReleaseEvent gone = release_event({{100, 4}});
+    gone.repair = true;
+    CHECK(release(ledger, gone).rule == ReleaseRule::kRepair);
+    CHECK(release(ledger, gone).left == std::vector<PinId>{3});
+    CHECK(ledger.ambiguous_releases() == 0);
+}
