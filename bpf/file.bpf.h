@@ -1,21 +1,11 @@
 // Files: who they are, what they are called, and what is pinned of them.
 #pragma once
 
-#include "compat.bpf.h"
-#include "emit.bpf.h"
+#include "path.bpf.h"
 
 enum {
-    PATH_COMPONENTS = 48,
-    NAME_MAX = 255,
     WIDEN_ATTEMPTS = 16,
 };
-
-static __always_inline void file_key(struct inode *inode, struct pw_file_key *key)
-{
-    key->inode = BPF_CORE_READ(inode, i_ino);
-    key->device = BPF_CORE_READ(inode, i_sb, s_dev);
-    key->generation = BPF_CORE_READ(inode, i_generation);
-}
 
 struct prefix_walk {
     struct dentry *dentry;
@@ -51,46 +41,6 @@ static __always_inline __u64 policies_on_path(struct dentry *dentry, __u32 gener
     return walk.policies;
 }
 
-struct path_walk {
-    struct pw_file *record;
-    struct dentry *dentry;
-    struct mount *mount;
-    __u32 bytes;
-    __u32 cut;
-};
-
-static long path_step(__u32 step, struct path_walk *walk)
-{
-    struct dentry *dentry = walk->dentry;
-    struct mount *mount = walk->mount;
-    struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-
-    if (dentry == parent || (mount && dentry == BPF_CORE_READ(mount, mnt.mnt_root))) {
-        struct mount *above = mount ? BPF_CORE_READ(mount, mnt_parent) : 0;
-        if (above && above != mount) {
-            walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-            walk->mount = above;
-            return 0;
-        }
-        // The root of everything has no name, but a file that is its own root, such as a memfd, has.
-        if (step)
-            return 1;
-    }
-    __u32 at = walk->bytes;
-    if (at > PW_PATH_BYTES - NAME_MAX - 1) {
-        walk->cut = 1;
-        return 1;
-    }
-    long length = bpf_probe_read_kernel_str(&walk->record->path[at], NAME_MAX + 1, BPF_CORE_READ(dentry, d_name.name));
-    if (length <= 0) {
-        walk->cut = 1;
-        return 1;
-    }
-    walk->bytes = at + (__u32)length;
-    walk->dentry = parent;
-    return dentry == parent;
-}
-
 struct file_range {
     struct inode *inode;
     struct dentry *dentry;
@@ -102,9 +52,6 @@ struct file_range {
 };
 
 // Sends the name of a range's file; 1 if it could. Without a mount the path ends at the file system's root.
-//
-// This and the other functions that are not static are "global" to the verifier: checked once each, on their own,
-// instead of anew on every way that leads to them, which would be more than it is willing to follow.
 __noinline int emit_file(struct file_range *range)
 {
     if (!range)
@@ -113,16 +60,13 @@ __noinline int emit_file(struct file_range *range)
     if (!record)
         return 0;
     struct inode *inode = range->inode;
-    struct path_walk walk = {.record = record, .dentry = range->dentry, .mount = range->mount, .bytes = zero};
+    struct path_walk walk = {.path = record->path, .dentry = range->dentry, .mount = range->mount, .bytes = zero};
 
     file_key(inode, &record->file);
     record->filesystem_magic = BPF_CORE_READ(inode, i_sb, s_magic);
     __builtin_memset(record->filesystem, 0, sizeof(record->filesystem));
     bpf_probe_read_kernel_str(record->filesystem, sizeof(record->filesystem), BPF_CORE_READ(inode, i_sb, s_type, name));
-    if (walk.dentry && bpf_loop(PATH_COMPONENTS, path_step, &walk, 0) == PATH_COMPONENTS)
-        walk.cut = 1;
-    if (walk.cut)
-        count(PW_DOUBT_PATH_CUT);
+    walk_path(&walk);
     record->flags =
         (walk.cut || !range->mount ? PW_FILE_PATH_CUT : 0) | (BPF_CORE_READ(inode, i_nlink) ? 0 : PW_FILE_UNLINKED);
     record->path_bytes = walk.bytes;

@@ -55,7 +55,12 @@ struct inode {
     struct hlist_head i_dentry;
 };
 
+struct hlist_bl_node {
+    struct hlist_bl_node **pprev;
+};
+
 struct dentry {
+    struct hlist_bl_node d_hash;
     struct dentry *d_parent;
     struct qstr d_name;
     struct inode *d_inode;
@@ -90,7 +95,9 @@ struct iattr {
     long long ia_size;
 };
 
-struct mm_struct;
+struct mm_struct {
+    struct file *exe_file;
+};
 
 struct vm_area_struct {
     unsigned long vm_start;
@@ -107,6 +114,7 @@ struct signal_struct {
 struct task_struct {
     int pid;
     int tgid;
+    unsigned int flags;
     __u64 start_boottime;
     char comm[16];
     struct mm_struct *mm;

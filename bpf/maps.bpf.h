@@ -78,13 +78,19 @@ struct {
     __type(value, struct pw_pin_verdict);
 } pin_verdicts SEC(".maps");
 
-// Processes that ever pinned, by pid: only their exits are reported.
+// What is known of a process that ever pinned.
+struct owner {
+    __u64 start_time;
+    struct pw_file_key executable;  // that was told last; of no file: none was
+};
+
+// By pid: only the exits of these are reported.
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, OWNERS_MAX);
     __type(key, __u32);
-    __type(value, __u64);
+    __type(value, struct owner);
 } owners SEC(".maps");
 
 // Arguments of calls that are under way, by thread: only where a function must be watched by a kprobe pair.

@@ -6,6 +6,7 @@
 
 #include "file.bpf.h"
 #include "longterm_loop.bpf.h"
+#include "owner.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -51,7 +52,7 @@ static long vma_found(struct task_struct *task, struct vm_area_struct *vma, stru
     struct file_range range = {
         .inode = BPF_CORE_READ(file, f_inode),
         .dentry = BPF_CORE_READ(file, f_path.dentry),
-        .mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt),
+        .mount = mount_of(file),
         .pin = walk->pin,
         .address = start,
         .page_index = vma->vm_pgoff + ((start - vma->vm_start) >> PW_PAGE_SHIFT),
@@ -255,22 +256,12 @@ static __always_inline bool any_tracked(__u64 *pages, __u64 pages_count)
     return walk.tracked;
 }
 
-static __always_inline void remember_owner(const struct pw_task *owner)
-{
-    __u32 pid = owner->pid;
-    __u64 start_time = owner->start_time;
-    __u64 *known = bpf_map_lookup_elem(&owners, &pid);
-    if (known && *known == start_time)
-        return;
-    if (bpf_map_update_elem(&owners, &pid, &start_time, BPF_ANY))
-        count(PW_LOST_OWNER);
-}
-
 static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
 {
     if (!call)
         return 0;
     bool long_term = call->flags & foll_longterm;
+    note_owner();
     struct pw_pin *record = RESERVE(pw_pin, PW_KIND_PIN, PW_LOST_PIN);
     if (!record)
         return 0;
@@ -289,7 +280,6 @@ static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
     record->scope_kind = task && long_term ? task->kind : 0;
     record->reserved = 0;
     fill_current_task(&record->owner);
-    remember_owner(&record->owner);
     long bytes = bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0);
     record->stack_depth = bytes > 0 ? bytes / sizeof(__u64) : 0;
     bpf_ringbuf_submit(record, 0);
@@ -469,7 +459,7 @@ int memfd_pin_folios_exit(void *ctx)
     struct file_range range = {
         .inode = BPF_CORE_READ(file, f_inode),
         .dentry = BPF_CORE_READ(file, f_path.dentry),
-        .mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt),
+        .mount = mount_of(file),
         .pin = pin,
         .address = start,
         .page_index = start >> PW_PAGE_SHIFT,

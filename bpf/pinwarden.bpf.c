@@ -17,5 +17,6 @@ EXPORT_LAYOUT(pw_release_pages);
 EXPORT_LAYOUT(pw_file);
 EXPORT_LAYOUT(pw_operation);
 EXPORT_LAYOUT(pw_exit);
+EXPORT_LAYOUT(pw_owner);
 
 char LICENSE[] SEC("license") = "GPL";

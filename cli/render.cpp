@@ -41,18 +41,29 @@ Cell owner_cell(const v1::Process& owner)
     return owner.exited() ? Cell{visible(owner.comm()) + " (exited)", Colour::kYellow} : Cell{visible(owner.comm())};
 }
 
+// A runtime's id is 64 digits, of which people use the first twelve.
+std::string short_container(const std::string& id)
+{
+    constexpr std::size_t kWhole = 64;
+    constexpr std::size_t kShort = 12;
+    return id.size() == kWhole ? id.substr(0, kShort) : id;
+}
+
 void append(std::vector<Cell>& cells, std::vector<Cell> more)
 {
     cells.insert(cells.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
-void add_pin(const v1::Pin& pin, Table& table)
+void add_pin(const v1::Pin& pin, bool containers, Table& table)
 {
     const v1::Process& owner = pin.owner();
     std::vector<Cell> cells{{std::to_string(owner.pid())}, owner_cell(owner),
                             {std::to_string(owner.uid())}, {visible(pin.driver())},
                             {human_bytes(pin.bytes())},    {human_age(pin.age().seconds())},
                             {visible(pin.backing())},      {pin.writable() ? "write" : "read"}};
+    if (containers) {
+        cells.push_back({owner.container_id().empty() ? "-" : visible(short_container(owner.container_id()))});
+    }
     const std::size_t before_ranges = cells.size();
     append(cells, range_cells(pin, 0));
     table.add_row(std::move(cells));
@@ -176,19 +187,26 @@ std::string render_pins(const v1::ListPinsResponse& pins, const Style& style)
     if (pins.pins().empty()) {
         text = "No pins.\n";
     } else {
-        Table table({{"PID", Align::kRight},
-                     {"COMM"},
-                     {"UID", Align::kRight},
-                     {"DRIVER"},
-                     {"BYTES", Align::kRight},
-                     {"AGE", Align::kRight},
-                     {"BACKING"},
-                     {"ACCESS"},
-                     {"DEV:INODE"},
-                     {"PAGES"},
-                     {"FILE"}});
+        // A column only where there is something to say.
+        const bool containers =
+            std::ranges::any_of(pins.pins(), [](const v1::Pin& pin) { return !pin.owner().container_id().empty(); });
+        std::vector<Column> columns{{"PID", Align::kRight},
+                                    {"COMM"},
+                                    {"UID", Align::kRight},
+                                    {"DRIVER"},
+                                    {"BYTES", Align::kRight},
+                                    {"AGE", Align::kRight},
+                                    {"BACKING"},
+                                    {"ACCESS"}};
+        if (containers) {
+            columns.push_back({"CONTAINER"});
+        }
+        for (const char* name : {"DEV:INODE", "PAGES", "FILE"}) {
+            columns.push_back({name});
+        }
+        Table table(std::move(columns));
         for (const v1::Pin& pin : pins.pins()) {
-            add_pin(pin, table);
+            add_pin(pin, containers, table);
         }
         text = table.text(style);
     }

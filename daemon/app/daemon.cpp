@@ -164,12 +164,14 @@ Result<void> run_daemon(const Options& options)
     KernelVerdicts verdicts(**maps, geometry);
     SystemPathResolver paths;
     KernelNames names;
+    KernelCgroups cgroups;
     Fanout fanout(kMaxSubscribers, kSubscriberQueue);
     Engine engine({.clock = clock,
                    .verdicts = verdicts,
                    .paths = paths,
                    .truth = truth,
                    .names = names,
+                   .cgroups = cgroups,
                    .fanout = fanout,
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); }},
                   geometry, kernel_release());

@@ -22,6 +22,7 @@ constexpr std::uint64_t kSampleBlocks = 256;
 Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string kernel_release)
     : around_(std::move(surroundings)),
       decoder_(geometry),
+      owners_(around_.cgroups),
       enforcer_(around_.verdicts, around_.paths),
       kernel_release_(std::move(kernel_release)),
       started_(around_.clock.now())
@@ -37,10 +38,10 @@ void Engine::step(std::span<const std::byte> record)
         around_.log_warning("record from the kernel not understood: " + event.error().message);
         return;
     }
-    std::visit([this](const auto& one) { on(one); }, *event);
+    std::visit([this](auto& one) { on(one); }, *event);
 }
 
-void Engine::on(const PinEvent& event)
+void Engine::on(PinEvent& event)
 {
     const std::string driver = classify_driver(name_stack(event.stack, around_.names));
     if (event.error != 0) {
@@ -51,6 +52,7 @@ void Engine::on(const PinEvent& event)
         ++acquired_[driver];
         unannounced_[event.pin] = event.time;
     }
+    event.owner.names = owners_.of(event.owner);
     ledger_.pin(event, driver);
 }
 
@@ -78,8 +80,15 @@ void Engine::on(const ReleaseEvent& event)
     }
 }
 
-void Engine::on(const OperationEvent& event)
+void Engine::on(const ExitEvent& event)
 {
+    ledger_.exit(event);
+    owners_.exit(event.process);
+}
+
+void Engine::on(OperationEvent& event)
+{
+    event.caller.names = owners_.of(event.caller);
     Conflict conflict = correlate(ledger_, event);
     enforcer_.count(event);
 

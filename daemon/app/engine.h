@@ -22,6 +22,7 @@
 #include "ledger/audit.h"
 #include "ledger/driver.h"
 #include "ledger/ledger.h"
+#include "ledger/owner_names.h"
 #include "publish/fanout.h"
 #include "publish/snapshot.h"
 
@@ -34,6 +35,7 @@ struct Surroundings {
     PathResolver& paths;
     PageTruth& truth;
     StackNamer& names;
+    CgroupNamer& cgroups;
     Fanout& fanout;
     std::function<void(const std::string&)> log_warning;
 };
@@ -80,13 +82,14 @@ public:
     void add_notice(std::string notice) { notices_.push_back(std::move(notice)); }
 
 private:
-    void on(const PinEvent& event);
+    void on(PinEvent& event);
     void on(const RangeEvent& event) { ledger_.range(event); }
     void on(const PagesEvent& event) { ledger_.pages(event); }
     void on(const ReleaseEvent& event);
     void on(const FileEvent& event) { ledger_.file(event); }
-    void on(const OperationEvent& event);
-    void on(const ExitEvent& event) { ledger_.exit(event); }
+    void on(OperationEvent& event);
+    void on(const ExitEvent& event);
+    void on(const OwnerEvent& event) { owners_.runs(event); }
 
     void start_audit();
     void finish_audit(const Result<void>& result);
@@ -101,6 +104,7 @@ private:
     Surroundings around_;
     Decoder decoder_;
     Ledger ledger_;
+    OwnerNames owners_;
     Enforcer enforcer_;
     KernelHealth health_;
     DaemonLosses daemon_losses_;

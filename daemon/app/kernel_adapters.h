@@ -6,9 +6,11 @@
 #include "act/verdict_sink.h"
 #include "decode/decoder.h"
 #include "kernel/audit_runner.h"
+#include "kernel/cgroups.h"
 #include "kernel/kallsyms.h"
 #include "kernel/verdict_maps.h"
 #include "ledger/driver.h"
+#include "ledger/owner_names.h"
 #include "ledger/page_truth.h"
 
 namespace pinwarden {
@@ -53,6 +55,14 @@ private:
     VerdictMaps& maps_;
     PageGeometry geometry_;
     PageNumber limit_;
+};
+
+class KernelCgroups final : public CgroupNamer {
+public:
+    std::string path(std::uint64_t id) override { return tree_.path(id); }
+
+private:
+    CgroupTree tree_;
 };
 
 class KernelNames final : public StackNamer {

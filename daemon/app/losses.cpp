@@ -12,12 +12,19 @@ struct Cause {
 };
 
 constexpr std::array kCauses = {
-    Cause{PW_LOST_PIN, "ring_full_pin", true},     Cause{PW_LOST_RANGE, "ring_full_range", true},
-    Cause{PW_LOST_PAGES, "ring_full_pages", true}, Cause{PW_LOST_RELEASE, "ring_full_release", true},
-    Cause{PW_LOST_FILE, "ring_full_file", false},  Cause{PW_LOST_OPERATION, "ring_full_operation", false},
-    Cause{PW_LOST_EXIT, "ring_full_exit", false},  Cause{PW_LOST_FILE_STATE, "file_table_full", true},
-    Cause{PW_LOST_TASK, "task_table_full", true},  Cause{PW_LOST_OWNER, "owner_table_full", false},
-    Cause{PW_DOUBT_RANGE_CUT, "ranges_cut", true}, Cause{PW_DOUBT_PATH_CUT, "path_cut", false},
+    Cause{PW_LOST_PIN, "ring_full_pin", true},
+    Cause{PW_LOST_RANGE, "ring_full_range", true},
+    Cause{PW_LOST_PAGES, "ring_full_pages", true},
+    Cause{PW_LOST_RELEASE, "ring_full_release", true},
+    Cause{PW_LOST_FILE, "ring_full_file", false},
+    Cause{PW_LOST_OPERATION, "ring_full_operation", false},
+    Cause{PW_LOST_EXIT, "ring_full_exit", false},
+    Cause{PW_LOST_FILE_STATE, "file_table_full", true},
+    Cause{PW_LOST_TASK, "task_table_full", true},
+    Cause{PW_LOST_OWNER, "owner_table_full", false},
+    Cause{PW_DOUBT_RANGE_CUT, "ranges_cut", true},
+    Cause{PW_DOUBT_PATH_CUT, "path_cut", false},
+    Cause{PW_LOST_EXECUTABLE, "ring_full_executable", false},
 };
 
 }  // namespace

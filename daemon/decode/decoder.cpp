@@ -278,32 +278,6 @@ Result<Event> decode_release_pages(const PageGeometry& geometry, Record record)
     return event;
 }
 
-Result<Event> decode_file(Record record)
-{
-    constexpr std::size_t kHead = offsetof(pw_file, path);
-    const auto raw = read<pw_file>(record);
-    if (raw.path_bytes > PW_PATH_BYTES) {
-        return out_of_range("file", "path_bytes", raw.path_bytes);
-    }
-    if (auto checked = check_variable("file", record, raw.header.bytes, kHead + raw.path_bytes); !checked) {
-        return std::unexpected(checked.error());
-    }
-    if ((raw.flags & ~kFileFlags) != 0) {
-        return out_of_range("file", "flags", raw.flags);
-    }
-    const std::span components(raw.path, raw.path_bytes);
-    if (!components.empty() && components.back() != '\0') {
-        return wrong("file", "a path whose last component is not closed");
-    }
-    const bool cut = (raw.flags & PW_FILE_PATH_CUT) != 0;
-    return FileEvent{raw.header.time,
-                     file_key(raw.file),
-                     path_from_components(components, cut, raw.filesystem_magic),
-                     text(raw.filesystem, sizeof(raw.filesystem)),
-                     raw.filesystem_magic,
-                     (raw.flags & PW_FILE_UNLINKED) != 0};
-}
-
 Result<Event> decode_operation(Record record)
 {
     const auto raw = read<pw_operation>(record);
@@ -379,6 +353,57 @@ std::optional<std::string> memory_file_name(const std::vector<std::string_view>&
     return std::nullopt;
 }
 
+// What a record says about a file's name.
+struct Name {
+    std::string path;
+    bool deleted = false;
+};
+
+// `raw` is the record as far as it is there; its path begins at `head`.
+template <typename T>
+Result<Name> decode_name(std::string_view kind, Record record, const T& raw, std::size_t head)
+{
+    if (raw.path_bytes > PW_PATH_BYTES) {
+        return out_of_range(kind, "path_bytes", raw.path_bytes);
+    }
+    if (auto checked = check_variable(kind, record, raw.header.bytes, head + raw.path_bytes); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if ((raw.flags & ~kFileFlags) != 0) {
+        return out_of_range(kind, "flags", raw.flags);
+    }
+    const std::span components(raw.path, raw.path_bytes);
+    if (!components.empty() && components.back() != '\0') {
+        return wrong(kind, "a path whose last component is not closed");
+    }
+    const bool cut = (raw.flags & PW_FILE_PATH_CUT) != 0;
+    const bool memory = memory_file_name(split_components(components), raw.filesystem_magic).has_value();
+    return Name{path_from_components(components, cut, raw.filesystem_magic),
+                (raw.flags & PW_FILE_UNLINKED) != 0 && !memory};
+}
+
+Result<Event> decode_file(Record record)
+{
+    const auto raw = read<pw_file>(record);
+    auto name = decode_name("file", record, raw, offsetof(pw_file, path));
+    if (!name) {
+        return std::unexpected(name.error());
+    }
+    return FileEvent{raw.header.time,       file_key(raw.file),
+                     std::move(name->path), text(raw.filesystem, sizeof(raw.filesystem)),
+                     raw.filesystem_magic,  name->deleted};
+}
+
+Result<Event> decode_owner(Record record)
+{
+    const auto raw = read<pw_owner>(record);
+    auto name = decode_name("owner", record, raw, offsetof(pw_owner, path));
+    if (!name) {
+        return std::unexpected(name.error());
+    }
+    return OwnerEvent{raw.header.time, {raw.pid, raw.start_time}, std::move(name->path), name->deleted};
+}
+
 }  // namespace
 
 Result<Event> Decoder::decode(std::span<const std::byte> record) const
@@ -396,6 +421,7 @@ Result<Event> Decoder::decode(std::span<const std::byte> record) const
         case PW_KIND_FILE: return decode_file(record);
         case PW_KIND_OPERATION: return decode_operation(record);
         case PW_KIND_EXIT: return decode_exit(record);
+        case PW_KIND_OWNER: return decode_owner(record);
         default: return out_of_range("unknown", "kind", header.kind);
     }
 }

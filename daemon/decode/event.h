@@ -5,6 +5,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -37,6 +38,16 @@ struct ProcessId {
     }
 };
 
+// What a task's numbers stand for, as far as it is known: texts that are not are empty.
+struct TaskNames {
+    std::string executable;           // path of the program, when it first pinned
+    bool executable_deleted = false;  // it had lost its name by then
+    std::string cgroup;               // path from the root of the cgroup tree: "/system.slice/x.service"
+    std::string container;            // id, as its runtime put it into the cgroup path
+
+    friend bool operator==(const TaskNames&, const TaskNames&) = default;
+};
+
 struct Task {
     ProcessId process;
     std::uint32_t tid = 0;
@@ -44,6 +55,7 @@ struct Task {
     std::uint32_t gid = 0;
     std::uint64_t cgroup = 0;
     std::string comm;
+    std::shared_ptr<const TaskNames> names = {};  // not from the record: looked up when the event arrives; may be null
 };
 
 struct FileKey {
@@ -124,7 +136,7 @@ struct FileEvent {
     std::string path;  // "/mnt/data/x"; "memfd:name" for memfds; starts with ".../" when it was cut
     std::string filesystem;
     std::uint64_t filesystem_magic = 0;
-    bool deleted = false;
+    bool deleted = false;  // no name is left; memory files never had one
 };
 
 struct OperationEvent {
@@ -148,6 +160,15 @@ struct ExitEvent {
     ProcessId process;
 };
 
-using Event = std::variant<PinEvent, RangeEvent, PagesEvent, ReleaseEvent, FileEvent, OperationEvent, ExitEvent>;
+// What a process runs, from now on.
+struct OwnerEvent {
+    Nanoseconds time = 0;
+    ProcessId process;
+    std::string executable;  // as FileEvent::path
+    bool deleted = false;
+};
+
+using Event =
+    std::variant<PinEvent, RangeEvent, PagesEvent, ReleaseEvent, FileEvent, OperationEvent, ExitEvent, OwnerEvent>;
 
 }  // namespace pinwarden

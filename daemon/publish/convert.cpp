@@ -138,14 +138,20 @@ private:
         return last.file == first.file && last.first_page + last.pages == first.first_page;
     }
 
+    // A thread that moved to another cgroup, or became another program, registers anew.
+    static bool same_names(const Task& before, const Task& after)
+    {
+        return before.names == after.names || (before.names && after.names && *before.names == *after.names);
+    }
+
     static bool continues(const PinView& before, const PinView& after)
     {
         const PinRecord& a = before.pin;
         const PinRecord& b = after.pin;
         return a.driver == b.driver && a.function == b.function && a.long_term == b.long_term &&
                a.writable == b.writable && a.owner_exited == b.owner_exited && a.backing == b.backing &&
-               b.acquired >= a.acquired && b.acquired - a.acquired <= kSameRegistration &&
-               before.stack == after.stack && file_goes_on(a, b);
+               same_names(a.owner, b.owner) && b.acquired >= a.acquired &&
+               b.acquired - a.acquired <= kSameRegistration && before.stack == after.stack && file_goes_on(a, b);
     }
 
     static void extend(v1::Pin& pin, const PinView& view)

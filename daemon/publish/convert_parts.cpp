@@ -34,6 +34,13 @@ void set_process(const Task& task, bool exited, const Times& times, v1::Process&
     *out.mutable_start_time() = times.timestamp(task.process.start_time);
     out.set_cgroup_id(task.cgroup);
     out.set_exited(exited);
+    out.set_gid(task.gid);
+    if (task.names) {
+        out.set_cgroup_path(valid_utf8(task.names->cgroup));
+        out.set_container_id(valid_utf8(task.names->container));
+        out.set_executable(valid_utf8(task.names->executable));
+        out.set_executable_deleted(task.names->executable_deleted);
+    }
 }
 
 void set_file(const FileKey& key, const FileName& name, v1::File& out)

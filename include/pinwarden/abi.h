@@ -43,6 +43,7 @@ enum pw_kind {
     PW_KIND_FILE,           // name of a file, sent before its first range: struct pw_file
     PW_KIND_OPERATION,      // a file operation met pins: struct pw_operation
     PW_KIND_EXIT,           // a process that owns or owned pins has exited: struct pw_exit
+    PW_KIND_OWNER,          // what a process runs, sent before its first pin and after each exec: struct pw_owner
 };
 
 // The kernel function an event was seen in.
@@ -107,6 +108,7 @@ enum pw_counter {
     PW_DOUBT_RANGE_FALLBACK,  // address range not looked up (contention): file found page by page instead
     PW_DOUBT_RANGE_CUT,       // more file ranges in one call than are looked at: the rest is missing
     PW_DOUBT_PATH_CUT,        // a path deeper or longer than is recorded
+    PW_LOST_EXECUTABLE,       // ring full: what an owner runs
     PW_COUNTERS,
 };
 
@@ -224,6 +226,19 @@ struct pw_file {
     char path[PW_PATH_BYTES];
 };
 PW_ASSERT_SIZE(pw_file, 16 + 16 + 8 + PW_FILESYSTEM_NAME + 8 + PW_PATH_BYTES);
+
+// path as in pw_file: of the program the process runs.
+struct pw_owner {
+    struct pw_header header;
+    __u64 start_time;
+    __u64 filesystem_magic;
+    __u32 pid;
+    __u32 flags;  // enum pw_file_flags
+    __u32 path_bytes;
+    __u32 reserved;
+    char path[PW_PATH_BYTES];
+};
+PW_ASSERT_SIZE(pw_owner, 16 + 32 + PW_PATH_BYTES);
 
 struct pw_operation {
     struct pw_header header;

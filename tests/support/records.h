@@ -183,6 +183,19 @@ inline pw_exit raw_exit()
     return exit;
 }
 
+// What raw_task() runs; `path` as for file_record.
+inline Bytes owner_record(std::string_view path, std::uint32_t flags = 0, std::uint64_t magic = 0xef53)
+{
+    pw_owner owner{};
+    owner.header = {PW_KIND_OWNER, 0, 1110};
+    owner.start_time = raw_task().start_time;
+    owner.filesystem_magic = magic;
+    owner.pid = raw_task().pid;
+    owner.flags = flags;
+    owner.path_bytes = static_cast<std::uint32_t>(path.size());
+    return bytes_of(owner, offsetof(pw_owner, path), path.data(), path.size());
+}
+
 // One valid record of every kind.
 inline std::vector<Bytes> one_of_each()
 {
@@ -194,7 +207,8 @@ inline std::vector<Bytes> one_of_each()
             release_pages_record(page_addresses({10, 12})),
             file_record("x\0data\0mnt\0"sv),
             bytes_of(raw_operation()),
-            bytes_of(raw_exit())};
+            bytes_of(raw_exit()),
+            owner_record("x\0bin\0"sv)};
 }
 
 // Events, with what a test does not care about filled in.

@@ -101,6 +101,21 @@ TEST_CASE("pins: who holds what, since when")
           "Not certain: events were lost, so pins may be missing or already gone. See `pinctl status`.\n");
 }
 
+TEST_CASE("pins: containers have a column where there are any")
+{
+    PinView docker = file_pin(1, 0, 1);
+    docker.pin.owner.names = std::make_shared<const TaskNames>(
+        TaskNames{"", false, "", "c0ffee00112233445566778899aabbccddeeff00112233445566778899aabbcc"});
+    PinView lxc = file_pin(2, 0, 1);
+    lxc.pin.owner.names = std::make_shared<const TaskNames>(TaskNames{"", false, "", "web\x1b[31m"});
+    PinView host = file_pin(3, 0, 1);
+    const std::string table = render_pins(pins_to_proto(snapshot_with({docker, lxc, host}), {}), kPlain);
+    CHECK_THAT(table, Catch::Contains("ACCESS  CONTAINER     DEV:INODE"));
+    CHECK_THAT(table, Catch::Contains("write   c0ffee001122  253:1:12"));
+    CHECK_THAT(table, Catch::Contains("write   web\\x1b[31m   253:1:12"));
+    CHECK_THAT(table, Catch::Contains("write   -             253:1:12"));
+}
+
 TEST_CASE("pins: the call stack below the pin")
 {
     v1::ListPinsRequest request;

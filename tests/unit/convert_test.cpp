@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,30 @@ TEST_CASE("a pin is shown with owner, driver, file and age")
     CHECK(pin.ranges(0).file().device_minor() == 1);
     CHECK(pin.ranges(0).file().inode() == 12);
     CHECK(list.ledger_certain());
+}
+
+TEST_CASE("an owner is shown with its program, cgroup and container")
+{
+    PinView view = file_pin(1, 0, 1);
+    view.pin.owner.names = std::make_shared<const TaskNames>(TaskNames{"/opt/tr\xff", true, "/jobs/one", "c0ffee"});
+    const v1::ListPinsResponse list = pins_to_proto(snapshot_with({view}), {});
+    const v1::Process& owner = list.pins(0).owner();
+    CHECK(owner.gid() == 1000);
+    CHECK(owner.executable() == "/opt/tr\xef\xbf\xbd");
+    CHECK(owner.executable_deleted());
+    CHECK(owner.cgroup_path() == "/jobs/one");
+    CHECK(owner.container_id() == "c0ffee");
+}
+
+TEST_CASE("pins of one process in different cgroups are not one registration")
+{
+    PinView first = file_pin(1, 0, 4);
+    PinView second = file_pin(2, 4, 4);
+    first.pin.owner.names = std::make_shared<const TaskNames>(TaskNames{"/bin/a", false, "/one", ""});
+    second.pin.owner.names = std::make_shared<const TaskNames>(*first.pin.owner.names);
+    CHECK(pins_to_proto(snapshot_with({first, second}), {}).pins_size() == 1);
+    second.pin.owner.names = std::make_shared<const TaskNames>(TaskNames{"/bin/a", false, "/two", ""});
+    CHECK(pins_to_proto(snapshot_with({first, second}), {}).pins_size() == 2);
 }
 
 TEST_CASE("the calls of one registration are shown as one pin")

@@ -161,6 +161,26 @@ TEST_CASE("an exit record becomes an event", "[decoder]")
     CHECK(decoded<ExitEvent>(bytes_of(raw_exit())).process == ProcessId{100, 1'000'100});
 }
 
+TEST_CASE("an owner record becomes an event", "[decoder]")
+{
+    const auto event = decoded<OwnerEvent>(owner_record("train\0bin\0opt\0"sv));
+    CHECK(event.time == 1110);
+    CHECK(event.process == ProcessId{100, 1'000'100});
+    CHECK(event.executable == "/opt/bin/train");
+    CHECK_FALSE(event.deleted);
+    CHECK(decoded<OwnerEvent>(owner_record("train\0"sv, PW_FILE_UNLINKED)).deleted);
+}
+
+TEST_CASE("a memory file has no name to lose", "[decoder]")
+{
+    constexpr std::uint64_t kTmpfs = 0x01021994;
+    const auto file = decoded<FileEvent>(file_record("memfd:ring\0"sv, PW_FILE_UNLINKED, "tmpfs", kTmpfs));
+    CHECK(file.path == "memfd:ring");
+    CHECK_FALSE(file.deleted);
+    CHECK_FALSE(decoded<OwnerEvent>(owner_record("memfd:program\0"sv, PW_FILE_UNLINKED, kTmpfs)).deleted);
+    CHECK(decoded<FileEvent>(file_record("ring\0"sv, PW_FILE_UNLINKED, "tmpfs", kTmpfs)).deleted);
+}
+
 TEST_CASE("path components become a path", "[decoder]")
 {
     constexpr std::uint64_t kExt4 = 0xef53;
@@ -243,6 +263,8 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.error = 1; }), Contains("errno"));
     CHECK_THAT(refusal(file_record("x\0data"sv)), Contains("not closed"));
     CHECK_THAT(refusal(file_record("x\0"sv, 4)), Contains("flags"));
+    CHECK_THAT(refusal(owner_record("x\0bin"sv)), Contains("owner record: a path whose last component"));
+    CHECK_THAT(refusal(owner_record("x\0"sv, 4)), Contains("owner record: flags"));
 }
 
 TEST_CASE("a count that does not fit its record is refused", "[decoder]")

@@ -30,6 +30,13 @@ public:
     }
 };
 
+// One cgroup, that of raw_task(), as long as it exists.
+class FixedCgroups final : public CgroupNamer {
+public:
+    bool gone = false;
+    std::string path(std::uint64_t id) override { return id == raw_task().cgroup && !gone ? "/jobs/one" : ""; }
+};
+
 // The pipeline with everything around it faked, fed with raw records.
 struct World {
     ManualClock clock;
@@ -37,6 +44,7 @@ struct World {
     FakePathResolver paths;
     FakePageTruth truth;
     FixedNames names;
+    FixedCgroups cgroups;
     Fanout fanout{4, 64};
     std::vector<std::string> warnings;
     Engine engine{{.clock = clock,
@@ -44,6 +52,7 @@ struct World {
                    .paths = paths,
                    .truth = truth,
                    .names = names,
+                   .cgroups = cgroups,
                    .fanout = fanout,
                    .log_warning = [this](const std::string& text) { warnings.push_back(text); }},
                   kGeometry,
@@ -126,6 +135,37 @@ TEST_CASE("a pin goes from raw records to the snapshot, and its file is acknowle
     CHECK(ack.state.first_page == 3);
     CHECK(ack.state.end_page == 15);
     CHECK(world.engine.metrics().pins_acquired.at("rdma_rxe") == 1);
+}
+
+TEST_CASE("a pin keeps the program and the cgroup its owner had, whatever becomes of them", "[engine]")
+{
+    World world;
+    world.engine.step(owner_record("old\0bin\0"sv));
+    world.feed(raw_pin());
+    world.cgroups.gone = true;
+    world.engine.step(owner_record("new\0bin\0"sv, PW_FILE_UNLINKED));
+    pw_pin later = raw_pin();
+    later.pin = 6;
+    world.feed(later);
+    world.feed(raw_exit());
+
+    const Snapshot snapshot = world.engine.snapshot(true);
+    REQUIRE(snapshot.pins.size() == 2);
+    const auto& before = snapshot.pins[0].pin.owner.names;
+    const auto& after = snapshot.pins[1].pin.owner.names;
+    CHECK(*before == TaskNames{"/bin/old", false, "/jobs/one", ""});
+    CHECK(*after == TaskNames{"/bin/new", true, "", ""});
+}
+
+TEST_CASE("whoever runs into a pin is named with its cgroup", "[engine]")
+{
+    World world;
+    const auto queue = world.fanout.subscribe();
+    REQUIRE(queue.has_value());
+    world.feed(world.truncate(PW_VERDICT_ALLOW, 0, 1));
+    const auto notice = (*queue)->pop(std::chrono::seconds(0));
+    REQUIRE(notice.has_value());
+    CHECK(std::get<ConflictNotice>(notice->item->what).conflict.conflict.operation.caller.names->cgroup == "/jobs/one");
 }
 
 TEST_CASE("after the last release the file is acknowledged as free and its blocks are let go", "[engine]")

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "kernel/cgroups.h"
 #include "kernel/kallsyms.h"
 #include "kernel/privileges.h"
 
@@ -62,4 +63,17 @@ TEST_CASE("lockdown: only confidentiality forbids reading kernel memory", "[kern
     const auto locked = check_lockdown("none integrity [confidentiality]\n");
     REQUIRE_FALSE(locked.has_value());
     CHECK(locked.error().message.find("lockdown") != std::string::npos);
+}
+
+TEST_CASE("the cgroup v2 tree is found among the mounts", "[kernel]")
+{
+    const std::string others =
+        "22 1 0:20 / /proc rw,nosuid shared:5 - proc proc rw\n"
+        "30 25 0:26 / /sys/fs/cgroup ro - tmpfs cgroup2 ro,mode=755\n"
+        "32 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+        "a line that is none\n";
+    CHECK(cgroup_mountpoint(others).empty());
+    CHECK(cgroup_mountpoint("").empty());
+    CHECK(cgroup_mountpoint(others + "31 30 0:27 / /sys/fs/cgroup/unified rw shared:9 master:2 - cgroup2 c rw\n" +
+                            "40 1 0:27 / /elsewhere rw - cgroup2 c rw\n") == "/sys/fs/cgroup/unified");
 }

@@ -10,6 +10,9 @@
 //                                   answers with the address
 //   release [all]                   lets go what was pinned last, or everything
 //   heir                            leaves a second process that holds all devices open, and answers with its pid
+//   exec PROGRAM                    becomes a copy of itself, which answers; what it has mapped goes, its standard
+//   input
+//                                   and output stay
 //   race COUNT DEVICE               see run_in_turns and run_at_will in race.h; what is pinned is all that is mapped
 //   storm COUNT DEVICE
 #include <unistd.h>
@@ -278,6 +281,13 @@ private:
         return std::to_string(heir);
     }
 
+    static Answer exec(Words& words)
+    {
+        const std::string program = take_word(words);
+        execl(program.c_str(), program.c_str(), "ok", nullptr);
+        return std::unexpected(pinwarden::system_error("exec " + program, errno));
+    }
+
     Answer race(Words& words, const decltype(run_in_turns)& run)
     {
         const auto count = take_number(words);
@@ -298,6 +308,7 @@ private:
         {"pin", {true, [this](Words& words) { return pin(words); }}},
         {"release", {false, [this](Words& words) { return release(words); }}},
         {"heir", {false, [](Words&) { return leave_heir(); }}},
+        {"exec", {false, [](Words& words) { return exec(words); }}},
         {"race", {true, [this](Words& words) { return race(words, run_in_turns); }}},
         {"storm", {true, [this](Words& words) { return race(words, run_at_will); }}},
     };
@@ -310,9 +321,13 @@ private:
 }  // namespace
 }  // namespace pinner
 
-int main()
+int main(int count, char** arguments)
 {
     pinner::Pinner pinner;
+    // What the program before an exec was asked is answered by the one after it.
+    if (count > 1) {
+        std::cout << arguments[1] << std::endl;
+    }
     for (std::string line; std::getline(std::cin, line);) {
         const auto answer = pinner.run(line);
         if (answer) {
