@@ -45,12 +45,12 @@ static __always_inline void forget_object(__u32 kind, __u64 object)
 }
 
 // Inside another scope an object that is not known changes nothing: what fails halfway lets go of its own.
-static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object)
+static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object, bool making)
 {
     struct task_state *task = this_task_or_new();
     if (!task)
         return 0;
-    __u16 depth = task->depth;
+    __u8 depth = task->depth;
     task->depth = depth + 1;
     if (depth && !scope)
         return 0;
@@ -58,6 +58,7 @@ static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object)
     task->scope = scope;
     task->object = object;
     task->released = 0;
+    task->making = making;
     return 0;
 }
 
@@ -68,7 +69,7 @@ static __always_inline __u64 leave_scope(bool forget)
     if (!task)
         return 0;
     __u64 scope = task->scope;
-    __u16 depth = task->depth;
+    __u8 depth = task->depth;
     if (depth > 1) {
         task->depth = depth - 1;
         return scope;
@@ -79,6 +80,7 @@ static __always_inline __u64 leave_scope(bool forget)
         task->depth = 0;
         task->scope = 0;
         task->kind = 0;
+        task->making = 0;
     } else {
         forget_task();
     }
@@ -88,7 +90,7 @@ static __always_inline __u64 leave_scope(bool forget)
 // An object is made: it gets its number now, and its address when that is known.
 static __always_inline int enter_making(__u32 kind)
 {
-    return enter_scope(kind, next_scope(), 0);
+    return enter_scope(kind, next_scope(), 0, true);
 }
 
 static __always_inline int leave_making(__u32 kind, __u64 object)
@@ -102,7 +104,7 @@ static __always_inline int leave_making(__u32 kind, __u64 object)
 // An object that may be gone afterwards, if this was its last user.
 static __always_inline int enter_release(__u32 kind, __u64 object)
 {
-    return enter_scope(kind, scope_of(kind, object), object);
+    return enter_scope(kind, scope_of(kind, object), object, false);
 }
 
 static __always_inline int leave_release(void)

@@ -17,9 +17,10 @@ struct task_state {
     __u64 scope;  // the object it pins for or lets go, by number; 0: unknown
     __u64 object;
     __u32 kind;             // enum pw_scope_kind
-    __u16 depth;            // scopes entered and not left
+    __u8 depth;             // scopes entered and not left
     __u8 in_longterm_loop;  // what it releases there is not the owner's
     __u8 released;          // something was released in this scope
+    __u8 making;            // the object is being made
 };
 
 // By thread; only while it is in the middle of something.

@@ -8,7 +8,7 @@ static __always_inline int enter_mapping(__u64 mapping)
         scope = next_scope();
         name_object(PW_SCOPE_VFIO_MAPPING, mapping, scope);
     }
-    return enter_scope(PW_SCOPE_VFIO_MAPPING, scope, mapping);
+    return enter_scope(PW_SCOPE_VFIO_MAPPING, scope, mapping, false);
 }
 
 // long vfio_pin_pages_remote(struct vfio_dma *dma, unsigned long vaddr, unsigned long npage, ...)

@@ -7,43 +7,53 @@
 
 #include "pin.bpf.h"
 
-struct release_scope {
+struct releaser {
+    __u64 mm;
+    __u64 pid_tgid;
     __u64 scope;
     __u32 kind;
+    __u32 flags;
 };
 
-// Whether the thread's releases are an owner's, and which object they belong to.
-static __always_inline bool release_counts(struct release_scope *scope)
+// Who lets go, and which object it belongs to. False when it is not an owner's release. Reads and writes end in
+// interrupts: then it is nobody known.
+static __always_inline bool identify_releaser(struct releaser *by)
 {
+    if (in_interrupt())
+        return true;
+    by->mm = current_mm();
+    by->pid_tgid = bpf_get_current_pid_tgid();
     struct task_state *task = this_task();
     if (!task)
         return true;
     if (task->in_longterm_loop)
         return false;
-    scope->scope = task->scope;
-    scope->kind = task->kind;
+    by->scope = task->scope;
+    by->kind = task->kind;
+    by->flags = task->making ? PW_RELEASE_MAKING : 0;
     task->released = 1;
     return true;
 }
 
-static __noinline int emit_release(__u64 page, __u64 pages, __u32 span, __u32 function)
+static __noinline int emit_release(__u64 page, __u64 pages, __u32 span, __u32 function, __u32 offset)
 {
-    struct release_scope scope = {};
-    if (!release_counts(&scope))
+    struct releaser by = {};
+    if (!identify_releaser(&by))
         return 0;
     struct pw_release *record = RESERVE(pw_release, PW_KIND_RELEASE, PW_LOST_RELEASE);
     if (!record)
         return 0;
-    __u64 pid_tgid = bpf_get_current_pid_tgid();
-    record->mm = current_mm();
+    record->mm = by.mm;
     record->page = page;
     record->count = pages;
     record->span = span;
     record->function = function;
-    record->pid = pid_tgid >> 32;
-    record->tid = (__u32)pid_tgid;
-    record->scope = scope.scope;
-    record->scope_kind = scope.kind;
+    record->pid = by.pid_tgid >> 32;
+    record->tid = (__u32)by.pid_tgid;
+    record->scope = by.scope;
+    record->scope_kind = by.kind;
+    record->flags = by.flags;
+    record->offset = offset;
     record->reserved = 0;
     bpf_ringbuf_submit(record, 0);
     return 0;
@@ -53,7 +63,7 @@ struct release_walk {
     __u64 *pages;
     __u64 total;
     __u32 function;
-    struct release_scope scope;
+    struct releaser by;
 };
 
 // As in EMIT_PAGES: a reservation's size must be a constant, and most lists are short.
@@ -62,20 +72,19 @@ struct release_walk {
         const __u32 bytes_ = offsetof(struct pw_release_pages, page) + (capacity) * sizeof(__u64);                     \
         struct pw_release_pages *record_ = bpf_ringbuf_reserve(&events, bytes_, 0);                                    \
         if (record_) {                                                                                                 \
-            __u64 pid_tgid_ = bpf_get_current_pid_tgid();                                                              \
             __u32 size_ = (wanted) * sizeof(__u64);                                                                    \
             if (size_ > (capacity) * sizeof(__u64))                                                                    \
                 size_ = (capacity) * sizeof(__u64);                                                                    \
             record_->header.kind = PW_KIND_RELEASE_PAGES;                                                              \
             record_->header.bytes = offsetof(struct pw_release_pages, page) + size_;                                   \
             record_->header.time = bpf_ktime_get_boot_ns();                                                            \
-            record_->mm = current_mm();                                                                                \
-            record_->scope = (walk)->scope.scope;                                                                      \
-            record_->scope_kind = (walk)->scope.kind;                                                                  \
-            record_->reserved = 0;                                                                                     \
+            record_->mm = (walk)->by.mm;                                                                               \
+            record_->scope = (walk)->by.scope;                                                                         \
+            record_->scope_kind = (walk)->by.kind;                                                                     \
+            record_->flags = (walk)->by.flags;                                                                         \
             record_->function = (walk)->function;                                                                      \
-            record_->pid = pid_tgid_ >> 32;                                                                            \
-            record_->tid = (__u32)pid_tgid_;                                                                           \
+            record_->pid = (walk)->by.pid_tgid >> 32;                                                                  \
+            record_->tid = (__u32)(walk)->by.pid_tgid;                                                                 \
             record_->count = (wanted);                                                                                 \
             bpf_probe_read_kernel(record_->page, size_, &(walk)->pages[at]);                                           \
             bpf_ringbuf_submit(record_, 0);                                                                            \
@@ -106,7 +115,7 @@ static long release_step(__u32 step, struct release_walk *walk)
 static __always_inline int on_release_list(__u64 *pages, __u64 total, __u32 function)
 {
     struct release_walk walk = {.pages = pages, .total = total, .function = function};
-    if (!any_tracked(pages, total) || !release_counts(&walk.scope))
+    if (!any_tracked(pages, total) || !identify_releaser(&walk.by))
         return 0;
     bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, release_step, &walk, 0);
     return 0;
@@ -142,17 +151,21 @@ static __always_inline int on_release_folio(__u64 folio, __u64 pins, __u32 funct
     __u32 span = folio_pages((void *)folio);
     if (!run_tracked(folio, span))
         return 0;
-    return emit_release(folio, pins, span > 1 ? span : 0, function);
+    return emit_release(folio, pins, span > 1 ? span : 0, function, PW_ANY_PAGE);
 }
 
 // void unpin_user_page(struct page *page)
+// io_uring names the head of a folio of which it has pinned another page.
 SEC("?fentry/unpin_user_page")
 int unpin_user_page_enter(void *ctx)
 {
     __u64 page = ARGUMENT(ctx, 0);
     if (!block_tracked(block_of(page)))
         return 0;
-    return emit_release(page, 1, 0, PW_UNPIN_USER_PAGE);
+    __u64 folio = page_folio(page);
+    __u32 span = folio_pages((void *)folio);
+    __u32 offset = (page - folio) / bpf_core_type_size(struct page);
+    return emit_release(folio, 1, span > 1 ? span : 0, PW_UNPIN_USER_PAGE, offset);
 }
 
 // void unpin_user_pages(struct page **pages, unsigned long npages)
@@ -180,7 +193,7 @@ int unpin_user_page_range_dirty_lock_enter(void *ctx)
     __u64 pages = ARGUMENT(ctx, 1);
     if (!run_tracked(page, pages))
         return 0;
-    return emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK);
+    return emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK, PW_ANY_PAGE);
 }
 
 // void unpin_user_folio(struct folio *folio, unsigned long npages)

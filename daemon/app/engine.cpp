@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -62,7 +63,7 @@ void Engine::on(const ReleaseEvent& event)
     around_.verdicts.untrack(outcome.let_go);
     for (Released& part : outcome.released) {
         // The first and the last part of a release carry the record; what lies between is not news.
-        if (part.record.id == 0 || !part.record.long_term) {
+        if (part.record.id == 0 || !part.record.long_term || part.bytes == 0) {
             continue;
         }
         if (part.fully) {
@@ -207,6 +208,9 @@ void Engine::finish_audit(const Result<void>& result)
     audits_.pop_front();
     const AuditReport& report = audit_->report();
     if (result) {
+        if (report.differing_folios > 0) {
+            log_differences(report);
+        }
         ++audit_counters_.runs;
         audit_counters_.missing_pins += report.missing_pins;
         audit_counters_.surplus_pins += report.surplus_pins;
@@ -226,6 +230,27 @@ void Engine::finish_audit(const Result<void>& result)
     flush();
     if (request.done) {
         request.done(view);
+    }
+}
+
+// So that somebody can find the cause.
+void Engine::log_differences(const AuditReport& report)
+{
+    constexpr std::size_t kMost = 8;
+    for (std::size_t i = 0; i < std::min(kMost, report.differences.size()); ++i) {
+        const AuditDifference& difference = report.differences[i];
+        std::string holders;
+        for (const PinId id : difference.holders) {
+            if (const PinRecord* pin = ledger_.find(id)) {
+                holders += (holders.empty() ? ": " : ", ") + pin->driver + " of process " +
+                           std::to_string(pin->owner.process.pid) + (pin->long_term ? "" : ", brief");
+            }
+        }
+        around_.log_warning(std::to_string(difference.folios) + " folios of " +
+                            std::to_string(difference.state.folio_pages) + " pages, " +
+                            (difference.state.file ? "of a file" : "of no file") + ", each pinned " +
+                            std::to_string(difference.ledger_pins) + " times in the ledger and " +
+                            std::to_string(difference.state.pins) + " times in the kernel" + holders);
     }
 }
 

@@ -92,6 +92,7 @@ private:
     void on(const OwnerEvent& event) { owners_.runs(event); }
 
     void start_audit();
+    void log_differences(const AuditReport& report);
     void finish_audit(const Result<void>& result);
     void mend_ledger(bool still_losing);
     [[nodiscard]] AuditView view_audit(const AuditReport& report) const;

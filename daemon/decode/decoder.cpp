@@ -27,6 +27,7 @@ constexpr std::uint64_t kFilePageLimit = 1ULL << (63U - PW_PAGE_SHIFT);
 constexpr int kErrnoLimit = 4095;  // MAX_ERRNO of the kernel
 
 constexpr std::uint32_t kPinFlags = PW_PIN_LONGTERM | PW_PIN_WRITE | PW_PIN_REMOTE;
+constexpr std::uint32_t kReleaseFlags = PW_RELEASE_MAKING;
 constexpr std::uint32_t kFileFlags = PW_FILE_PATH_CUT | PW_FILE_UNLINKED;
 
 constexpr std::uint64_t kTmpfsMagic = 0x01021994;
@@ -232,6 +233,12 @@ Result<Event> decode_release(const PageGeometry& geometry, Record record)
     if (raw.scope_kind >= PW_SCOPE_KINDS) {
         return out_of_range("release", "scope_kind", raw.scope_kind);
     }
+    if ((raw.flags & ~kReleaseFlags) != 0) {
+        return out_of_range("release", "flags", raw.flags);
+    }
+    if (raw.span > 0 && raw.offset != PW_ANY_PAGE && raw.offset >= raw.span) {
+        return out_of_range("release", "offset", raw.offset);
+    }
     ReleaseEvent event;
     event.time = raw.header.time;
     event.mm = raw.mm;
@@ -240,6 +247,10 @@ Result<Event> decode_release(const PageGeometry& geometry, Record record)
     event.function = static_cast<pw_function>(raw.function);
     event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
     event.span = raw.span;
+    event.making = (raw.flags & PW_RELEASE_MAKING) != 0;
+    if (raw.span > 0 && raw.offset != PW_ANY_PAGE) {
+        event.named = *first + raw.offset;
+    }
     if (raw.count > 0) {
         event.runs.push_back({*first, raw.count});
     }
@@ -263,6 +274,9 @@ Result<Event> decode_release_pages(const PageGeometry& geometry, Record record)
     if (raw.scope_kind >= PW_SCOPE_KINDS) {
         return out_of_range("release_pages", "scope_kind", raw.scope_kind);
     }
+    if ((raw.flags & ~kReleaseFlags) != 0) {
+        return out_of_range("release_pages", "flags", raw.flags);
+    }
     auto runs = page_runs(geometry, record.subspan(kHead, list));
     if (!runs) {
         return std::unexpected(runs.error().within("release_pages record"));
@@ -274,6 +288,7 @@ Result<Event> decode_release_pages(const PageGeometry& geometry, Record record)
     event.tid = raw.tid;
     event.function = static_cast<pw_function>(raw.function);
     event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
+    event.making = (raw.flags & PW_RELEASE_MAKING) != 0;
     event.runs = std::move(*runs);
     return event;
 }

@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -124,9 +125,12 @@ struct ReleaseEvent {
     std::uint32_t tid = 0;
     pw_function function = PW_FUNCTION_UNKNOWN;
     Scope scope;
-    // Each run is let go once. With span > 0 there is one run; its count pins lie anywhere on [first, first + span).
+    // Each run is let go once. With span > 0 there is one run; its count pins lie anywhere on [first, first + span),
+    // rather on the page that was named, if one was.
     std::vector<PageRun> runs;
     std::uint64_t span = 0;
+    std::optional<PageNumber> named;
+    bool making = false;  // the object is still being made: what stays of the same pin holds the memory alone
     bool repair = false;  // nobody was seen letting go, but the kernel has fewer pins there than the ledger had
 };
 

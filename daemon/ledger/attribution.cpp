@@ -12,7 +12,9 @@ std::uint32_t release_rank(const ReleaseEvent& event, const PinRecord& pin)
     constexpr std::uint32_t kLongTerm = 1;
 
     if (event.repair) {
-        return pin.owner_exited || pin.owner.process.pid == 0 ? 1 : 2;
+        // What is brief is rather gone than what was pinned for long, and what belongs to nobody rather than to
+        // somebody.
+        return pin.long_term ? (pin.owner_exited || pin.owner.process.pid == 0 ? 2 : 3) : 1;
     }
     if (event.scope.kind == PW_SCOPE_NONE) {
         if (pin.scope.object != 0) {

@@ -18,6 +18,12 @@ bool counts_folios(const PinRecord& pin)
     return pin.function == PW_MEMFD_PIN_FOLIOS || pin.function == PW_ADOPTED_FOLIO;
 }
 
+// Whether all it covers is held until its last page is let go.
+bool holds_whole(const PinRecord& pin)
+{
+    return counts_folios(pin) || pin.coalesced;
+}
+
 void append(std::vector<PageRun>& runs, PageRun run)
 {
     if (!runs.empty() && runs.back().first + runs.back().count == run.first) {
@@ -176,7 +182,9 @@ ReleaseOutcome Ledger::release(const ReleaseEvent& event)
     for (auto first = taken.begin(); first != taken.end();) {
         const PinId id = first->pin;
         const auto end = std::find_if(first, taken.end(), [&](const Extent& extent) { return extent.pin != id; });
-        const ReleaseRule rule = rule_for(event, pins_.at(id), std::span(first, end));
+        PinRecord& pin = pins_.at(id);
+        const ReleaseRule rule = rule_for(event, pin, std::span(first, end));
+        pin.coalesced = pin.coalesced || (event.making && rule == ReleaseRule::kObject);
         outcome.released.push_back(let_go(id, std::span(first, end)));
         outcome.released.back().rule = rule;
         first = end;
@@ -257,19 +265,29 @@ std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std:
     extents_.visit(folio, [&](const Extent& extent) {
         std::uint64_t& pages = held[extent.pin];
         pages += extent.count;
-        return pages < run.count || release_rank(event, pins_.at(extent.pin)) != 0;
+        return event.named || pages < run.count || release_rank(event, pins_.at(extent.pin)) != 0;
     });
-    std::vector<std::tuple<std::uint32_t, bool, PinId>> order;
+    // On a tie, who has the page that was named; then who has enough; then the oldest.
+    std::vector<PinId> naming;
+    if (event.named) {
+        naming = holders({*event.named, 1});
+    }
+    std::vector<std::tuple<std::uint32_t, bool, bool, PinId>> order;
     order.reserve(held.size());
     for (const auto& [id, pages] : held) {
         if (const std::uint32_t rank = release_rank(event, pins_.at(id)); rank != ExtentIndex::kNever) {
-            order.emplace_back(rank, pages < run.count, id);
+            const bool named = std::binary_search(naming.begin(), naming.end(), id);
+            order.emplace_back(rank, !named, pages < run.count, id);
         }
     }
     std::sort(order.begin(), order.end());
     std::uint64_t left = run.count;
     for (auto next = order.begin(); next != order.end() && left > 0; ++next) {
-        left -= extents_.remove_of(std::get<2>(*next), folio, left, taken);
+        const PinId id = std::get<PinId>(*next);
+        if (event.named && !std::get<1>(*next)) {
+            left -= extents_.remove_of(id, {*event.named, 1}, 1, taken);
+        }
+        left -= extents_.remove_of(id, folio, left, taken);
     }
     return left;
 }
@@ -441,7 +459,9 @@ void Ledger::set_bytes(PinRecord& pin, std::uint64_t bytes)
 
 void Ledger::count_bytes(PinRecord& pin, const Detail& detail)
 {
-    if (!counts_folios(pin)) {
+    if (pin.coalesced) {
+        set_bytes(pin, pin.pinned_pages * kPageBytes);
+    } else if (!counts_folios(pin)) {
         set_bytes(pin, detail.live.count() * kPageBytes);
     } else if (!pin.ranges.empty()) {
         std::uint64_t pages = 0;
@@ -475,7 +495,7 @@ void Ledger::classify_backing(PinRecord& pin) const
 // The file pages of one range that are live; the range's pin has a live page at least.
 std::optional<FileSpan> Ledger::live_span(const PinRecord& pin, const Detail& detail, const PinnedFileRange& range)
 {
-    if (counts_folios(pin)) {
+    if (holds_whole(pin)) {
         return FileSpan(range.first_page, range.first_page + range.pages);
     }
     const auto live = detail.live.bounds(range.position, range.position + range.pages);
@@ -507,7 +527,7 @@ void Ledger::shrink_files(const PinRecord& pin, const Detail& detail, std::span<
     for (const FileKey& file : detail.files) {
         files_.mark_changed(file);
     }
-    if (counts_folios(pin)) {
+    if (holds_whole(pin)) {
         return;
     }
     absl::InlinedVector<FileKey, 1> stale;
@@ -542,7 +562,7 @@ bool Ledger::has_live_page(const PinRecord& pin, const FileKey& file, std::uint6
             return false;
         }
         const std::uint64_t offset = range.position - range.first_page;  // may wrap: only sums with it are used
-        return counts_folios(pin) || detail.live.bounds(first + offset, end + offset).has_value();
+        return holds_whole(pin) || detail.live.bounds(first + offset, end + offset).has_value();
     });
 }
 

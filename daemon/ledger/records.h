@@ -40,6 +40,9 @@ struct PinRecord {
     Nanoseconds acquired = 0;
     bool long_term = false;
     bool writable = false;
+    // Pins of pages that the object does not need to hold their folio were let go while it was made: what is left of
+    // the pin holds all of the memory, and it counts as pinned to the last.
+    bool coalesced = false;
     std::uint64_t requested_pages = 0;    // for PW_ADOPTED_FOLIO: of the folio
     std::uint64_t pinned_pages = 0;       // pages (folios for PW_MEMFD_PIN_FOLIOS) the call returned
     std::uint64_t live_pages = 0;         // of those that were listed, how many are not yet released

@@ -179,8 +179,19 @@ struct pw_pages {
 };
 PW_ASSERT_SIZE(pw_pages, 32 + 8 * PW_PAGES_PER_CHUNK);
 
+enum pw_release_flags {
+    // The object is still being made. What is let go then, while something of the same call stays pinned, is not needed
+    // to hold the memory: io_uring keeps one pin for each large folio.
+    PW_RELEASE_MAKING = 1 << 0,
+};
+
+// In place of an offset: no page is named.
+#define PW_ANY_PAGE (~0U)
+
 // span == 0: exactly the pages page .. page + count - 1.
-// span > 0: `count` pins somewhere on the folio of `span` pages that starts at `page`; the kernel does not say where.
+// span > 0: `count` pins on the folio of `span` pages that starts at `page`. `offset` is the page of it that was named,
+// as its position in the folio, or PW_ANY_PAGE; the kernel counts the folio's pins together, so that a caller may name
+// another page than it pinned.
 struct pw_release {
     struct pw_header header;
     __u64 mm;
@@ -192,9 +203,11 @@ struct pw_release {
     __u32 tid;
     __u64 scope;       // number of the object let go, 0: not known, or none
     __u32 scope_kind;  // enum pw_scope_kind
+    __u32 flags;       // enum pw_release_flags
+    __u32 offset;
     __u32 reserved;
 };
-PW_ASSERT_SIZE(pw_release, 72);
+PW_ASSERT_SIZE(pw_release, 80);
 
 struct pw_release_pages {
     struct pw_header header;
@@ -205,7 +218,7 @@ struct pw_release_pages {
     __u32 pid;
     __u32 tid;
     __u32 count;
-    __u32 reserved;
+    __u32 flags;  // as in pw_release
     __u64 page[PW_PAGES_PER_CHUNK];
 };
 PW_ASSERT_SIZE(pw_release_pages, 56 + 8 * PW_PAGES_PER_CHUNK);

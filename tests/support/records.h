@@ -123,6 +123,7 @@ inline pw_release raw_release(PageNumber page, std::uint64_t count, std::uint32_
     release.function = PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK;
     release.pid = 100;
     release.tid = 101;
+    release.offset = PW_ANY_PAGE;
     release.scope = 6;
     release.scope_kind = PW_SCOPE_RDMA_REGION;
     return release;

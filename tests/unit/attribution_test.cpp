@@ -109,6 +109,47 @@ TEST_CASE("without an object the address space tells, brief pins before long one
     CHECK(release(ledger, release_of({})) == Told{{}, ReleaseRule::kOnlyHolder});
 }
 
+TEST_CASE("on a large folio the page that was named goes first, but the object decides", "[attribution]")
+{
+    Ledger ledger;
+    acquire_for(ledger, 1, kBuffer);
+    acquire_for(ledger, 2, kSomeRegion);
+    ReleaseEvent head = release_event({{96, 1}}, kMm, 16);
+    head.scope = kBuffer;
+    head.named = 96;  // which nobody has pinned
+    CHECK(ledger.release(head).let_go == std::vector<PageRun>{{100, 1}});
+    head.named = 103;
+    CHECK(ledger.release(head).let_go == std::vector<PageRun>{{103, 1}});
+    CHECK(ledger.find(1)->live_pages == 2);
+    CHECK(ledger.find(2)->live_pages == 4);
+}
+
+TEST_CASE("while a buffer is made it may give up all pins of a folio but one, and holds all of it", "[attribution]")
+{
+    Ledger ledger;
+    PinEvent event = pin_event(1, 4);
+    event.scope = kBuffer;
+    ledger.pin(event, "io_uring");
+    ledger.range(range_event(1, 1, 20, 4));
+    ledger.pages(pages_event(1, {{100, 4}}));
+    ReleaseEvent tails = release_event({{101, 3}});
+    tails.scope = kBuffer;
+    tails.making = true;
+    const auto outcome = ledger.release(tails);
+    CHECK(outcome.let_go == std::vector<PageRun>{{101, 3}});
+    CHECK(outcome.released[0].bytes == 0);
+    CHECK(ledger.held({100, 4}) == 1);
+    CHECK(ledger.pinned_bytes() == 16384);
+    CHECK(pages_of(ledger.file_state(kFile)) == Pages(20, 24));
+    CHECK(ids(ledger.pins_on(kFile, 23, 24)) == std::vector<PinId>{1});
+
+    ReleaseEvent last = release_event({{100, 1}});
+    last.scope = kBuffer;
+    CHECK(ledger.release(last).released[0].bytes == 16384);
+    CHECK(ledger.pins().empty());
+    CHECK(pages_of(ledger.file_state(kFile)) == Pages(0, 0));
+}
+
 TEST_CASE("a repair takes from those least likely to be there still, object or not", "[attribution]")
 {
     Ledger ledger;
@@ -116,9 +157,11 @@ TEST_CASE("a repair takes from those least likely to be there still, object or n
     acquire_for(ledger, 2, kBuffer);
     ledger.exit({9'000, {100, 5000}});
     acquire_for(ledger, 3, kRegion);
+    acquire_for(ledger, 4, {}, kMm, false);
     ReleaseEvent gone = release_event({{100, 4}});
     gone.repair = true;
-    CHECK(release(ledger, gone).rule == ReleaseRule::kRepair);
-    CHECK(release(ledger, gone).left == std::vector<PinId>{3});
+    CHECK(release(ledger, gone) == Told{{1, 2, 3}, ReleaseRule::kRepair});
+    CHECK(release(ledger, gone) == Told{{2, 3}, ReleaseRule::kRepair});
+    CHECK(release(ledger, gone) == Told{{3}, ReleaseRule::kRepair});
     CHECK(ledger.ambiguous_releases() == 0);
 }

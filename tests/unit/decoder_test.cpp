@@ -135,6 +135,13 @@ TEST_CASE("a release record is one run", "[decoder]")
     const auto anywhere = decoded<ReleaseEvent>(bytes_of(raw_release(512, 4, 512)));
     CHECK(anywhere.runs == std::vector<PageRun>{{512, 4}});
     CHECK(anywhere.span == 512);
+    CHECK_FALSE(anywhere.named);
+    CHECK_FALSE(anywhere.making);
+    auto named = raw_release(512, 1, 512);
+    named.offset = 7;
+    named.flags = PW_RELEASE_MAKING;
+    CHECK(decoded<ReleaseEvent>(bytes_of(named)).named == PageNumber{519});
+    CHECK(decoded<ReleaseEvent>(bytes_of(named)).making);
     CHECK(decoded<ReleaseEvent>(bytes_of(raw_release(70, 0))).runs.empty());
 }
 
@@ -250,6 +257,8 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.error = INT32_MIN; }), Contains("errno"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.scope_kind = PW_SCOPE_KINDS; }), Contains("scope_kind"));
     CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.scope_kind = ~0U; }), Contains("scope_kind"));
+    CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.flags = 2; }), Contains("flags"));
+    CHECK_THAT(refusal_of(raw_release(1, 1, 4), [](auto& raw) { raw.offset = 4; }), Contains("offset"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pin = 0; }), Contains("pin"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pages = 0; }), Contains("pages"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pages = ~0ULL; }), Contains("pages"));
