@@ -53,5 +53,7 @@ Result<std::unique_ptr<Device>> open_rdma();
 Result<std::unique_ptr<Device>> open_uring();
 // A DMA mapping behind the IOMMU of a group (/dev/vfio/NUMBER). The group can be opened once at a time.
 Result<std::unique_ptr<Device>> open_vfio(const std::string& group);
+// The packet memory of an AF_XDP socket; always read-write.
+Result<std::unique_ptr<Device>> open_xdp();
 
 }  // namespace pinner

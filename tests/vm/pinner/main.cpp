@@ -6,7 +6,7 @@
 //   fill mapping|device BYTE        writes the byte, in hex, all over what is mapped; or has the device do so, all over
 //                                   what was pinned last
 //   look mapping|file|device        what the pages hold: "41x16 00x240" are 16 pages full of 0x41, then 240 of zeroes
-//   pin DEVICE [OFFSET LENGTH]      hands it, or a part, to a device: rdma rw|ro, uring, vfio GROUP rw|ro;
+//   pin DEVICE [OFFSET LENGTH]      hands it, or a part, to a device: rdma rw|ro, uring, xdp, vfio GROUP rw|ro;
 //                                   answers with the address
 //   release [all]                   lets go what was pinned last, or everything
 //   heir                            leaves a second process that holds all devices open, and answers with its pid
@@ -204,7 +204,7 @@ private:
     {
         const std::string kind = take_word(words);
         const std::string group = kind == "vfio" ? take_word(words) : "";
-        const std::string access = kind == "uring" ? "rw" : take_word(words);
+        const std::string access = kind == "uring" || kind == "xdp" ? "rw" : take_word(words);
         if (access != "rw" && access != "ro") {
             return fail("the access must be rw or ro", EINVAL);
         }
@@ -226,6 +226,9 @@ private:
         }
         if (kind == "uring") {
             return open_uring();
+        }
+        if (kind == "xdp") {
+            return open_xdp();
         }
         if (kind == "vfio") {
             return open_vfio(group);

@@ -60,6 +60,7 @@ Api::Api(const std::string& socket)
     status_ = v1::StatusService::NewStub(channel);
     pins_ = v1::PinService::NewStub(channel);
     policies_ = v1::PolicyService::NewStub(channel);
+    audits_ = v1::AuditService::NewStub(channel);
 }
 
 v1::GetStatusResponse Api::status()
@@ -67,6 +68,22 @@ v1::GetStatusResponse Api::status()
     Context context;
     v1::GetStatusResponse response;
     expect_ok(status_->GetStatus(&context, {}, &response), "GetStatus");
+    return response;
+}
+
+v1::RunAuditResponse Api::audit(const v1::RunAuditRequest& request)
+{
+    Context context;
+    v1::RunAuditResponse response;
+    expect_ok(audits_->RunAudit(&context, request, &response), "RunAudit");
+    return response;
+}
+
+v1::RunCensusResponse Api::census()
+{
+    Context context;
+    v1::RunCensusResponse response;
+    expect_ok(audits_->RunCensus(&context, {}, &response), "RunCensus");
     return response;
 }
 

@@ -32,6 +32,9 @@ public:
     std::vector<v1::PolicyStatus> policies();
     v1::PolicyStatus policy(const std::string& name);
 
+    v1::RunAuditResponse audit(const v1::RunAuditRequest& request = {});
+    v1::RunCensusResponse census();
+
     [[nodiscard]] v1::PinService::Stub& pin_service() { return *pins_; }
 
 private:
@@ -40,6 +43,7 @@ private:
     std::unique_ptr<v1::StatusService::Stub> status_;
     std::unique_ptr<v1::PinService::Stub> pins_;
     std::unique_ptr<v1::PolicyService::Stub> policies_;
+    std::unique_ptr<v1::AuditService::Stub> audits_;
 };
 
 // A policy about truncates, as YAML.

@@ -1,0 +1,240 @@
+#include "director.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <iostream>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+
+#include "expectation.h"
+#include "support/machine.h"
+
+namespace workload {
+namespace {
+
+using namespace pinwarden::test;
+
+constexpr std::chrono::seconds kRound{600};
+
+std::string shell_line(const std::string& script)
+{
+    const Outcome made = shell(script);
+    if (made.status != 0) {
+        throw std::runtime_error(script + ": " + made.err);
+    }
+    return made.out.substr(0, made.out.find('\n'));
+}
+
+Places make_places()
+{
+    Machine& machine = Machine::instance();
+    Places places{.tmpfs = machine.folder("tmpfs"),
+                  .huge_tmpfs = "/run/workload/huge",
+                  .hugetlbfs = "/run/workload/hugetlb",
+                  .ext4 = machine.folder("ext4"),
+                  .xfs = machine.folder("xfs")};
+    shell_line("mkdir -p " + places.huge_tmpfs + " " + places.hugetlbfs);
+    shell_line("mount -t tmpfs -o huge=always,size=256M tmpfs " + places.huge_tmpfs);
+    shell_line("echo 80 > /proc/sys/vm/nr_hugepages; mount -t hugetlbfs hugetlbfs " + places.hugetlbfs);
+    return places;
+}
+
+Held parse_held(std::istringstream& words)
+{
+    Held held;
+    words >> held.pid >> held.driver >> held.address >> held.bytes;
+    return held;
+}
+
+}  // namespace
+
+Director::Director(const Plan& plan) : plan_(plan), random_(plan.seed)
+{
+    equipment_.places = make_places();
+    Machine::instance().rdma("rw");
+    std::istringstream vfio(Machine::instance().vfio("rw"));
+    std::string group;
+    vfio >> group >> group;
+    daemon_ = std::make_unique<Daemon>(plan.lossy ? std::vector<std::string>{"--ring-size", "64KiB"}
+                                                  : std::vector<std::string>{});
+    for (unsigned i = 0; i < plan.workers; ++i) {
+        members_.push_back(start(i == 0 ? group : ""));
+    }
+}
+
+Director::Member Director::start(const std::string& vfio_group) const
+{
+    const Places& places = equipment_.places;
+    std::vector<std::string> command{"workload",       "--worker",  places.tmpfs, places.huge_tmpfs,
+                                     places.hugetlbfs, places.ext4, places.xfs};
+    if (!vfio_group.empty()) {
+        command.push_back(vfio_group);
+    }
+    Member member{std::make_unique<Process>(command), vfio_group};
+    if (const std::string line = member.process->read_line(); line != "ready") {
+        throw std::runtime_error("a worker did not start: " + line);
+    }
+    return member;
+}
+
+void Director::run()
+{
+    while (operations_ < plan_.operations) {
+        for (std::uint64_t stop = 1; stop <= plan_.stops; ++stop) {
+            const std::uint64_t mean = plan_.operations / plan_.stops + 1;
+            run_round(mean / 2 + below(mean + 1));
+            stop_and_check(stop);
+        }
+    }
+    members_.clear();
+    end_estates();
+    check_owners({});
+    check_counts();
+    daemon_->stop();
+    print_counts();
+}
+
+// All at once; now and then one of them is killed in the middle of it.
+void Director::run_round(std::uint64_t operations)
+{
+    std::optional<Daemon::Paused> paused;
+    if (plan_.lossy) {
+        paused.emplace(*daemon_);
+    }
+    for (Member& member : members_) {
+        member.process->write_line("run " + std::to_string(random_()) + " " +
+                                   std::to_string(operations / members_.size() + 1));
+    }
+    const std::size_t victim = below(members_.size() * 3);
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+        // Never the first to be asked, so that it has had some time.
+        if (i == victim && i > 0) {
+            members_[i].process->signal(SIGKILL);
+            members_[i].process->wait();
+            ++killed_;
+            members_[i] = start(members_[i].vfio_group);
+        } else {
+            finish_round(members_[i]);
+        }
+    }
+}
+
+void Director::finish_round(Member& member)
+{
+    std::istringstream words(member.process->read_line(kRound));
+    std::string word;
+    words >> word;
+    if (word != "done") {
+        throw std::runtime_error("a worker failed: " + words.str());
+    }
+    while (words >> word) {
+        const auto equals = word.find('=');
+        const std::uint64_t count = std::stoull(word.substr(equals + 1));
+        counts_[word.substr(0, equals)] += count;
+        operations_ += count;
+    }
+}
+
+// A worker is killed while another process still holds its devices: what it has pinned stays, and stays its own.
+void Director::leave_estate()
+{
+    Member& member = members_[1 + below(members_.size() - 1)];
+    Estate estate;
+    member.process->write_line("heir");
+    estate.heir = std::stoi(member.process->read_line());
+    member.process->write_line("report");
+    for (std::string line = member.process->read_line(kRound); line != "end";
+         line = member.process->read_line(kRound)) {
+        std::istringstream words(line);
+        estate.held.push_back(parse_held(words));
+    }
+    member.process->signal(SIGKILL);
+    member.process->wait();
+    member = start(member.vfio_group);
+    estates_.push_back(std::move(estate));
+    ++heirs_;
+}
+
+void Director::end_estates()
+{
+    for (const Estate& estate : estates_) {
+        kill(estate.heir, SIGKILL);
+    }
+    estates_.clear();
+}
+
+std::vector<Held> Director::expected()
+{
+    std::vector<Held> all;
+    for (const Estate& estate : estates_) {
+        all.insert(all.end(), estate.held.begin(), estate.held.end());
+    }
+    for (const Member& member : members_) {
+        member.process->write_line("report");
+        for (std::string line = member.process->read_line(kRound); line != "end";
+             line = member.process->read_line(kRound)) {
+            std::istringstream words(line);
+            all.push_back(parse_held(words));
+        }
+    }
+    return all;
+}
+
+void Director::stop_and_check(std::uint64_t stop)
+{
+    end_estates();
+    if (below(4) == 0) {
+        leave_estate();
+    }
+    const auto held = expected();
+    check_owners(held);
+    check_counts();
+    std::uint64_t bytes = 0;
+    for (const Held& one : held) {
+        bytes += one.bytes;
+    }
+    std::cout << "stop " << stop << ": " << operations_ << " operations, " << held.size() << " registrations of "
+              << bytes / 1024 << " KiB, no difference" << std::endl;
+}
+
+// What was let go by a worker of the kernel's, or of a process that was killed, takes some time to be gone.
+void Director::check_owners(const std::vector<Held>& held)
+{
+    std::string last;
+    try {
+        eventually("the list of pins is right", [&] {
+            const auto status = daemon_->api().status();
+            if (!status.ledger_certain()) {
+                last = "the ledger is uncertain\n";
+                return false;
+            }
+            last = difference(held, daemon_->api().pins(), plan_.lossy ? Strictness::kNoWrong : Strictness::kExact);
+            return last.empty();
+        });
+    } catch (const std::exception&) {
+        throw std::runtime_error("pins and their owners are not what the processes hold:\n" + last +
+                                 daemon_->pinctl("status").out + daemon_->pinctl("audit").out + daemon_->messages());
+    }
+}
+
+void Director::check_counts()
+{
+    const auto audit = daemon_->api().audit();
+    if (!audit.exact() || audit.missing_pins() + audit.surplus_pins() + audit.unsettled_folios() != 0) {
+        throw std::runtime_error("the ledger is not what the kernel has:\n" + audit.DebugString() +
+                                 daemon_->pinctl("status").out + daemon_->messages());
+    }
+}
+
+void Director::print_counts() const
+{
+    for (const auto& [name, count] : counts_) {
+        std::cout << name << ' ' << count << '\n';
+    }
+    std::cout << operations_ << " operations, seed " << plan_.seed << ", " << killed_ << " processes killed at work, "
+              << heirs_ << " survived by their pins: no difference\n";
+}
+
+}  // namespace workload
