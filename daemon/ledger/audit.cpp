@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::size_t kBlocksAtOnce = PageTruth::kBatch >> PW_BLOCK_PAGES_SHIFT;
 constexpr std::uint64_t kPagesAtOnce = 1U << 16U;
-// How long both numbers must stand still. What the ledger has and the kernel has not needs only as long as a call under
-// way takes to return and report; what only the kernel has may be a read or write that waits for its device.
+// How long both numbers must stand still. What the ledger has and the kernel has not is certain after two looks (see
+// judge); what only the kernel has may be a read or write that waits for its device.
 constexpr Nanoseconds kSurplusAfter = 20'000'000;
 constexpr Nanoseconds kMissingAfter = 1'000'000'000;
 constexpr Nanoseconds kGiveUpAfter = 3'000'000'000;
@@ -38,24 +38,34 @@ Result<std::optional<Nanoseconds>> Audit::step()
 {
     const Nanoseconds now = parts_.clock.now();
     Result<void> done;
+    judge(now);
     switch (phase_) {
         case Phase::kLedger:
-            done = look_at_ledger();
-            if (done && blocks_.empty()) {
+            if (blocks_.empty()) {
                 phase_ = report_.whole_memory ? Phase::kMemory : Phase::kSettle;
+            } else {
+                done = look_at_ledger();
             }
             break;
         case Phase::kMemory:
-            done = look_at_memory();
-            if (done && next_page_ >= parts_.truth.limit()) {
+            if (next_page_ >= parts_.truth.limit()) {
                 phase_ = Phase::kSettle;
+            } else {
+                done = look_at_memory();
             }
             break;
         case Phase::kSettle:
-            done = look_again();
-            if (done && phase_ == Phase::kSettle) {
+            settling_since_ = settling_since_ == 0 ? now : settling_since_;
+            if (!looked_again_) {
+                looked_again_ = true;
+                done = look_again();
+                break;
+            }
+            looked_again_ = false;
+            if (!all_steady(now) && now < settling_since_ + kGiveUpAfter) {
                 return now + (now < settling_since_ + 2 * kSurplusAfter ? kBetweenLooks : kBetweenLateLooks);
             }
+            settled();
             break;
         case Phase::kRepair: {
             auto complete = repair_some();
@@ -134,10 +144,32 @@ void Audit::compare(const PageState& state)
     if (state.folio_pages > 1 && !large_seen_.insert(state.folio).second) {
         return;
     }
-    const std::uint64_t held = parts_.ledger.held({state.folio, state.folio_pages});
-    if (held != state.pins) {
-        suspects_[state.folio] = {state, held, parts_.clock.now()};
+    const PageRun folio{state.folio, state.folio_pages};
+    looked_at_.push_back({state.folio, state, parts_.ledger.held(folio)});
+}
+
+// Compares what was looked at in the step before, now that every record sent before the look has been handled. Where
+// the ledger has changed since, the two numbers are of different moments and say nothing. Where it has not, the kernel
+// can have more only by a call that has not returned yet; less it cannot have, because a release is reported before it
+// happens.
+void Audit::judge(Nanoseconds now)
+{
+    for (const Look& look : looked_at_) {
+        const std::uint64_t held = parts_.ledger.held({look.state.folio, look.state.folio_pages});
+        const bool changed = held != look.ledger_pins;
+        if (!changed && held == look.state.pins) {
+            suspects_.erase(look.folio);
+            continue;
+        }
+        const auto [suspect, added] = suspects_.try_emplace(look.folio, Suspect{look.state, held, now});
+        if (added) {
+            continue;
+        }
+        const bool same =
+            !changed && held == suspect->second.ledger_pins && look.state.pins == suspect->second.state.pins;
+        suspect->second = {look.state, held, same ? suspect->second.since : now};
     }
+    looked_at_.clear();
 }
 
 void Audit::tally(const PageState& state)
@@ -156,17 +188,18 @@ bool Audit::steady(const Suspect& suspect, Nanoseconds now)
     return now >= suspect.since + (suspect.state.pins > suspect.ledger_pins ? kMissingAfter : kSurplusAfter);
 }
 
+bool Audit::all_steady(Nanoseconds now) const
+{
+    return std::ranges::all_of(suspects_, [now](const auto& entry) { return steady(entry.second, now); });
+}
+
 Result<void> Audit::look_again()
 {
-    const Nanoseconds now = parts_.clock.now();
-    if (settling_since_ == 0) {
-        settling_since_ = now;
-    }
     std::vector<PageNumber> pages;
+    pages.reserve(suspects_.size());
     for (const auto& [folio, suspect] : suspects_) {
         pages.push_back(folio);
     }
-    bool all_steady = true;
     for (std::size_t at = 0; at < pages.size(); at += PageTruth::kBatch) {
         const auto batch = std::span(pages).subspan(at, std::min(PageTruth::kBatch, pages.size() - at));
         auto states = parts_.truth.read(batch);
@@ -174,19 +207,8 @@ Result<void> Audit::look_again()
             return std::unexpected(states.error());
         }
         for (const PageState& state : *states) {
-            Suspect& suspect = suspects_.at(state.page);
-            const std::uint64_t held = parts_.ledger.held({state.folio, state.folio_pages});
-            if (held == state.pins) {
-                suspects_.erase(state.page);
-                continue;
-            }
-            const bool same = held == suspect.ledger_pins && state.pins == suspect.state.pins;
-            suspect = {state, held, same ? suspect.since : now};
-            all_steady = all_steady && steady(suspect, now);
+            looked_at_.push_back({state.page, state, parts_.ledger.held({state.folio, state.folio_pages})});
         }
-    }
-    if (all_steady || now >= settling_since_ + kGiveUpAfter) {
-        settled();
     }
     return {};
 }

@@ -94,11 +94,20 @@ private:
         Nanoseconds since = 0;  // when one of the two numbers last changed
     };
 
+    // What the kernel and the ledger said of a folio, one right after the other.
+    struct Look {
+        PageNumber folio = 0;  // by which it is known as a suspect
+        PageState state;
+        std::uint64_t ledger_pins = 0;
+    };
+
     Result<void> look_at_ledger();
     Result<void> look_at_memory();
     Result<void> look_again();
     Result<bool> repair_some();
     void compare(const PageState& state);
+    void judge(Nanoseconds now);
+    [[nodiscard]] bool all_steady(Nanoseconds now) const;
     void tally(const PageState& state);
     static bool steady(const Suspect& suspect, Nanoseconds now);
     void settled();
@@ -114,7 +123,9 @@ private:
     PageNumber next_page_ = 0;
     absl::flat_hash_set<PageNumber> large_seen_;
     absl::btree_map<PageNumber, Suspect> suspects_;  // by first page of the folio
+    std::vector<Look> looked_at_;                    // in this step
     Nanoseconds settling_since_ = 0;
+    bool looked_again_ = false;
     bool repaired_ = false;
     std::vector<std::vector<PageNumber>> to_adopt_;
     std::vector<std::vector<PageNumber>> folios_to_adopt_;
