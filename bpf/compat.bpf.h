@@ -53,42 +53,7 @@ struct folio___nr_pages {
 struct folio___nr_pages_short {
     unsigned int _nr_pages;
 };
-// From 6.2 to 6.14.
-struct pcpu_hot {
-    int preempt_count;
-};
-struct thread_info___arm64 {
-    __u64 preempt_count;
-};
-struct task_struct___arm64 {
-    struct thread_info___arm64 thread_info;
-};
 #pragma clang attribute pop
-
-// On x86-64 the count is a variable of each processor, which was part of pcpu_hot for a while.
-extern const int __preempt_count __ksym __weak;
-extern const struct pcpu_hot pcpu_hot __ksym __weak;
-
-enum {
-    SOFTIRQ_SERVED = 1 << 8,
-    HARDIRQ_MASK = 0xf << 16,
-    NMI_MASK = 0xf << 20,
-};
-
-// In an interrupt the current task is whichever it fell upon: nothing about that says who is at work.
-static __always_inline bool in_interrupt(void)
-{
-    int count = 0;
-#if defined(__TARGET_ARCH_arm64)
-    count = (int)BPF_CORE_READ((struct task_struct___arm64 *)bpf_get_current_task(), thread_info.preempt_count);
-#else
-    if (&__preempt_count)
-        count = *(const int *)bpf_this_cpu_ptr(&__preempt_count);
-    else if (&pcpu_hot)
-        count = ((const struct pcpu_hot *)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count;
-#endif
-    return count & (SOFTIRQ_SERVED | HARDIRQ_MASK | NMI_MASK);
-}
 
 // The dentry an entry of an inode's list of aliases lies in.
 static __always_inline struct dentry *alias_dentry(struct hlist_node *alias)

@@ -9,6 +9,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
+#include "interrupt.bpf.h"
 #include "scope_maps.bpf.h"
 #include "trampoline.bpf.h"
 
@@ -38,15 +39,22 @@ static __always_inline void name_object(__u32 kind, __u64 object, __u64 scope)
     bpf_map_update_elem(&objects, &key, &scope, BPF_ANY);
 }
 
-static __always_inline void forget_object(__u32 kind, __u64 object)
+// Unless its memory has already become another object, which has a number of its own.
+static __always_inline void forget_object(__u32 kind, __u64 object, __u64 scope)
 {
     struct object_key key = {.object = object, .kind = kind};
-    bpf_map_delete_elem(&objects, &key);
+    if (scope_of(kind, object) == scope)
+        bpf_map_delete_elem(&objects, &key);
 }
 
+// In an interrupt nothing is pinned or released for an object, but the last user of one may put it: a socket's end
+// does, on top of whichever task is running.
+//
 // Inside another scope an object that is not known changes nothing: what fails halfway lets go of its own.
 static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object, bool making)
 {
+    if (in_interrupt())
+        return 0;
     struct task_state *task = this_task_or_new();
     if (!task)
         return 0;
@@ -65,6 +73,8 @@ static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object, bo
 // Returns the number of the scope that was left; with `forget`, an object whose pins were let go is not known any more.
 static __always_inline __u64 leave_scope(bool forget)
 {
+    if (in_interrupt())
+        return 0;
     struct task_state *task = this_task();
     if (!task)
         return 0;
@@ -75,7 +85,7 @@ static __always_inline __u64 leave_scope(bool forget)
         return scope;
     }
     if (forget && task->released)
-        forget_object(task->kind, task->object);
+        forget_object(task->kind, task->object, scope);
     if (task->in_longterm_loop) {
         task->depth = 0;
         task->scope = 0;
@@ -93,11 +103,13 @@ static __always_inline int enter_making(__u32 kind)
     return enter_scope(kind, next_scope(), 0, true);
 }
 
+// Named before it is left: whoever looks for it finds it either under way or in the table.
 static __always_inline int leave_making(__u32 kind, __u64 object)
 {
-    __u64 scope = leave_scope(false);
-    if (scope && !is_error(object))
-        name_object(kind, object, scope);
+    struct task_state *task = this_task();
+    if (task && task->scope && !is_error(object))
+        name_object(kind, object, task->scope);
+    leave_scope(false);
     return 0;
 }
 

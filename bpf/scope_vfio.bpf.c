@@ -49,8 +49,8 @@ int remove_dma_enter(void *ctx)
 SEC("?fexit/vfio_remove_dma")
 int remove_dma_exit(void *ctx)
 {
-    leave_scope(false);
-    forget_object(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1));
+    __u64 scope = leave_scope(false);
+    forget_object(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1), scope);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 // without tracked pins return at once.
 #pragma once
 
+#include "interrupt.bpf.h"
 #include "pin.bpf.h"
 
 struct releaser {

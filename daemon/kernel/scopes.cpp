@@ -94,6 +94,23 @@ struct Scopes::Kind {
         object = nullptr;
     }
 
+    // Runs of its programs that the kernel skipped: what the thread did then was taken for nobody's.
+    [[nodiscard]] std::uint64_t missed() const
+    {
+        std::uint64_t missed = 0;
+        bpf_program* program = nullptr;
+        bpf_object__for_each_program(program, object)
+        {
+            bpf_prog_info info{};
+            __u32 length = sizeof(info);
+            if (bpf_program__fd(program) >= 0 &&
+                bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0) {
+                missed += info.recursion_misses;
+            }
+        }
+        return missed;
+    }
+
     [[nodiscard]] std::string present_modules() const
     {
         std::string present;
@@ -208,7 +225,8 @@ std::vector<HookStatus> Scopes::hooks() const
 {
     std::vector<HookStatus> states;
     for (const auto& kind : kinds_) {
-        states.push_back({kind->table.name, "owner", !kind->links.empty(), kind->reason, 0});
+        const bool attached = !kind->links.empty();
+        states.push_back({kind->table.name, "owner", attached, kind->reason, attached ? kind->missed() : 0});
     }
     return states;
 }
