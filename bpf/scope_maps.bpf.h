@@ -12,7 +12,7 @@ enum {
     OBJECTS_MAX = 1 << 20,
 };
 
-// What a thread is in the middle of.
+// What a thread is in the middle of. The daemon reads the first field only (ObjectTable).
 struct task_state {
     __u64 scope;  // the object it pins for or lets go, by number; 0: unknown
     __u64 object;

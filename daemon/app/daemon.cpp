@@ -159,7 +159,7 @@ Result<void> run_daemon(const Options& options)
         return std::unexpected(runner.error());
     }
     // Without the start of the array its pages cannot be walked, only those the ledger knows.
-    KernelTruth truth(**runner, **maps, geometry, pages.start == 0 ? 0 : pages.limit);
+    KernelTruth truth(**runner, **maps, ObjectTable((*programs)->maps()), geometry, pages.start == 0 ? 0 : pages.limit);
     const SystemClock clock;
     KernelVerdicts verdicts(**maps, geometry);
     SystemPathResolver paths;

@@ -8,6 +8,7 @@
 #include "kernel/audit_runner.h"
 #include "kernel/cgroups.h"
 #include "kernel/kallsyms.h"
+#include "kernel/object_table.h"
 #include "kernel/verdict_maps.h"
 #include "ledger/driver.h"
 #include "ledger/owner_names.h"
@@ -36,8 +37,8 @@ private:
 class KernelTruth final : public PageTruth {
 public:
     // `runner` and `maps` must outlive this.
-    KernelTruth(AuditRunner& runner, VerdictMaps& maps, PageGeometry geometry, PageNumber limit)
-        : runner_(runner), maps_(maps), geometry_(geometry), limit_(limit)
+    KernelTruth(AuditRunner& runner, VerdictMaps& maps, ObjectTable objects, PageGeometry geometry, PageNumber limit)
+        : runner_(runner), maps_(maps), objects_(objects), geometry_(geometry), limit_(limit)
     {
     }
 
@@ -46,6 +47,7 @@ public:
     [[nodiscard]] PageNumber limit() const override { return limit_; }
     Result<void> adopt(std::span<const PageNumber> pages, bool folio) override;
     std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() override;
+    Result<std::vector<std::uint64_t>> live_objects() override { return objects_.live(); }
 
 private:
     [[nodiscard]] std::vector<std::uint64_t> addresses(std::span<const PageNumber> pages) const;
@@ -53,6 +55,7 @@ private:
 
     AuditRunner& runner_;
     VerdictMaps& maps_;
+    ObjectTable objects_;
     PageGeometry geometry_;
     PageNumber limit_;
 };

@@ -130,8 +130,9 @@ struct ReleaseEvent {
     std::vector<PageRun> runs;
     std::uint64_t span = 0;
     std::optional<PageNumber> named;
-    bool making = false;  // the object is still being made: what stays of the same pin holds the memory alone
-    bool repair = false;  // nobody was seen letting go, but the kernel has fewer pins there than the ledger had
+    bool making = false;     // the object is still being made: what stays of the same pin holds the memory alone
+    bool repair = false;     // nobody was seen letting go, but the kernel has fewer pins there than the ledger had
+    std::uint64_t only = 0;  // with repair: of this pin and no other
 };
 
 struct FileEvent {

@@ -11,6 +11,9 @@ std::uint32_t release_rank(const ReleaseEvent& event, const PinRecord& pin)
     constexpr std::uint32_t kOtherAddressSpace = 2;
     constexpr std::uint32_t kLongTerm = 1;
 
+    if (event.only != 0) {
+        return pin.id == event.only ? 0 : ExtentIndex::kNever;
+    }
     if (event.repair) {
         // What is brief is rather gone than what was pinned for long, and what belongs to nobody rather than to
         // somebody.

@@ -40,6 +40,12 @@ Result<std::optional<Nanoseconds>> Audit::step()
     Result<void> done;
     judge(now);
     switch (phase_) {
+        case Phase::kObjects:
+            phase_ = Phase::kLedger;
+            if (options_.repair) {
+                done = drop_gone();
+            }
+            break;
         case Phase::kLedger:
             if (blocks_.empty()) {
                 phase_ = report_.whole_memory ? Phase::kMemory : Phase::kSettle;
@@ -89,6 +95,47 @@ Result<std::optional<Nanoseconds>> Audit::step()
         return std::nullopt;
     }
     return now;
+}
+
+// Drops the pins of objects that are no more. Counts alone would not tell whose pin of a page is gone when the release
+// of one was lost and so was the acquisition of another.
+Result<void> Audit::drop_gone()
+{
+    const auto live = parts_.truth.live_objects();
+    if (!live) {
+        return std::unexpected(live.error());
+    }
+    absl::btree_map<PinId, std::vector<PageRun>> gone;
+    for (const auto& [id, pin] : parts_.ledger.pins()) {
+        if (pin.scope.object != 0 && pin.acquired < report_.started &&
+            !std::binary_search(live->begin(), live->end(), pin.scope.object)) {
+            gone[id];
+        }
+    }
+    if (gone.empty()) {
+        return {};
+    }
+    for (const std::uint64_t block : parts_.ledger.index().block_numbers()) {
+        parts_.ledger.index().visit({block * kBlockPages, kBlockPages}, [&](const Extent& extent) {
+            if (const auto pin = gone.find(extent.pin); pin != gone.end()) {
+                pin->second.push_back({extent.first, extent.count});
+            }
+            return true;
+        });
+    }
+    for (auto& [id, runs] : gone) {
+        ReleaseEvent event;
+        event.time = parts_.clock.now();
+        event.runs = std::move(runs);
+        event.repair = true;
+        event.only = id;
+        for (const PageRun& run : event.runs) {
+            report_.surplus_pins += run.count;
+            report_.dropped_pins += run.count;
+        }
+        parts_.release(event);
+    }
+    return {};
 }
 
 Result<void> Audit::look_at_ledger()

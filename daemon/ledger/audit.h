@@ -86,7 +86,7 @@ public:
     [[nodiscard]] const AuditReport& report() const { return report_; }
 
 private:
-    enum class Phase { kLedger, kMemory, kSettle, kRepair, kDone };
+    enum class Phase { kObjects, kLedger, kMemory, kSettle, kRepair, kDone };
 
     struct Suspect {
         PageState state;
@@ -101,6 +101,7 @@ private:
         std::uint64_t ledger_pins = 0;
     };
 
+    Result<void> drop_gone();
     Result<void> look_at_ledger();
     Result<void> look_at_memory();
     Result<void> look_again();
@@ -118,7 +119,7 @@ private:
     Parts parts_;
     AuditOptions options_;
     AuditReport report_;
-    Phase phase_ = Phase::kLedger;
+    Phase phase_ = Phase::kObjects;
     std::vector<std::uint64_t> blocks_;  // of the ledger's index, still to be looked at
     PageNumber next_page_ = 0;
     absl::flat_hash_set<PageNumber> large_seen_;

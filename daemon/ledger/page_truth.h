@@ -52,6 +52,10 @@ public:
 
     // How many ranges of each file were pinned so far: see FileTable::resync.
     virtual std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() = 0;
+
+    // The numbers (see Scope), ascending, of the objects there are. One that is made after the call began may be
+    // missing.
+    virtual Result<std::vector<std::uint64_t>> live_objects() = 0;
 };
 
 }  // namespace pinwarden

@@ -68,6 +68,9 @@ public:
     }
     std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() override { return sequences; }
 
+    Result<std::vector<std::uint64_t>> live_objects() override { return objects; }
+
+    std::vector<std::uint64_t> objects;
     std::uint64_t pages_there_are = 1U << 20U;
     int looks = 0;
     int full = 0;  // how many adoptions find the ring full

@@ -1,0 +1,26 @@
+// The objects that pins belong to, as the programs that follow them know them (bpf/scope_maps.bpf.h).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/programs.h"
+
+namespace pinwarden {
+
+class ObjectTable {
+public:
+    // `maps` is borrowed from Programs, which must outlive this.
+    explicit ObjectTable(const MapFds& maps) : tasks_(maps.tasks), objects_(maps.objects) {}
+
+    // The numbers, ascending, of all objects there are: also of those that are being made or let go just now. What was
+    // made after the call began may be missing.
+    [[nodiscard]] Result<std::vector<std::uint64_t>> live() const;
+
+private:
+    int tasks_;
+    int objects_;
+};
+
+}  // namespace pinwarden
