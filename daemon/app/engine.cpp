@@ -15,6 +15,8 @@ namespace {
 constexpr Nanoseconds kAnnounceAfter = 1'000'000'000;
 // Between attempts to mend the ledger that left it different.
 constexpr Nanoseconds kRepairAgainAfter = 10'000'000'000;
+// When nothing was lost for that long, losing has ended.
+constexpr Nanoseconds kLosingEnds = 100'000'000;
 constexpr Nanoseconds kSampleEvery = 60'000'000'000;
 constexpr std::uint64_t kSampleBlocks = 256;
 
@@ -171,6 +173,15 @@ void Engine::audit(AuditOptions options, AuditDone done)
     audits_.push_back({options, std::move(done)});
 }
 
+std::optional<Nanoseconds> Engine::next_tick() const
+{
+    const auto regular = enforcer_.next_tick();
+    if (ledger_.certain() || !audits_.empty()) {
+        return regular;
+    }
+    return regular ? std::min(*regular, next_repair_) : next_repair_;
+}
+
 std::optional<Nanoseconds> Engine::next_audit_step() const
 {
     return audits_.empty() ? std::nullopt : std::optional(next_audit_step_);
@@ -271,7 +282,11 @@ void Engine::adopt_what_is_pinned()
 void Engine::mend_ledger(bool still_losing)
 {
     const Nanoseconds now = around_.clock.now();
-    if (!audits_.empty() || still_losing) {
+    if (still_losing) {
+        next_repair_ = now + kLosingEnds;
+        return;
+    }
+    if (!audits_.empty()) {
         return;
     }
     if (!ledger_.certain() && now >= next_repair_) {

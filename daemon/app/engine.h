@@ -59,7 +59,7 @@ public:
     // From time to time, and when next_tick() is due: losses, policies that depend on time or on mounts.
     void tick(KernelHealth health);
     // When tick() has something to do, if that is before the next regular one.
-    [[nodiscard]] std::optional<Nanoseconds> next_tick() const { return enforcer_.next_tick(); }
+    [[nodiscard]] std::optional<Nanoseconds> next_tick() const;
 
     Result<std::uint64_t> apply(const std::vector<Policy>& policies, bool validate_only);
     Result<std::uint64_t> remove(const std::string& name);

@@ -15,6 +15,8 @@ constexpr std::uint64_t kPagesAtOnce = 1U << 16U;
 // judge); what only the kernel has may be a read or write that waits for its device.
 constexpr Nanoseconds kSurplusAfter = 20'000'000;
 constexpr Nanoseconds kMissingAfter = 1'000'000'000;
+// For a repair: it should not take long, and what is adopted by mistake goes when it is let go, like any other pin.
+constexpr Nanoseconds kAdoptAfter = 100'000'000;
 constexpr Nanoseconds kGiveUpAfter = 3'000'000'000;
 constexpr Nanoseconds kBetweenLooks = 5'000'000;
 constexpr Nanoseconds kBetweenLateLooks = 50'000'000;
@@ -230,14 +232,15 @@ void Audit::tally(const PageState& state)
     memory.ledger_pins += parts_.ledger.held({state.folio, state.folio_pages});
 }
 
-bool Audit::steady(const Suspect& suspect, Nanoseconds now)
+bool Audit::steady(const Suspect& suspect, Nanoseconds now) const
 {
-    return now >= suspect.since + (suspect.state.pins > suspect.ledger_pins ? kMissingAfter : kSurplusAfter);
+    const Nanoseconds missing = options_.repair ? kAdoptAfter : kMissingAfter;
+    return now >= suspect.since + (suspect.state.pins > suspect.ledger_pins ? missing : kSurplusAfter);
 }
 
 bool Audit::all_steady(Nanoseconds now) const
 {
-    return std::ranges::all_of(suspects_, [now](const auto& entry) { return steady(entry.second, now); });
+    return std::ranges::all_of(suspects_, [this, now](const auto& entry) { return steady(entry.second, now); });
 }
 
 Result<void> Audit::look_again()

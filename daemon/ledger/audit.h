@@ -110,7 +110,7 @@ private:
     void judge(Nanoseconds now);
     [[nodiscard]] bool all_steady(Nanoseconds now) const;
     void tally(const PageState& state);
-    static bool steady(const Suspect& suspect, Nanoseconds now);
+    [[nodiscard]] bool steady(const Suspect& suspect, Nanoseconds now) const;
     void settled();
     void note(const Suspect& suspect);
     void plan_repair(const std::vector<Suspect>& differing);
