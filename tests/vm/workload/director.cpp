@@ -81,17 +81,16 @@ Director::Member Director::start(const std::string& vfio_group) const
 
 void Director::run()
 {
-    while (operations_ < plan_.operations) {
-        for (std::uint64_t stop = 1; stop <= plan_.stops; ++stop) {
-            const std::uint64_t mean = plan_.operations / plan_.stops + 1;
-            run_round(mean / 2 + below(mean + 1));
-            stop_and_check(stop);
-        }
+    const std::uint64_t mean = plan_.operations / plan_.stops + 1;
+    for (std::uint64_t stop = 1; stop <= plan_.stops || operations_ < plan_.operations; ++stop) {
+        run_round(mean / 2 + below(mean + 1));
+        stop_and_check(stop);
     }
     members_.clear();
     end_estates();
     check_owners({});
     check_counts();
+    check_losses();
     daemon_->stop();
     print_counts();
 }
@@ -184,6 +183,9 @@ std::vector<Held> Director::expected()
 
 void Director::stop_and_check(std::uint64_t stop)
 {
+    if (plan_.lossy) {
+        wait_for_repair();
+    }
     end_estates();
     if (below(4) == 0) {
         leave_estate();
@@ -197,6 +199,16 @@ void Director::stop_and_check(std::uint64_t stop)
     }
     std::cout << "stop " << stop << ": " << operations_ << " operations, " << held.size() << " registrations of "
               << bytes / 1024 << " KiB, no difference" << std::endl;
+}
+
+// How long it takes is printed, not judged: an emulated machine is slow.
+void Director::wait_for_repair()
+{
+    const auto start = std::chrono::steady_clock::now();
+    eventually("the ledger is certain again", [&] { return daemon_->api().status().ledger_certain(); });
+    const auto took = std::chrono::steady_clock::now() - start;
+    longest_repair_ = std::max(longest_repair_, std::chrono::duration_cast<std::chrono::milliseconds>(took));
+    ++repairs_;
 }
 
 // What was let go by a worker of the kernel's, or of a process that was killed, takes some time to be gone.
@@ -228,8 +240,24 @@ void Director::check_counts()
     }
 }
 
+// Where events should get lost, some were; where not, none.
+void Director::check_losses()
+{
+    std::uint64_t lost = 0;
+    const auto status = daemon_->api().status();
+    for (const auto& loss : status.losses()) {
+        lost += loss.count();
+    }
+    if ((lost > 0) != plan_.lossy) {
+        throw std::runtime_error(std::to_string(lost) + " events were lost:\n" + daemon_->pinctl("status").out);
+    }
+}
+
 void Director::print_counts() const
 {
+    if (plan_.lossy) {
+        std::cout << "made certain again " << repairs_ << " times, within " << longest_repair_.count() << " ms\n";
+    }
     for (const auto& [name, count] : counts_) {
         std::cout << name << ' ' << count << '\n';
     }

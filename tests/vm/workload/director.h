@@ -2,6 +2,7 @@
 // with what they hold, and with the kernel's own pin counts.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -51,8 +52,10 @@ private:
     void end_estates();
     [[nodiscard]] std::vector<Held> expected();
     void stop_and_check(std::uint64_t stop);
+    void wait_for_repair();
     void check_owners(const std::vector<Held>& held);
     void check_counts();
+    void check_losses();
     void print_counts() const;
 
     Plan plan_;
@@ -65,6 +68,8 @@ private:
     std::uint64_t operations_ = 0;
     std::uint64_t killed_ = 0;
     std::uint64_t heirs_ = 0;
+    std::uint64_t repairs_ = 0;
+    std::chrono::milliseconds longest_repair_{0};
 };
 
 }  // namespace workload
