@@ -7,6 +7,7 @@
 
 #include "file.bpf.h"
 #include "page_cache.bpf.h"
+#include "preempt.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -186,12 +187,12 @@ static __always_inline int on_setattr(struct dentry *dentry, struct iattr *attri
 SEC("?fmod_ret/security_inode_setattr")
 int BPF_PROG(inode_setattr, struct dentry *dentry, struct iattr *attributes, int earlier)
 {
-    return on_setattr(dentry, attributes, earlier);
+    return UNPREEMPTED(on_setattr(dentry, attributes, earlier));
 }
 
 // int security_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr), from 6.3 on
 SEC("?fmod_ret/security_inode_setattr")
 int BPF_PROG(inode_setattr_idmap, void *idmap, struct dentry *dentry, struct iattr *attributes, int earlier)
 {
-    return on_setattr(dentry, attributes, earlier);
+    return UNPREEMPTED(on_setattr(dentry, attributes, earlier));
 }

@@ -4,6 +4,7 @@
 
 #include "compat.bpf.h"
 #include "emit.bpf.h"
+#include "preempt.bpf.h"
 #include "trampoline.bpf.h"
 
 #include <bpf/bpf_tracing.h>
@@ -39,13 +40,13 @@ static __always_inline int leave_longterm_loop(__u64 flags)
 SEC("?fentry/__gup_longterm_locked")
 int longterm_loop_enter(void *ctx)
 {
-    return enter_longterm_loop(ARGUMENT(ctx, 5));
+    return UNPREEMPTED(enter_longterm_loop(ARGUMENT(ctx, 5)));
 }
 
 SEC("?fexit/__gup_longterm_locked")
 int longterm_loop_exit(void *ctx)
 {
-    return leave_longterm_loop(ARGUMENT(ctx, 5));
+    return UNPREEMPTED(leave_longterm_loop(ARGUMENT(ctx, 5)));
 }
 
 // Before 6.5 the loop itself is out of reach: the calls that may enter it are marked as a whole (pin.bpf.h takes the
@@ -53,17 +54,17 @@ int longterm_loop_exit(void *ctx)
 SEC("?fentry/pin_user_pages")
 int pin_user_pages_enter(void *ctx)
 {
-    return enter_longterm_loop(ARGUMENT(ctx, 2));
+    return UNPREEMPTED(enter_longterm_loop(ARGUMENT(ctx, 2)));
 }
 
 SEC("?fentry/pin_user_pages_fast")
 int pin_user_pages_fast_enter(void *ctx)
 {
-    return enter_longterm_loop(ARGUMENT(ctx, 2));
+    return UNPREEMPTED(enter_longterm_loop(ARGUMENT(ctx, 2)));
 }
 
 SEC("?fentry/pin_user_pages_unlocked")
 int pin_user_pages_unlocked_enter(void *ctx)
 {
-    return enter_longterm_loop(ARGUMENT(ctx, 3));
+    return UNPREEMPTED(enter_longterm_loop(ARGUMENT(ctx, 3)));
 }

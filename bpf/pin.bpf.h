@@ -7,6 +7,7 @@
 #include "file.bpf.h"
 #include "longterm_loop.bpf.h"
 #include "owner.bpf.h"
+#include "preempt.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -327,7 +328,7 @@ int pin_user_pages_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 3),
         .returned = return_value(ctx),
     };
-    return on_acquire(ctx, &call);
+    return UNPREEMPTED(on_acquire(ctx, &call));
 }
 
 // int pin_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flags, struct page **pages)
@@ -342,7 +343,7 @@ int pin_user_pages_fast_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 3),
         .returned = (int)return_value(ctx),
     };
-    return on_acquire(ctx, &call);
+    return UNPREEMPTED(on_acquire(ctx, &call));
 }
 
 // int pin_user_pages_fast_only(unsigned long start, int nr_pages, unsigned int gup_flags, struct page **pages)
@@ -357,7 +358,7 @@ int pin_user_pages_fast_only_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 3),
         .returned = (int)return_value(ctx),
     };
-    return on_acquire(ctx, &call);
+    return UNPREEMPTED(on_acquire(ctx, &call));
 }
 
 // long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned long nr_pages, unsigned int gup_flags,
@@ -374,7 +375,7 @@ int pin_user_pages_remote_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 4),
         .returned = return_value(ctx),
     };
-    return on_acquire(ctx, &call);
+    return UNPREEMPTED(on_acquire(ctx, &call));
 }
 
 // long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned long nr_pages, unsigned int gup_flags,
@@ -430,14 +431,13 @@ int pin_user_pages_unlocked_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 2),
         .returned = return_value(ctx),
     };
-    return on_acquire(ctx, &call);
+    return UNPREEMPTED(on_acquire(ctx, &call));
 }
 
 // long memfd_pin_folios(struct file *memfd, loff_t start, loff_t end, struct folio **folios, unsigned int max_folios,
 //                       pgoff_t *offset)
 // Pins each folio once, always for long; `end` is the last byte.
-SEC("?fexit/memfd_pin_folios")
-int memfd_pin_folios_exit(void *ctx)
+static __always_inline int on_memfd_pin_folios(void *ctx)
 {
     struct file *file = (void *)ARGUMENT(ctx, 0);
     __u64 start = ARGUMENT(ctx, 1);
@@ -471,4 +471,10 @@ int memfd_pin_folios_exit(void *ctx)
     struct list_walk walk = {.pages = call.pages, .pin = pin, .total = call.returned};
     bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, pages_step, &walk, 0);
     return 0;
+}
+
+SEC("?fexit/memfd_pin_folios")
+int memfd_pin_folios_exit(void *ctx)
+{
+    return UNPREEMPTED(on_memfd_pin_folios(ctx));
 }

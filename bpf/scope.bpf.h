@@ -10,6 +10,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "interrupt.bpf.h"
+#include "preempt.bpf.h"
 #include "scope_maps.bpf.h"
 #include "trampoline.bpf.h"
 
@@ -50,15 +51,16 @@ static __always_inline void forget_object(__u32 kind, __u64 object, __u64 scope)
 // In an interrupt nothing is pinned or released for an object, but the last user of one may put it: a socket's end
 // does, on top of whichever task is running.
 //
-// Inside another scope an object that is not known changes nothing: what fails halfway lets go of its own.
-static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object, bool making)
+// Inside another scope an object that is not known changes nothing: what fails halfway lets go of its own. What pins is
+// never inside another scope: if it looks so, the kernel has skipped a run of the program that should have left that.
+static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object, bool making, bool pins)
 {
     if (in_interrupt())
         return 0;
     struct task_state *task = this_task_or_new();
     if (!task)
         return 0;
-    __u8 depth = task->depth;
+    __u8 depth = pins ? 0 : task->depth;
     task->depth = depth + 1;
     if (depth && !scope)
         return 0;
@@ -100,7 +102,7 @@ static __always_inline __u64 leave_scope(bool forget)
 // An object is made: it gets its number now, and its address when that is known.
 static __always_inline int enter_making(__u32 kind)
 {
-    return enter_scope(kind, next_scope(), 0, true);
+    return enter_scope(kind, next_scope(), 0, true, true);
 }
 
 // Named before it is left: whoever looks for it finds it either under way or in the table.
@@ -116,7 +118,7 @@ static __always_inline int leave_making(__u32 kind, __u64 object)
 // An object that may be gone afterwards, if this was its last user.
 static __always_inline int enter_release(__u32 kind, __u64 object)
 {
-    return enter_scope(kind, scope_of(kind, object), object, false);
+    return enter_scope(kind, scope_of(kind, object), object, false, false);
 }
 
 static __always_inline int leave_release(void)

@@ -10,7 +10,7 @@ struct io_rsrc_node {
 SEC("?fentry/io_sqe_buffer_register")
 int buffer_register_enter(void *ctx)
 {
-    return enter_making(PW_SCOPE_IO_URING_BUFFER);
+    return UNPREEMPTED(enter_making(PW_SCOPE_IO_URING_BUFFER));
 }
 
 // int io_sqe_buffer_register(struct io_ring_ctx *ctx, struct iovec *iov, struct io_mapped_ubuf **pimu,
@@ -20,7 +20,7 @@ int buffer_register_exit_slot(void *ctx)
 {
     __u64 buffer = 0;
     bpf_probe_read_kernel(&buffer, sizeof(buffer), (void *)ARGUMENT(ctx, 2));
-    return leave_making(PW_SCOPE_IO_URING_BUFFER, (int)return_value(ctx) < 0 ? 0 : buffer);
+    return UNPREEMPTED(leave_making(PW_SCOPE_IO_URING_BUFFER, (int)return_value(ctx) < 0 ? 0 : buffer));
 }
 
 // struct io_rsrc_node *io_sqe_buffer_register(struct io_ring_ctx *ctx, struct iovec *iov, ...), from 6.13 on
@@ -31,7 +31,7 @@ int buffer_register_exit_node(void *ctx)
     __u64 buffer = 0;
     if (!is_error(node))
         buffer = (__u64)BPF_CORE_READ((struct io_rsrc_node *)node, buf);
-    return leave_making(PW_SCOPE_IO_URING_BUFFER, buffer);
+    return UNPREEMPTED(leave_making(PW_SCOPE_IO_URING_BUFFER, buffer));
 }
 
 // void io_buffer_unmap(struct io_ring_ctx *ctx, struct io_mapped_ubuf **slot), up to 6.12
@@ -41,26 +41,26 @@ int buffer_unmap_enter(void *ctx)
 {
     __u64 buffer = 0;
     bpf_probe_read_kernel(&buffer, sizeof(buffer), (void *)ARGUMENT(ctx, 1));
-    return enter_release(PW_SCOPE_IO_URING_BUFFER, buffer);
+    return UNPREEMPTED(enter_release(PW_SCOPE_IO_URING_BUFFER, buffer));
 }
 
 SEC("?fexit/io_buffer_unmap")
 int buffer_unmap_exit(void *ctx)
 {
-    return leave_release();
+    return UNPREEMPTED(leave_release());
 }
 
 // void io_release_ubuf(void *priv), from 6.15 on; priv is the struct io_mapped_ubuf
 SEC("?fentry/io_release_ubuf")
 int release_ubuf_enter(void *ctx)
 {
-    return enter_release(PW_SCOPE_IO_URING_BUFFER, ARGUMENT(ctx, 0));
+    return UNPREEMPTED(enter_release(PW_SCOPE_IO_URING_BUFFER, ARGUMENT(ctx, 0)));
 }
 
 SEC("?fexit/io_release_ubuf")
 int release_ubuf_exit(void *ctx)
 {
-    return leave_release();
+    return UNPREEMPTED(leave_release());
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -8,50 +8,59 @@ static __always_inline int enter_mapping(__u64 mapping)
         scope = next_scope();
         name_object(PW_SCOPE_VFIO_MAPPING, mapping, scope);
     }
-    return enter_scope(PW_SCOPE_VFIO_MAPPING, scope, mapping, false);
+    return enter_scope(PW_SCOPE_VFIO_MAPPING, scope, mapping, false, true);
+}
+
+static __always_inline int leave_mapping(void)
+{
+    leave_scope(false);
+    return 0;
+}
+
+static __always_inline int leave_removed_mapping(__u64 mapping)
+{
+    __u64 scope = leave_scope(false);
+    forget_object(PW_SCOPE_VFIO_MAPPING, mapping, scope);
+    return 0;
 }
 
 // long vfio_pin_pages_remote(struct vfio_dma *dma, unsigned long vaddr, unsigned long npage, ...)
 SEC("?fentry/vfio_pin_pages_remote")
 int pin_pages_enter(void *ctx)
 {
-    return enter_mapping(ARGUMENT(ctx, 0));
+    return UNPREEMPTED(enter_mapping(ARGUMENT(ctx, 0)));
 }
 
 SEC("?fexit/vfio_pin_pages_remote")
 int pin_pages_exit(void *ctx)
 {
-    leave_scope(false);
-    return 0;
+    return UNPREEMPTED(leave_mapping());
 }
 
 // long vfio_unpin_pages_remote(struct vfio_dma *dma, dma_addr_t iova, unsigned long pfn, unsigned long npage, ...)
 SEC("?fentry/vfio_unpin_pages_remote")
 int unpin_pages_enter(void *ctx)
 {
-    return enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 0));
+    return UNPREEMPTED(enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 0)));
 }
 
 SEC("?fexit/vfio_unpin_pages_remote")
 int unpin_pages_exit(void *ctx)
 {
-    leave_scope(false);
-    return 0;
+    return UNPREEMPTED(leave_mapping());
 }
 
 // void vfio_remove_dma(struct vfio_iommu *iommu, struct vfio_dma *dma)
 SEC("?fentry/vfio_remove_dma")
 int remove_dma_enter(void *ctx)
 {
-    return enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1));
+    return UNPREEMPTED(enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1)));
 }
 
 SEC("?fexit/vfio_remove_dma")
 int remove_dma_exit(void *ctx)
 {
-    __u64 scope = leave_scope(false);
-    forget_object(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1), scope);
-    return 0;
+    return UNPREEMPTED(leave_removed_mapping(ARGUMENT(ctx, 1)));
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -14,39 +14,40 @@ struct xdp_umem {
 SEC("?fentry/xdp_umem_create")
 int umem_create_enter(void *ctx)
 {
-    return enter_making(PW_SCOPE_XDP_UMEM);
+    return UNPREEMPTED(enter_making(PW_SCOPE_XDP_UMEM));
 }
 
 SEC("?fexit/xdp_umem_create")
 int umem_create_exit(void *ctx)
 {
-    return leave_making(PW_SCOPE_XDP_UMEM, return_value(ctx));
+    return UNPREEMPTED(leave_making(PW_SCOPE_XDP_UMEM, return_value(ctx)));
 }
 
 // void xdp_put_umem(struct xdp_umem *umem, bool defer_cleanup)
 SEC("?fentry/xdp_put_umem")
 int put_umem_enter(void *ctx)
 {
-    return enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0));
+    return UNPREEMPTED(enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0)));
 }
 
 SEC("?fexit/xdp_put_umem")
 int put_umem_exit(void *ctx)
 {
-    return leave_release();
+    return UNPREEMPTED(leave_release());
 }
 
 // void xdp_umem_release_deferred(struct work_struct *work)
 SEC("?fentry/xdp_umem_release_deferred")
 int release_deferred_enter(void *ctx)
 {
-    return enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0) - bpf_core_field_offset(struct xdp_umem, work));
+    return UNPREEMPTED(
+        enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0) - bpf_core_field_offset(struct xdp_umem, work)));
 }
 
 SEC("?fexit/xdp_umem_release_deferred")
 int release_deferred_exit(void *ctx)
 {
-    return leave_release();
+    return UNPREEMPTED(leave_release());
 }
 
 char LICENSE[] SEC("license") = "GPL";

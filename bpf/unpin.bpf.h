@@ -166,14 +166,14 @@ int unpin_user_page_enter(void *ctx)
     __u64 folio = page_folio(page);
     __u32 span = folio_pages((void *)folio);
     __u32 offset = (page - folio) / bpf_core_type_size(struct page);
-    return emit_release(folio, 1, span > 1 ? span : 0, PW_UNPIN_USER_PAGE, offset);
+    return UNPREEMPTED(emit_release(folio, 1, span > 1 ? span : 0, PW_UNPIN_USER_PAGE, offset));
 }
 
 // void unpin_user_pages(struct page **pages, unsigned long npages)
 SEC("?fentry/unpin_user_pages")
 int unpin_user_pages_enter(void *ctx)
 {
-    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES);
+    return UNPREEMPTED(on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES));
 }
 
 // void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool make_dirty)
@@ -183,7 +183,7 @@ int unpin_user_pages_dirty_lock_enter(void *ctx)
 {
     if (!(ARGUMENT(ctx, 2) & 0xff))
         return 0;
-    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES_DIRTY_LOCK);
+    return UNPREEMPTED(on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES_DIRTY_LOCK));
 }
 
 // void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty)
@@ -194,21 +194,21 @@ int unpin_user_page_range_dirty_lock_enter(void *ctx)
     __u64 pages = ARGUMENT(ctx, 1);
     if (!run_tracked(page, pages))
         return 0;
-    return emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK, PW_ANY_PAGE);
+    return UNPREEMPTED(emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK, PW_ANY_PAGE));
 }
 
 // void unpin_user_folio(struct folio *folio, unsigned long npages)
 SEC("?fentry/unpin_user_folio")
 int unpin_user_folio_enter(void *ctx)
 {
-    return on_release_folio(ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_FOLIO);
+    return UNPREEMPTED(on_release_folio(ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_FOLIO));
 }
 
 // void unpin_folio(struct folio *folio)
 SEC("?fentry/unpin_folio")
 int unpin_folio_enter(void *ctx)
 {
-    return on_release_folio(ARGUMENT(ctx, 0), 1, PW_UNPIN_FOLIO);
+    return UNPREEMPTED(on_release_folio(ARGUMENT(ctx, 0), 1, PW_UNPIN_FOLIO));
 }
 
 // void unpin_folios(struct folio **folios, unsigned long nfolios)
@@ -216,5 +216,5 @@ int unpin_folio_enter(void *ctx)
 SEC("?fentry/unpin_folios")
 int unpin_folios_enter(void *ctx)
 {
-    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_FOLIOS);
+    return UNPREEMPTED(on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_FOLIOS));
 }

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "kernel/hook_table.h"
+#include "kernel/preemption.h"
 #include "kernel/privileges.h"
 
 namespace pinwarden {
@@ -124,6 +125,7 @@ Result<pinwarden_bpf*> open_skeleton(const KernelBtf& btf, const ProgramOptions&
     skeleton->rodata->foll_write = follow_flag(btf, "FOLL_WRITE", kFollWrite);
     skeleton->rodata->foll_longterm = follow_flag(btf, "FOLL_LONGTERM", kFollLongtermBefore63);
     skeleton->rodata->mark_whole_call = left_out.contains("pin_user_pages_enter") ? 0 : 1;
+    skeleton->rodata->tasks_preempt = tasks_preempt(btf, kernel_release());
     bpf_map__set_max_entries(skeleton->maps.events, options.ring_bytes);
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj)

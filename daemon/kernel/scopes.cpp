@@ -10,6 +10,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
+
+#include "kernel/preemption.h"
+#include "kernel/privileges.h"
 
 namespace pinwarden {
 namespace {
@@ -122,7 +126,20 @@ struct Scopes::Kind {
         return present;
     }
 
-    Result<void> load(const ProgramSet& set, const MapFds& maps)
+    // The only read-only variable such an object has.
+    [[nodiscard]] bool set_tasks_preempt(std::uint32_t value) const
+    {
+        bpf_map* map = nullptr;
+        bpf_object__for_each_map(map, object)
+        {
+            if (std::string_view(bpf_map__name(map)).ends_with(".rodata")) {
+                return bpf_map__set_initial_value(map, &value, sizeof(value)) == 0;
+            }
+        }
+        return false;
+    }
+
+    Result<void> load(const ProgramSet& set, const MapFds& maps, const KernelBtf& btf)
     {
         std::size_t size = 0;
         const void* elf = table.elf(&size);
@@ -136,6 +153,9 @@ struct Scopes::Kind {
         bpf_object__for_each_program(program, object)
         {
             bpf_program__set_autoload(program, in(set.programs, bpf_program__name(program)));
+        }
+        if (!set_tasks_preempt(tasks_preempt(btf, kernel_release()))) {
+            return fail("the BPF object has not the read-only data it should have");
         }
         for (const auto& [name, fd] : {std::pair("tasks", maps.tasks), std::pair("objects", maps.objects),
                                        std::pair("last_scope", maps.last_scope)}) {
@@ -184,7 +204,7 @@ struct Scopes::Kind {
                     continue;
                 }
             }
-            const auto loaded = load(set, maps);
+            const auto loaded = load(set, maps, btf);
             if (loaded) {
                 reason.clear();
                 return;
