@@ -303,6 +303,7 @@ v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind)
         set_pin(released->pin, times, *out.mutable_pin());
         out.set_released_bytes(released->bytes);
         out.set_fully_released(released->fully);
+        out.set_release_rule(std::string(to_string(released->rule)));
     } else {
         set_conflict(std::get<ConflictNotice>(notice.what).conflict, times, *out.mutable_conflict());
     }

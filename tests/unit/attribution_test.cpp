@@ -14,11 +14,12 @@ constexpr Scope kOtherRegion{PW_SCOPE_RDMA_REGION, 2};
 constexpr Scope kBuffer{PW_SCOPE_IO_URING_BUFFER, 3};
 constexpr Scope kSomeRegion{PW_SCOPE_RDMA_REGION, 0};
 
-void acquire_for(Ledger& ledger, PinId id, Scope scope, std::uint64_t mm = kMm, bool long_term = true)
+void acquire_for(Ledger& ledger, PinId id, Scope scope, std::uint64_t mm = kMm, bool long_term = true,
+                 const std::string& driver = "unknown")
 {
     PinEvent event = pin_event(id, 4, mm, long_term);
     event.scope = scope;
-    ledger.pin(event, "rdma_rxe");
+    ledger.pin(event, driver);
     ledger.pages(pages_event(id, {{100, 4}}));
 }
 
@@ -92,6 +93,18 @@ TEST_CASE("objects from before the start are told apart by their kind", "[attrib
     CHECK(release(ledger, release_of(kSomeRegion)) == Told{{1, 3}, ReleaseRule::kAddressSpace});
     // An adopted pin, of which not even the kind is known.
     CHECK(release(ledger, release_of(kSomeRegion)) == Told{{1}, ReleaseRule::kOnlyHolder});
+}
+
+TEST_CASE("where the object is not known the driver tells its kind, then the address space", "[attribution]")
+{
+    Ledger ledger;
+    acquire_for(ledger, 1, {}, kMm, true, "vfio");
+    acquire_for(ledger, 2, {}, kOtherMm, true, "rdma_rxe");
+    acquire_for(ledger, 3, {}, kMm, true, "rdma_rxe");
+    CHECK(release(ledger, release_of(kRegion)) == Told{{1, 2}, ReleaseRule::kAddressSpace});
+    CHECK(release(ledger, release_of(kRegion)) == Told{{1}, ReleaseRule::kOnlyHolder});
+    CHECK(ledger.release(release_of(kRegion)).unmatched_pages == 4);
+    CHECK(ledger.ambiguous_releases() == 0);
 }
 
 TEST_CASE("without an object the address space tells, brief pins before long ones, then age", "[attribution]")
