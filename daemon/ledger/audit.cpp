@@ -99,8 +99,8 @@ Result<std::optional<Nanoseconds>> Audit::step()
     return now;
 }
 
-// Drops the pins of objects that are no more. Counts alone would not tell whose pin of a page is gone when the release
-// of one was lost and so was the acquisition of another.
+// Drops the pins of objects that are no more, and brief ones, of which most are over. Counts alone would not tell whose
+// pin of a page is gone when the release of one was lost and so was the acquisition of another.
 Result<void> Audit::drop_gone()
 {
     const auto live = parts_.truth.live_objects();
@@ -109,8 +109,9 @@ Result<void> Audit::drop_gone()
     }
     absl::btree_map<PinId, std::vector<PageRun>> gone;
     for (const auto& [id, pin] : parts_.ledger.pins()) {
-        if (pin.scope.object != 0 && pin.acquired < report_.started &&
-            !std::binary_search(live->begin(), live->end(), pin.scope.object)) {
+        const bool object_is_gone =
+            pin.scope.object != 0 && !std::binary_search(live->begin(), live->end(), pin.scope.object);
+        if (pin.acquired < report_.started && (object_is_gone || !pin.long_term)) {
             gone[id];
         }
     }
