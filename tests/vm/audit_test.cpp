@@ -1,4 +1,5 @@
 // The ledger against the kernel's own pin counts: equal at rest, and made equal where pins are older than the daemon.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "support/daemon.h"
@@ -25,6 +26,27 @@ void expect_exact(Daemon& daemon)
     CHECK(audit.missing_pins() + audit.surplus_pins() + audit.unsettled_folios() == 0);
 }
 
+// Loads a driver; what its functions tell is followed a moment later.
+std::string followed(Daemon& daemon, const std::string& target, const std::string& hook)
+{
+    eventually(hook + " are followed", [&] {
+        const auto status = daemon.api().status();
+        return std::ranges::any_of(status.hooks(),
+                                   [&](const auto& one) { return one.name() == hook && one.attached(); });
+    });
+    return target;
+}
+
+std::string rdma(Daemon& daemon)
+{
+    return followed(daemon, Machine::instance().rdma("rw"), "rdma regions");
+}
+
+std::string vfio(Daemon& daemon)
+{
+    return followed(daemon, Machine::instance().vfio("ro"), "vfio mappings");
+}
+
 }  // namespace
 
 TEST_CASE("what is pinned by several drivers is what the kernel counts, and pinctl says so")
@@ -33,10 +55,10 @@ TEST_CASE("what is pinned by several drivers is what the kernel counts, and pinc
     Machine& machine = Machine::instance();
     Pinner pinner;
     pinner.ok("file " + machine.folder("tmpfs") + "/counted 1048576");
-    pinner.ok("pin " + machine.rdma("rw"));
+    pinner.ok("pin " + rdma(daemon));
     pinner.ok("pin uring 4096 65536");
     pinner.ok("pin xdp 0 131072");
-    pinner.ok("pin " + machine.vfio("ro") + " 8192 262144");
+    pinner.ok("pin " + vfio(daemon) + " 8192 262144");
 
     const auto audit = daemon.api().audit();
     CHECK(audit.exact());
@@ -54,12 +76,9 @@ TEST_CASE("what is pinned by several drivers is what the kernel counts, and pinc
     CHECK(last_line(daemon.pinctl("census").out).starts_with("Total: 368 pins on"));
 
     // Each let go by itself: the others stay.
-    for (const unsigned left : {256 + 16 + 32, 256 + 16, 256, 0}) {
+    for (const std::size_t left : {3U, 2U, 1U, 0U}) {
         pinner.ok("release");
-        eventually("it is gone", [&] {
-            return daemon.api().status().pins() == (left == 0 ? 0 : left / 100 + 1U) ||
-                   daemon.api().census().total().pins() == left;
-        });
+        eventually("one is gone", [&] { return daemon.api().pins().size() == left; });
         expect_exact(daemon);
     }
     daemon.expect_nothing_pinned();
@@ -70,13 +89,13 @@ TEST_CASE("pins of one process on the same pages are told apart by the object th
     Daemon& daemon = Daemon::shared();
     Pinner pinner;
     pinner.ok("memfd twice 65536");
-    const std::string rdma = Machine::instance().rdma("rw");
-    pinner.ok("pin " + rdma);
+    pinner.ok("pin " + rdma(daemon));
     const auto first = daemon.api().pins().at(0).id();
-    pinner.ok("pin " + rdma);
+    pinner.ok("pin " + rdma(daemon));
     REQUIRE(daemon.api().pins().size() == 2);
 
     // The newer one goes first, which no address tells.
+    const double ambiguous = Daemon::metrics().sum("pinwarden_releases_ambiguous_total");
     EventWatch watch(daemon.api(), {v1::EVENT_KIND_RELEASE});
     pinner.ok("release");
     const auto gone = watch.wait_for("its end", [](const auto& event) { return event.fully_released(); });
@@ -87,7 +106,7 @@ TEST_CASE("pins of one process on the same pages are told apart by the object th
     expect_exact(daemon);
     pinner.ok("release");
     daemon.expect_nothing_pinned();
-    CHECK(Daemon::metrics().sum("pinwarden_releases_ambiguous_total") == 0);
+    CHECK(Daemon::metrics().sum("pinwarden_releases_ambiguous_total") == ambiguous);
 }
 
 TEST_CASE("pins from before the start are found, protected, and gone when they are let go")
@@ -119,7 +138,7 @@ TEST_CASE("pins from before the start are found, protected, and gone when they a
     daemon.stop();
 }
 
-TEST_CASE("pinctl audit ends with status 3 where the ledger lacks pins, and repairs it when told to")
+TEST_CASE("pinctl audit ends with status 3 where the ledger lacks pins, and the daemon then mends it")
 {
     Daemon::stop_shared();
     Pinner pinner;
@@ -133,8 +152,8 @@ TEST_CASE("pinctl audit ends with status 3 where the ledger lacks pins, and repa
     INFO(different.out);
     CHECK(different.status == 3);
     CHECK(last_line(different.out).starts_with("16 differences: 16 pins the ledger did not have"));
-    CHECK(daemon.pinctl("audit --repair").out.find("16 adopted") != std::string::npos);
-    CHECK(daemon.pinctl("audit").status == 0);
+    eventually("the ledger is mended", [&] { return daemon.pinctl("audit").status == 0; });
+    CHECK(daemon.api().status().pinned_bytes() == 65536);
     pinner.ok("release");
     eventually("they are gone", [&] { return daemon.api().pins().empty(); });
     pinner.end();

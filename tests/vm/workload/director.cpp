@@ -41,6 +41,16 @@ Places make_places()
     return places;
 }
 
+// Of one cause, or of any.
+std::uint64_t lost(const pinwarden::v1::GetStatusResponse& status, const std::string& cause = "")
+{
+    std::uint64_t count = 0;
+    for (const auto& loss : status.losses()) {
+        count += cause.empty() || loss.cause() == cause ? loss.count() : 0;
+    }
+    return count;
+}
+
 Held parse_held(std::istringstream& words)
 {
     Held held;
@@ -222,7 +232,8 @@ void Director::check_owners(const std::vector<Held>& held)
                 last = "the ledger is uncertain\n";
                 return false;
             }
-            last = difference(held, daemon_->api().pins(), plan_.lossy ? Strictness::kNoWrong : Strictness::kExact);
+            const bool exact = !plan_.lossy && lost(status) == 0;
+            last = difference(held, daemon_->api().pins(), exact ? Strictness::kExact : Strictness::kNoWrong);
             return last.empty();
         });
     } catch (const std::exception&) {
@@ -243,13 +254,12 @@ void Director::check_counts()
 // Where events should get lost, some were; where not, none.
 void Director::check_losses()
 {
-    std::uint64_t lost = 0;
+    // From 6.15 on tasks preempt each other in the kernel, which then skips a program now and then.
+    const bool may_miss = !Machine::instance().older_than(6, 15);
     const auto status = daemon_->api().status();
-    for (const auto& loss : status.losses()) {
-        lost += loss.count();
-    }
-    if ((lost > 0) != plan_.lossy) {
-        throw std::runtime_error(std::to_string(lost) + " events were lost:\n" + daemon_->pinctl("status").out);
+    const std::uint64_t all = lost(status);
+    if (plan_.lossy ? all == 0 : all > (may_miss ? lost(status, "missed_run") : 0)) {
+        throw std::runtime_error(std::to_string(all) + " events were lost:\n" + daemon_->pinctl("status").out);
     }
 }
 
