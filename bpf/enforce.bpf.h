@@ -174,7 +174,7 @@ static __always_inline int on_setattr(struct dentry *dentry, struct iattr *attri
 {
     if (earlier || !(attributes->ia_valid & ATTR_SIZE))
         return earlier;
-    __u32 error = decide_truncate(dentry, dentry->d_inode->i_size, attributes->ia_size);
+    __u32 error = decide_truncate(dentry, BPF_CORE_READ(dentry, d_inode, i_size), attributes->ia_size);
     if (!error)
         return 0;
     // From 6.12 on the verifier wants to see the bounds of what is returned.
@@ -195,4 +195,12 @@ SEC("?fmod_ret/security_inode_setattr")
 int BPF_PROG(inode_setattr_idmap, void *idmap, struct dentry *dentry, struct iattr *attributes, int earlier)
 {
     return UNPREEMPTED(on_setattr(dentry, attributes, earlier));
+}
+
+// The same as a program of the security module, where tasks preempt each other: such a program the kernel never skips,
+// and a truncate that is not looked at would go through. Only where bpf is among the active modules.
+SEC("?lsm/inode_setattr")
+int BPF_PROG(inode_setattr_lsm, void *idmap, struct dentry *dentry, struct iattr *attributes, int earlier)
+{
+    return on_setattr(dentry, attributes, earlier);
 }

@@ -14,6 +14,7 @@
 #include "app/engine.h"
 #include "app/kernel_adapters.h"
 #include "app/pipeline_thread.h"
+#include "kernel/preemption.h"
 #include "kernel/privileges.h"
 #include "kernel/programs.h"
 #include "kernel/scopes.h"
@@ -179,6 +180,14 @@ Result<void> run_daemon(const Options& options)
         const std::string notice =
             "the kernel hides its symbols (kernel.kptr_restrict, or CAP_SYSLOG is missing): drivers "
             "are shown as \"unknown\" and stacks without names";
+        spdlog::warn("{}", notice);
+        engine.add_notice(notice);
+    }
+    if (tasks_preempt(*btf, kernel_release()) != 0 && !decides_by_lsm(*btf)) {
+        const std::string notice =
+            "bpf is not among the active security modules (lsm=... on the kernel's command line), and this kernel lets "
+            "tasks preempt programs: now and then an operation may go through without being looked at; "
+            "pinwarden_events_lost_total{cause=\"missed_run\"} counts such moments";
         spdlog::warn("{}", notice);
         engine.add_notice(notice);
     }

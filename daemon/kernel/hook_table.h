@@ -12,6 +12,8 @@ enum class Need {
     kOptional,  // kernels without it are fine, it is reported as not attached
 };
 
+enum class Decides { kNot, kByReturnValue, kByLsm };
+
 struct HookEntry {
     std::string_view program;
     std::string_view hook;  // kernel function, or tracepoint, as it is shown
@@ -22,6 +24,8 @@ struct HookEntry {
     int parameters = 0;
     std::string_view function = {};
     bool tracepoint = false;
+    // One of two kinds that can decide about an operation; see decides_by_lsm().
+    Decides decides = Decides::kNot;
 };
 
 inline constexpr std::array kHooks = {
@@ -48,7 +52,18 @@ inline constexpr std::array kHooks = {
     HookEntry{"unpin_folio_enter", "unpin_folio", "release", Need::kOptional},
     HookEntry{"unpin_folios_enter", "unpin_folios", "release", Need::kOptional},
     HookEntry{"inode_setattr", "security_inode_setattr", "operation", Need::kRequired, 2},
-    HookEntry{"inode_setattr_idmap", "security_inode_setattr", "operation", Need::kRequired, 3},
+    HookEntry{.program = "inode_setattr_idmap",
+              .hook = "security_inode_setattr",
+              .purpose = "operation",
+              .need = Need::kRequired,
+              .parameters = 3,
+              .decides = Decides::kByReturnValue},
+    HookEntry{.program = "inode_setattr_lsm",
+              .hook = "security_inode_setattr",
+              .purpose = "operation",
+              .need = Need::kRequired,
+              .parameters = 3,
+              .decides = Decides::kByLsm},
     HookEntry{"process_exit", "sched_process_exit", "lifecycle", Need::kRequired, 0, {}, true},
     HookEntry{"inode_free", "security_inode_free", "lifecycle", Need::kRequired},
 };

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <utility>
 
+#include "kernel/privileges.h"
+
 namespace pinwarden {
 namespace {
 
@@ -22,6 +24,11 @@ std::pair<int, int> version_of(std::string_view release)
 std::uint32_t tasks_preempt(const KernelBtf& btf, std::string_view release)
 {
     return version_of(release) >= std::pair(6, 15) && btf.parameters("bpf_preempt_disable") ? 1 : 0;
+}
+
+bool decides_by_lsm(const KernelBtf& btf)
+{
+    return tasks_preempt(btf, kernel_release()) != 0 && bpf_lsm_active();
 }
 
 }  // namespace pinwarden

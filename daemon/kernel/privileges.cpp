@@ -26,6 +26,11 @@ std::string kernel_release()
     return name.release;
 }
 
+bool bpf_lsm_active()
+{
+    return ("," + read_file("/sys/kernel/security/lsm") + ",").find(",bpf,") != std::string::npos;
+}
+
 Result<void> check_capabilities(const std::string& status_text)
 {
     const std::string key = "CapEff:";

@@ -55,6 +55,11 @@ std::string unusable(const HookEntry& hook, const KernelBtf& btf)
     if (!parameters) {
         return "this kernel has no function " + function;
     }
+    if (hook.decides != Decides::kNot && (hook.decides == Decides::kByLsm) != decides_by_lsm(btf)) {
+        return hook.decides == Decides::kByLsm
+                   ? "not used: nothing preempts programs here, or bpf is no active security module"
+                   : "not used: a program of the security module decides";
+    }
     if (hook.parameters != 0 && *parameters != hook.parameters) {
         return "this kernel's " + function + " takes " + std::to_string(*parameters) + " parameters";
     }
