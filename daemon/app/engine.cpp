@@ -291,7 +291,7 @@ void Engine::mend_ledger(bool still_losing)
     }
     if (!ledger_.certain() && now >= next_repair_) {
         next_repair_ = now + kRepairAgainAfter;
-        audit({.whole_memory = true, .repair = true}, [this](const Result<AuditView>& view) {
+        audit({.whole_memory = true, .soon = true, .repair = true}, [this](const Result<AuditView>& view) {
             if (!view) {
                 around_.log_warning("the ledger could not be compared with the kernel: " + view.error().message);
                 return;

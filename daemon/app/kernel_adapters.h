@@ -48,6 +48,7 @@ public:
     Result<void> adopt(std::span<const PageNumber> pages, bool folio) override;
     std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() override;
     Result<std::vector<std::uint64_t>> live_objects() override { return objects_.live(); }
+    Result<bool> any_under_way() override { return objects_.any_under_way(); }
 
 private:
     [[nodiscard]] std::vector<std::uint64_t> addresses(std::span<const PageNumber> pages) const;

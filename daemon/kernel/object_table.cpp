@@ -57,4 +57,13 @@ Result<std::vector<std::uint64_t>> ObjectTable::live() const
     return numbers;
 }
 
+Result<bool> ObjectTable::any_under_way() const
+{
+    std::vector<std::uint64_t> numbers;
+    if (auto read = read_numbers(tasks_, numbers); !read) {
+        return std::unexpected(read.error());
+    }
+    return !numbers.empty();
+}
+
 }  // namespace pinwarden

@@ -15,7 +15,7 @@ constexpr std::uint64_t kPagesAtOnce = 1U << 16U;
 // judge); what only the kernel has may be a read or write that waits for its device.
 constexpr Nanoseconds kSurplusAfter = 20'000'000;
 constexpr Nanoseconds kMissingAfter = 1'000'000'000;
-// For a repair: it should not take long, and what is adopted by mistake goes when it is let go, like any other pin.
+// For a repair after a loss, which should not take long: more than a read or write usually waits.
 constexpr Nanoseconds kAdoptAfter = 100'000'000;
 constexpr Nanoseconds kGiveUpAfter = 3'000'000'000;
 constexpr Nanoseconds kBetweenLooks = 5'000'000;
@@ -215,8 +215,9 @@ void Audit::judge(Nanoseconds now)
         if (added) {
             continue;
         }
+        const bool waits = under_way_ && look.state.pins > held;
         const bool same =
-            !changed && held == suspect->second.ledger_pins && look.state.pins == suspect->second.state.pins;
+            !changed && !waits && held == suspect->second.ledger_pins && look.state.pins == suspect->second.state.pins;
         suspect->second = {look.state, held, same ? suspect->second.since : now};
     }
     looked_at_.clear();
@@ -235,7 +236,7 @@ void Audit::tally(const PageState& state)
 
 bool Audit::steady(const Suspect& suspect, Nanoseconds now) const
 {
-    const Nanoseconds missing = options_.repair ? kAdoptAfter : kMissingAfter;
+    const Nanoseconds missing = options_.soon ? kAdoptAfter : kMissingAfter;
     return now >= suspect.since + (suspect.state.pins > suspect.ledger_pins ? missing : kSurplusAfter);
 }
 
@@ -261,6 +262,12 @@ Result<void> Audit::look_again()
             looked_at_.push_back({state.page, state, parts_.ledger.held({state.folio, state.folio_pages})});
         }
     }
+    // After the pages: a call that has ended since has reported what it pinned.
+    const auto under_way = parts_.truth.any_under_way();
+    if (!under_way) {
+        return std::unexpected(under_way.error());
+    }
+    under_way_ = *under_way;
     return {};
 }
 

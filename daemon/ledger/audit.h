@@ -25,6 +25,7 @@ namespace pinwarden {
 
 struct AuditOptions {
     bool whole_memory = true;  // also look for pinned pages that the ledger does not have
+    bool soon = false;         // with repair: do not wait long for calls that may be under way
     bool repair = false;       // drop what is not pinned, adopt what is not in the ledger
     std::uint64_t sample = 0;  // look at the pages of about as many blocks of the ledger only; 0: at all
 };
@@ -127,6 +128,7 @@ private:
     std::vector<Look> looked_at_;                    // in this step
     Nanoseconds settling_since_ = 0;
     bool looked_again_ = false;
+    bool under_way_ = false;  // calls that may have pinned what is missing
     bool repaired_ = false;
     std::vector<std::vector<PageNumber>> to_adopt_;
     std::vector<std::vector<PageNumber>> folios_to_adopt_;

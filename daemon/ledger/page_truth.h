@@ -56,6 +56,9 @@ public:
     // The numbers (see Scope), ascending, of the objects there are. One that is made after the call began may be
     // missing.
     virtual Result<std::vector<std::uint64_t>> live_objects() = 0;
+    // Whether a call that pins may be under way, which has pinned pages already and will report them when it returns. A
+    // registration of gigabytes takes a while.
+    virtual Result<bool> any_under_way() = 0;
 };
 
 }  // namespace pinwarden

@@ -69,8 +69,10 @@ public:
     std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() override { return sequences; }
 
     Result<std::vector<std::uint64_t>> live_objects() override { return objects; }
+    Result<bool> any_under_way() override { return under_way && under_way(); }
 
     std::vector<std::uint64_t> objects;
+    std::function<bool()> under_way;
     std::uint64_t pages_there_are = 1U << 20U;
     int looks = 0;
     int full = 0;  // how many adoptions find the ring full

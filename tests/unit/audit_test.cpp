@@ -276,3 +276,31 @@ TEST_CASE("a repair drops the pins of objects that are no more, whatever the cou
         CHECK(known(books.ledger).at(1) > 1000);
     }
 }
+
+TEST_CASE("what a call that is under way has pinned is not adopted before it returns")
+{
+    Books books;
+    books.truth.pin({100, 10});
+    int asked = 0;
+    SECTION("it returns, and reports its pin")
+    {
+        books.truth.under_way = [&] {
+            if (++asked == 30) {
+                acquire(books.ledger, 1, 100, 10);
+            }
+            return asked < 30;
+        };
+        const AuditReport report = books.audit({.soon = true, .repair = true});
+        CHECK(report.exact);
+        CHECK(report.missing_pins == 0);
+        CHECK(known(books.ledger) == std::vector<PinId>{1});
+    }
+    SECTION("it does not within reason: then nothing is said about its pages")
+    {
+        books.truth.under_way = [] { return true; };
+        const AuditReport report = books.audit({.repair = true});
+        CHECK_FALSE(report.exact);
+        CHECK(report.unsettled_folios == 10);
+        CHECK(report.adopted_pins == 0);
+    }
+}
