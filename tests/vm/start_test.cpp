@@ -128,6 +128,10 @@ TEST_CASE("what cannot start says why in one message, and leaves nothing behind"
          "setpriv --bounding-set -all --inh-caps -all " + other + elsewhere,
          1,
          {"CAP_BPF", "CAP_PERFMON"}},
+        {"no BTF",
+         "unshare --mount bash -c 'mount -t tmpfs none /sys/kernel/btf; exec " + other + elsewhere + "'",
+         1,
+         {"/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF"}},
         {"another user", "setpriv --reuid 1234 --regid 1234 --clear-groups " + other + elsewhere, 1, {"CAP_BPF"}},
     };
     for (const Refusal& refusal : refusals) {
