@@ -68,6 +68,7 @@ private:
     std::uint64_t operations_ = 0;
     std::uint64_t killed_ = 0;
     std::uint64_t heirs_ = 0;
+    std::uint64_t missed_ = 0;
     std::uint64_t repairs_ = 0;
     std::chrono::milliseconds longest_repair_{0};
 };
