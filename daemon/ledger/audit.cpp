@@ -225,9 +225,8 @@ void Audit::judge(Nanoseconds now)
 
 void Audit::tally(const PageState& state)
 {
-    PinnedMemory& memory = state.file        ? report_.files[*state.file]
-                           : state.anonymous ? report_.anonymous
-                                             : report_.unbacked;
+    PinnedMemory& without_file = state.anonymous ? report_.anonymous : report_.unbacked;
+    PinnedMemory& memory = state.file ? report_.files[*state.file] : without_file;
     ++memory.folios;
     memory.pages += state.folio_pages;
     memory.pins += state.pins;
@@ -281,8 +280,9 @@ void Audit::settled()
         }
     }
     // In the order of the files, so that what belongs together is shown, and adopted, as one.
-    std::stable_sort(differing.begin(), differing.end(), [](const Suspect& left, const Suspect& right) {
-        return std::tie(left.state.file, left.state.file_page) < std::tie(right.state.file, right.state.file_page);
+    std::sort(differing.begin(), differing.end(), [](const Suspect& left, const Suspect& right) {
+        return std::tie(left.state.file, left.state.file_page, left.state.folio) <
+               std::tie(right.state.file, right.state.file_page, right.state.folio);
     });
     report_.unsettled_folios = suspects_.size() - differing.size();
     if (repaired_) {
@@ -354,6 +354,7 @@ void Audit::plan_repair(const std::vector<Suspect>& differing)
             }
         } else {
             std::vector<PageNumber> anywhere;
+            anywhere.reserve(missing);
             for (std::uint64_t i = 0; i < missing; ++i) {
                 anywhere.push_back(state.folio + i % state.folio_pages);
             }

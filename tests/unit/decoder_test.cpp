@@ -321,6 +321,7 @@ TEST_CASE("random bytes never crash the decoder", "[decoder]")
         for (auto flips = random() % 6; flips > 0 && !record.empty(); --flips) {
             record[random() % record.size()] = static_cast<std::byte>(random());
         }
-        (void)kDecoder.decode(record);
+        const auto event = kDecoder.decode(record);
+        CHECK((event.has_value() || !event.error().message.empty()));
     }
 }

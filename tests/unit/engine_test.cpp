@@ -80,7 +80,7 @@ struct World {
         engine.flush();
     }
 
-    pw_operation truncate(pw_verdict verdict, std::uint32_t slot_plus_one, std::uint32_t generation)
+    static pw_operation truncate(pw_verdict verdict, std::uint32_t slot_plus_one, std::uint32_t generation)
     {
         pw_operation operation = raw_operation();
         operation.verdict = verdict;

@@ -162,7 +162,7 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
          "x.yaml:5:20: match.pin.min_bytes: must be text, not a map"},
         {head + match + "action: deny\n", "x.yaml:5:9: action: must be a map with deny, not the text \"deny\""},
         {head + match + "action: {deny: EBUSY}\n", "x.yaml:5:16: action.deny: must be a map with errno"},
-        {head + match + "action: {deny: {errno: 16}}\n", "x.yaml:5:24: action.deny.errno: \"16\" is no error"},
+        {head + match + "action: {deny: {errno: 16}}\n", R"(x.yaml:5:24: action.deny.errno: "16" is no error)"},
         // Values.
         {"name: p\nmode: enforced\n", "x.yaml:2:7: mode: \"enforced\" is unknown; did you mean \"enforce\"?"},
         {"name: p\nmode: true\n", "x.yaml:2:7: mode: \"true\" is not one of: monitor, enforce, off"},

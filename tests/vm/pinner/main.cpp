@@ -291,14 +291,14 @@ private:
         return std::unexpected(pinwarden::system_error("exec " + program, errno));
     }
 
-    Answer race(Words& words, const decltype(run_in_turns)& run)
+    Answer race(Words& words, decltype(&run_in_turns) how)
     {
         const auto count = take_number(words);
         const auto target = take_target(words);
         if (!count || !target) {
             return std::unexpected(count ? target.error() : count.error());
         }
-        const auto result = run(*target->device, target->access, *memory_, *count);
+        const auto result = how(*target->device, target->access, *memory_, *count);
         return result ? Answer(to_string(*result)) : std::unexpected(result.error());
     }
 

@@ -155,7 +155,8 @@ private:
             }
             loop_ = std::move(*loop);
         }
-        const Owned<ibv_mr> buffer(ibv_reg_mr(region_->pd, near.data(), near.size(), IBV_ACCESS_LOCAL_WRITE));
+        constexpr int kWritable = IBV_ACCESS_LOCAL_WRITE;
+        const Owned<ibv_mr> buffer(ibv_reg_mr(region_->pd, near.data(), near.size(), kWritable));
         if (!buffer) {
             return std::unexpected(system_error("ibv_reg_mr of the other end", errno));
         }
