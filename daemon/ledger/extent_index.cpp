@@ -3,11 +3,15 @@
 #include <absl/hash/hash.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 namespace pinwarden {
 namespace {
+
+constexpr std::uint64_t kBlockPages = 1U << PW_BLOCK_PAGES_SHIFT;
 
 void append(std::vector<Extent>& extents, const Extent& extent)
 {
@@ -22,184 +26,172 @@ void append(std::vector<Extent>& extents, const Extent& extent)
     extents.push_back(extent);
 }
 
+PageNumber end_of(PageRun run)
+{
+    return run.first + run.count;
+}
+
+// The part of the run from page `from` to the next block border.
+PageRun within_block(PageRun run, PageNumber from)
+{
+    return {from, std::min(kBlockPages - from % kBlockPages, end_of(run) - from)};
+}
+
 }  // namespace
 
 bool ExtentIndex::Part::continues_as(const Part& next) const
 {
-    return pin == next.pin && end() == next.offset && std::uint64_t{position} + count == next.position;
+    return pin() == next.pin() && block() == next.block() && end() == next.first() &&
+           position() + count() == next.position();
 }
 
-ExtentIndex::Window ExtentIndex::first_window(PageRun run)
+void ExtentIndex::Part::set_pages(PageNumber first, std::uint64_t count) const
 {
-    const auto from = static_cast<std::uint32_t>(run.first % kBlockPages);
-    const std::uint64_t pages = std::min<std::uint64_t>(kBlockPages - from, run.count);
-    return {run.first / kBlockPages, from, from + static_cast<std::uint32_t>(pages)};
+    position_ = static_cast<std::uint32_t>(position() + first - this->first());
+    where_ = first << 8U | count;
 }
 
-bool ExtentIndex::next_window(PageRun run, Window& window)
+bool ExtentIndex::InOrder::operator()(const Part& left, const Part& right) const
 {
-    const PageNumber start = (window.block + 1) * kBlockPages;
-    if (start >= run.first + run.count) {
-        return false;
+    if (left.block() != right.block()) {
+        return left.block() < right.block();
     }
-    window = first_window({start, run.first + run.count - start});
-    return true;
+    if (left.pin() != right.pin()) {
+        return left.pin() < right.pin();
+    }
+    return left.position() < right.position();
 }
 
 void ExtentIndex::insert(const Extent& extent)
 {
-    if (extent.count == 0) {
-        return;
-    }
     const PageRun run{extent.first, extent.count};
-    std::uint64_t position = extent.position;
-    Window window = first_window(run);
-    do {
-        Block& block = blocks_[window.block];
-        const std::size_t before = block.size();
-        const std::uint32_t pages = window.to - window.from;
-        insert_part(block, {extent.pin, static_cast<std::uint32_t>(position), static_cast<std::uint8_t>(window.from),
-                            static_cast<std::uint8_t>(pages)});
-        extents_ += block.size() - before;
-        position += pages;
-    } while (next_window(run, window));
+    for (PageNumber from = run.first; from < end_of(run);) {
+        const PageRun pages = within_block(run, from);
+        insert_part({pages.first, pages.count, extent.pin, extent.position + (from - run.first)});
+        from = end_of(pages);
+    }
 }
 
-void ExtentIndex::insert_part(Block& block, const Part& part)
+void ExtentIndex::insert_part(const Part& part)
 {
-    auto next = std::lower_bound(block.begin(), block.end(), part, [](const Part& left, const Part& right) {
-        return std::pair(left.pin, left.position) < std::pair(right.pin, right.position);
-    });
-    const bool joins_next = next != block.end() && part.continues_as(*next);
-    if (next != block.begin() && std::prev(next)->continues_as(part)) {
-        const auto previous = std::prev(next);
-        previous->count = static_cast<std::uint8_t>(previous->count + part.count);
+    const auto next = parts_.lower_bound(part);
+    const auto previous = next == parts_.begin() ? parts_.end() : std::prev(next);
+    const bool joins_next = next != parts_.end() && part.continues_as(*next);
+    if (previous != parts_.end() && previous->continues_as(part)) {
+        previous->set_pages(previous->first(), previous->count() + part.count() + (joins_next ? next->count() : 0));
         if (joins_next) {
-            previous->count = static_cast<std::uint8_t>(previous->count + next->count);
-            block.erase(next);
+            parts_.erase(next);
         }
         return;
     }
     if (joins_next) {
-        next->position = part.position;
-        next->offset = part.offset;
-        next->count = static_cast<std::uint8_t>(next->count + part.count);
+        next->set_pages(part.first(), part.count() + next->count());
         return;
     }
-    block.insert(next, part);
+    const bool first_of_block = (previous == parts_.end() || previous->block() != part.block()) &&
+                                (next == parts_.end() || next->block() != part.block());
+    blocks_ += first_of_block ? 1U : 0U;
+    parts_.insert(next, part);
 }
 
-// Who gives up the first page of the window, and how far the same choice holds: up to where an extent ends or begins.
-ExtentIndex::Share ExtentIndex::choose(const Block& block, const Window& window, Rank rank)
+bool ExtentIndex::alone(Parts::const_iterator part) const
 {
-    Share share{block.size(), window.to};
-    std::uint32_t least = kNever;
-    for (std::size_t i = 0; i < block.size(); ++i) {
-        const Part& part = block[i];
-        if (part.offset > window.from) {
-            share.end = std::min<std::uint32_t>(share.end, part.offset);
-            continue;
-        }
-        if (part.end() <= window.from) {
-            continue;
-        }
-        share.end = std::min(share.end, part.end());
-        if (least == 0 || (share.part != block.size() && part.pin == block[share.part].pin)) {
-            continue;
-        }
-        if (const std::uint32_t other = rank(part.pin); other < least) {
-            least = other;
-            share.part = i;
-        }
-    }
-    return share;
+    const auto next = std::next(part);
+    return (next == parts_.end() || next->block() != part->block()) &&
+           (part == parts_.begin() || std::prev(part)->block() != part->block());
 }
 
-// Takes the window's pages, which the part holds all of, out of it.
-Extent ExtentIndex::cut(Block& block, std::size_t index, const Window& window)
+// Takes pages that lie in one part out of it.
+void ExtentIndex::take(const Extent& extent, std::vector<Extent>& removed)
 {
-    Part& part = block[index];
-    const std::uint32_t pages = window.to - window.from;
-    const std::uint32_t before = window.from - part.offset;
-    const std::uint32_t after = part.end() - window.to;
-    const Extent taken{window.block * kBlockPages + window.from, pages, part.pin,
-                       std::uint64_t{part.position} + before};
-    const Part tail{part.pin, part.position + before + pages, static_cast<std::uint8_t>(window.to),
-                    static_cast<std::uint8_t>(after)};
-    const auto at = block.begin() + static_cast<std::ptrdiff_t>(index);
-    if (before == 0 && after == 0) {
-        block.erase(at);
-    } else if (before == 0) {
-        part = tail;
+    append(removed, extent);
+    const auto at = std::prev(parts_.upper_bound(Part(extent.first, extent.count, extent.pin, extent.position)));
+    const PageNumber first = at->first();
+    const PageNumber end = at->end();
+    const PageNumber taken_end = extent.first + extent.count;
+    if (first == extent.first && end == taken_end) {
+        blocks_ -= alone(at) ? 1U : 0U;
+        parts_.erase(at);
+    } else if (first == extent.first) {
+        at->set_pages(taken_end, end - taken_end);
     } else {
-        part.count = static_cast<std::uint8_t>(before);
-        if (after > 0) {
-            block.insert(at + 1, tail);
+        at->set_pages(first, extent.first - first);
+        if (taken_end < end) {
+            parts_.insert(std::next(at), Part(taken_end, end - taken_end, extent.pin, extent.position + extent.count));
         }
     }
-    return taken;
 }
 
-std::uint64_t ExtentIndex::remove_in_block(Block& block, Window window, Rank rank, std::vector<Extent>& removed)
+// The parts that touch the run in the first block where there are any; returns which pages of the run lie in that
+// block, none when there is no such block.
+PageRun ExtentIndex::next_block(PageRun run, Block& block) const
 {
-    std::uint64_t missing = 0;
-    while (window.from < window.to) {
-        const Share share = choose(block, window, rank);
-        if (share.part == block.size()) {
-            missing += share.end - window.from;
-        } else {
-            append(removed, cut(block, share.part, {window.block, window.from, share.end}));
+    block.clear();
+    auto at = parts_.lower_bound(least(run.first / kBlockPages));
+    while (at != parts_.end() && at->block() * kBlockPages < end_of(run)) {
+        const std::uint64_t number = at->block();
+        const PageRun pages = within_block(run, std::max(run.first, number * kBlockPages));
+        for (; at != parts_.end() && at->block() == number; ++at) {
+            if (at->first() < end_of(pages) && at->end() > pages.first) {
+                block.push_back(*at);
+            }
         }
-        window.from = share.end;
+        if (!block.empty()) {
+            return pages;
+        }
     }
-    return missing;
+    return {end_of(run), 0};
 }
 
 std::uint64_t ExtentIndex::remove(PageRun run, Rank rank, std::vector<Extent>& removed)
 {
-    std::uint64_t missing = 0;
-    if (run.count == 0) {
-        return 0;
+    std::uint64_t taken = 0;
+    Block block;
+    for (PageRun left = run; left.count > 0;) {
+        const PageRun pages = next_block(left, block);
+        left = {end_of(pages), end_of(run) - end_of(pages)};
+        taken += remove_in_block(pages, block, rank, removed);
     }
-    Window window = first_window(run);
-    do {
-        const auto found = blocks_.find(window.block);
-        if (found == blocks_.end()) {
-            missing += window.to - window.from;
-            continue;
-        }
-        Block& block = found->second;
-        const std::size_t before = block.size();
-        missing += remove_in_block(block, window, rank, removed);
-        extents_ += block.size() - before;
-        if (block.empty()) {
-            blocks_.erase(found);
-        }
-    } while (next_window(run, window));
-    return missing;
+    return run.count - taken;
 }
 
-std::uint64_t ExtentIndex::remove_of_in_block(Block& block, std::uint64_t pin, const Window& window,
-                                              std::uint64_t limit, std::vector<Extent>& removed)
+std::uint64_t ExtentIndex::remove_in_block(PageRun pages, const Block& block, Rank rank, std::vector<Extent>& removed)
 {
-    std::uint64_t taken = 0;
-    while (taken < limit) {
-        std::size_t lowest = block.size();
-        std::uint32_t from = window.to;
-        for (std::size_t i = 0; i < block.size(); ++i) {
-            const std::uint32_t start = std::max<std::uint32_t>(block[i].offset, window.from);
-            if (block[i].pin == pin && block[i].end() > window.from && start < from) {
-                lowest = i;
-                from = start;
+    struct Giver {
+        std::uint32_t rank = kNever;
+        const Part* part = nullptr;
+    };
+    std::array<Giver, kBlockPages> givers;  // by page
+    const auto giver = [&](PageNumber page) -> Giver& { return givers[page % kBlockPages]; };
+    std::optional<std::uint64_t> asked;
+    std::uint32_t answer = kNever;
+    for (const Part& part : block) {
+        const PageNumber end = std::min(part.end(), end_of(pages));
+        for (PageNumber page = std::max(part.first(), pages.first); page < end; ++page) {
+            if (giver(page).rank == 0) {
+                continue;
+            }
+            if (asked != part.pin()) {
+                asked = part.pin();
+                answer = rank(part.pin());
+            }
+            if (answer < giver(page).rank) {
+                giver(page) = {answer, &part};
             }
         }
-        if (lowest == block.size()) {
-            break;
+    }
+    std::uint64_t taken = 0;
+    for (PageNumber page = pages.first; page < end_of(pages);) {
+        const Part* const part = giver(page).part;
+        PageNumber end = page + 1;
+        while (end < end_of(pages) && giver(end).part == part) {
+            ++end;
         }
-        const std::uint32_t end = std::min(block[lowest].end(), window.to);
-        const auto pages = static_cast<std::uint32_t>(std::min<std::uint64_t>(end - from, limit - taken));
-        append(removed, cut(block, lowest, {window.block, from, from + pages}));
-        taken += pages;
+        if (part != nullptr) {
+            take({page, end - page, part->pin(), part->position() + (page - part->first())}, removed);
+            taken += end - page;
+        }
+        page = end;
     }
     return taken;
 }
@@ -208,35 +200,38 @@ std::uint64_t ExtentIndex::remove_of(std::uint64_t pin, PageRun within, std::uin
                                      std::vector<Extent>& removed)
 {
     std::uint64_t taken = 0;
-    if (within.count == 0) {
-        return 0;
+    Block block;
+    for (PageRun left = within; left.count > 0 && taken < limit;) {
+        const PageRun pages = next_block(left, block);
+        left = {end_of(pages), end_of(within) - end_of(pages)};
+        const auto start = [&](const Part& part) { return std::max(part.first(), pages.first); };
+        const auto others =
+            std::remove_if(block.begin(), block.end(), [&](const Part& part) { return part.pin() != pin; });
+        std::sort(block.begin(), others, [&](const Part& one, const Part& two) {
+            return std::pair(start(one), one.position()) < std::pair(start(two), two.position());
+        });
+        for (auto part = block.begin(); part != others && taken < limit; ++part) {
+            const PageNumber first = start(*part);
+            const std::uint64_t count = std::min(std::min(part->end(), end_of(pages)) - first, limit - taken);
+            take({first, count, pin, part->position() + (first - part->first())}, removed);
+            taken += count;
+        }
     }
-    Window window = first_window(within);
-    do {
-        const auto found = blocks_.find(window.block);
-        if (found == blocks_.end()) {
-            continue;
-        }
-        Block& block = found->second;
-        const std::size_t before = block.size();
-        taken += remove_of_in_block(block, pin, window, limit - taken, removed);
-        extents_ += block.size() - before;
-        if (block.empty()) {
-            blocks_.erase(found);
-        }
-    } while (taken < limit && next_window(within, window));
     return taken;
 }
 
 std::vector<std::uint64_t> ExtentIndex::block_numbers(std::size_t about, std::uint64_t salt) const
 {
-    const std::size_t one_in = about == 0 ? 1 : std::max<std::size_t>(1, blocks_.size() / about);
+    const std::size_t one_in = about == 0 ? 1 : std::max<std::size_t>(1, blocks_ / about);
     std::vector<std::uint64_t> numbers;
-    numbers.reserve(blocks_.size() / one_in);
-    for (const auto& [number, block] : blocks_) {
-        if (one_in == 1 || absl::HashOf(number, salt) % one_in == 0) {
+    numbers.reserve(blocks_ / one_in);
+    std::optional<std::uint64_t> last;
+    for (const Part& part : parts_) {
+        const std::uint64_t number = part.block();
+        if (number != last && (one_in == 1 || absl::HashOf(number, salt) % one_in == 0)) {
             numbers.push_back(number);
         }
+        last = number;
     }
     return numbers;
 }
@@ -246,24 +241,14 @@ void ExtentIndex::visit(PageRun within, Visitor visitor) const
     if (within.count == 0) {
         return;
     }
-    Window window = first_window(within);
-    do {
-        const auto found = blocks_.find(window.block);
-        if (found == blocks_.end()) {
-            continue;
+    auto part = parts_.lower_bound(least(within.first / kBlockPages));
+    for (; part != parts_.end() && part->block() * kBlockPages < end_of(within); ++part) {
+        const PageNumber from = std::max(part->first(), within.first);
+        const PageNumber to = std::min(part->end(), end_of(within));
+        if (from < to && !visitor({from, to - from, part->pin(), part->position() + (from - part->first())})) {
+            return;
         }
-        for (const Part& part : found->second) {
-            const std::uint32_t from = std::max<std::uint32_t>(part.offset, window.from);
-            const std::uint32_t to = std::min(part.end(), window.to);
-            if (from >= to) {
-                continue;
-            }
-            const std::uint64_t position = std::uint64_t{part.position} + (from - part.offset);
-            if (!visitor({window.block * kBlockPages + from, to - from, part.pin, position})) {
-                return;
-            }
-        }
-    } while (next_window(within, window));
+    }
 }
 
 }  // namespace pinwarden

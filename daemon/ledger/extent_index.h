@@ -1,16 +1,20 @@
-// Which pins hold a page. Pages are grouped in blocks of 64, the same unit as the kernel-side release filter; each
-// block has the extents (runs of consecutive pages at consecutive positions of one pin) that lie in it.
+// Which pins hold a page. Pages are grouped in blocks of 64, the same unit as the kernel-side release filter; an extent
+// is a run of consecutive pages at consecutive positions of one pin, and is cut at block borders. All extents lie in
+// one B-tree, in order of block, pin and position.
 //
-// A page may be held by several pins, and by one pin at several positions (the same frame mapped twice). An extent
-// takes 16 bytes and a block with one extent 33 bytes before the table's load factor (at most 75 after it).
+// A page may be held by several pins, and by one pin at several positions (the same frame mapped twice).
 //
-// Cost, with E extents in a block (1 for a long run, at most 64 for scattered pages of one pin): insert and remove take
-// one table lookup and O(E) for each block touched, whatever the number of pages in it.
+// An extent takes 20 bytes, and with the tree's share 23 (inserted in order) to 29 (in random order), at any number of
+// them, crowded or far apart: docs/adr/0004-extents-in-a-b-tree.md has what was measured and says why a tree.
+//
+// Cost, with N extents and E of them in a block (1 for a long run, at most 64 for scattered pages of one pin): for each
+// block with extents that is touched, O(log N) to insert, O(log N + E) to visit, and O(log N) more for each extent that
+// a removal takes or cuts. Blocks without extents cost nothing, however many a run spans.
 #pragma once
 
 #include <pinwarden/abi.h>
 
-#include <absl/container/flat_hash_map.h>
+#include <absl/container/btree_set.h>
 #include <absl/container/inlined_vector.h>
 #include <absl/functional/function_ref.h>
 
@@ -35,14 +39,14 @@ struct Extent {
 class ExtentIndex {
 public:
     // How gladly a pin gives up a page: the least rank goes first, among equals the least pin, and kNever not at all.
-    // No more is asked about a page once 0 was the answer.
+    // A pin is asked at most once for each block, and not at all when the answer was 0 for all pages it has there.
     static constexpr std::uint32_t kNever = UINT32_MAX;
     using Rank = absl::FunctionRef<std::uint32_t(std::uint64_t pin)>;
     // Return false to stop.
     using Visitor = absl::FunctionRef<bool(const Extent& extent)>;
 
-    // Positions stay below 2^32, and each position of a pin is inserted at most once. Splits at block borders, merges
-    // with what is there of the same pin within a block.
+    // Positions stay below 2^32, page numbers below 2^48, and each position of a pin is inserted at most once. Splits
+    // at block borders, merges with what is there of the same pin within a block.
     void insert(const Extent& extent);
 
     // Takes one holding of every page of the run and appends what was taken to `removed`, joined where it is
@@ -57,51 +61,57 @@ public:
     // pin.
     void visit(PageRun within, Visitor visitor) const;
 
-    // Which blocks have extents, in no order: all of them, or `about` as many, others for each salt.
+    // Which blocks have extents, ascending: all of them, or `about` as many, others for each salt.
     [[nodiscard]] std::vector<std::uint64_t> block_numbers(std::size_t about = 0, std::uint64_t salt = 0) const;
 
-    [[nodiscard]] std::size_t extents() const { return extents_; }
-    [[nodiscard]] std::size_t blocks() const { return blocks_.size(); }
+    [[nodiscard]] std::size_t extents() const { return parts_.size(); }
+    [[nodiscard]] std::size_t blocks() const { return blocks_; }
 
 private:
     static constexpr std::uint32_t kBlockPages = 1U << PW_BLOCK_PAGES_SHIFT;
 
-    // An extent within its block. Sorted by pin, then position, so that what can be merged lies side by side.
-    struct Part {
-        std::uint64_t pin = 0;
-        std::uint32_t position = 0;
-        std::uint8_t offset = 0;  // of the first page in the block
-        std::uint8_t count = 0;
+    // An extent within its block, packed: there may be millions.
+    class [[gnu::packed, gnu::aligned(4)]] Part {
+    public:
+        Part(PageNumber first, std::uint64_t count, std::uint64_t pin, std::uint64_t position)
+            : pin_(pin), where_(first << 8U | count), position_(static_cast<std::uint32_t>(position))
+        {
+        }
 
-        [[nodiscard]] std::uint32_t end() const { return offset + std::uint32_t{count}; }
+        [[nodiscard]] std::uint64_t block() const { return where_ >> (8U + PW_BLOCK_PAGES_SHIFT); }
+        [[nodiscard]] std::uint64_t pin() const { return pin_; }
+        [[nodiscard]] std::uint64_t position() const { return position_; }
+        [[nodiscard]] PageNumber first() const { return where_ >> 8U; }
+        [[nodiscard]] std::uint64_t count() const { return where_ & 0xffU; }
+        [[nodiscard]] PageNumber end() const { return first() + count(); }
         [[nodiscard]] bool continues_as(const Part& next) const;
-    };
-    static_assert(sizeof(Part) == 16);
-    using Block = absl::InlinedVector<Part, 1>;
 
-    // Pages from .. to - 1 of a block.
-    struct Window {
-        std::uint64_t block = 0;
-        std::uint32_t from = 0;
-        std::uint32_t to = 0;
-    };
-    // One part's share of a window: nobody's when `part` is the block's size.
-    struct Share {
-        std::size_t part = 0;
-        std::uint32_t end = 0;
-    };
+        // Of an element of the tree. What is before and behind it there must stay so.
+        void set_pages(PageNumber first, std::uint64_t count) const;
 
-    static Window first_window(PageRun run);
-    static bool next_window(PageRun run, Window& window);
-    static Share choose(const Block& block, const Window& window, Rank rank);
-    static Extent cut(Block& block, std::size_t index, const Window& window);
-    static std::uint64_t remove_in_block(Block& block, Window window, Rank rank, std::vector<Extent>& removed);
-    static std::uint64_t remove_of_in_block(Block& block, std::uint64_t pin, const Window& window, std::uint64_t limit,
-                                            std::vector<Extent>& removed);
-    static void insert_part(Block& block, const Part& part);
+    private:
+        std::uint64_t pin_;
+        mutable std::uint64_t where_;  // first page << 8 | how many
+        mutable std::uint32_t position_;
+    };
+    static_assert(sizeof(Part) == 20);
 
-    absl::flat_hash_map<std::uint64_t, Block> blocks_;
-    std::size_t extents_ = 0;
+    // What can be merged lies side by side.
+    struct InOrder {
+        bool operator()(const Part& left, const Part& right) const;
+    };
+    using Parts = absl::btree_set<Part, InOrder>;
+    using Block = absl::InlinedVector<Part, 4>;
+
+    static Part least(std::uint64_t block, std::uint64_t pin = 0) { return {block * kBlockPages, 0, pin, 0}; }
+    [[nodiscard]] PageRun next_block(PageRun run, Block& block) const;
+    void insert_part(const Part& part);
+    std::uint64_t remove_in_block(PageRun pages, const Block& block, Rank rank, std::vector<Extent>& removed);
+    void take(const Extent& extent, std::vector<Extent>& removed);
+    [[nodiscard]] bool alone(Parts::const_iterator part) const;
+
+    Parts parts_;
+    std::size_t blocks_ = 0;
 };
 
 }  // namespace pinwarden

@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <map>
 #include <numeric>
 #include <set>
-#include <tuple>
 
 #include "ledger/live_positions.h"
 
@@ -183,95 +181,6 @@ TEST_CASE("visiting cuts to what is asked for and can be stopped", "[extent_inde
     int visits = 0;
     index.visit(kEverywhere, [&](const Extent&) { return ++visits < 2; });
     CHECK(visits == 2);
-}
-
-namespace {
-
-// The extent index and the same thing page by page; every step checks one against the other.
-struct Checked {
-    ExtentIndex index;
-    Holdings model;
-    std::map<std::uint64_t, std::uint64_t> next_position;
-
-    void insert(PageRun run, std::uint64_t pin, std::uint64_t gap)
-    {
-        std::uint64_t& position = next_position[pin];
-        position += gap;
-        index.insert({run.first, run.count, pin, position});
-        add(model, {run.first, run.count, pin, position});
-        position += run.count;
-    }
-
-    // Higher pins give up first, which is not the order they are stored in.
-    void remove(PageRun run)
-    {
-        std::vector<Extent> removed;
-        const auto rank = [](std::uint64_t pin) { return static_cast<std::uint32_t>(9 - pin); };
-        const std::uint64_t missing = index.remove(run, rank, removed);
-        Holdings expected;
-        for (PageNumber page = run.first; page < run.first + run.count; ++page) {
-            const auto better = [](const Holding& left, const Holding& right) {
-                return std::tuple(right.pin, left.position) < std::tuple(left.pin, right.position);
-            };
-            const auto first = model.lower_bound({page, 0, 0});
-            const auto best = std::min_element(first, model.lower_bound({page + 1, 0, 0}), better);
-            if (best != model.end() && best->page == page) {
-                expected.insert(*best);
-                model.erase(best);
-            }
-        }
-        RC_ASSERT(taken(removed) == expected);
-        RC_ASSERT(missing == run.count - expected.size());
-    }
-
-    void remove_of(std::uint64_t pin, PageRun within, std::uint64_t limit)
-    {
-        std::vector<Extent> removed;
-        const auto held =
-            static_cast<std::uint64_t>(std::count_if(model.begin(), model.end(), [&](const Holding& holding) {
-                return holding.pin == pin && holding.page >= within.first && holding.page < within.first + within.count;
-            }));
-        const std::uint64_t count = index.remove_of(pin, within, limit, removed);
-        RC_ASSERT(count == std::min(held, limit));
-        const Holdings gone = taken(removed);
-        RC_ASSERT(gone.size() == count);
-        for (const Holding& holding : gone) {
-            RC_ASSERT(holding.pin == pin && holding.page >= within.first && holding.page < within.first + within.count);
-            RC_ASSERT(model.erase(holding) == 1U);
-        }
-    }
-
-    static Holdings taken(const std::vector<Extent>& removed)
-    {
-        Holdings holdings;
-        for (const Extent& extent : removed) {
-            add(holdings, extent);
-        }
-        RC_ASSERT(holdings.size() == pages_of(removed));
-        return holdings;
-    }
-};
-
-}  // namespace
-
-TEST_CASE("the extent index agrees with a page-by-page model", "[extent_index]")
-{
-    REQUIRE(rc::check([] {
-        Checked checked;
-        const auto steps = *rc::gen::inRange(1, 40);
-        for (int step = 0; step < steps; ++step) {
-            const PageRun run{*rc::gen::inRange<PageNumber>(0, 200), *rc::gen::inRange<std::uint64_t>(0, 150)};
-            const std::uint64_t pin = *rc::gen::inRange<std::uint64_t>(1, 5);
-            switch (*rc::gen::inRange(0, 5)) {
-                case 0:
-                case 1: checked.insert(run, pin, *rc::gen::inRange<std::uint64_t>(0, 2)); break;
-                case 2:
-                case 3: checked.remove(run); break;
-                default: checked.remove_of(pin, run, *rc::gen::inRange<std::uint64_t>(0, 60)); break;
-            }
-            RC_ASSERT(contents(checked.index) == checked.model);
-        }
-    }));
 }
 
 TEST_CASE("live positions agree with a position-by-position model", "[live_positions]")
