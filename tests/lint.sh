@@ -3,7 +3,7 @@
 #   --changed   looks only at files that differ from the last commit
 #   --fix       formats C and C++ first
 # Runs all checks before it fails, so that one run tells everything. clang-tidy reads the compile commands and the
-# generated headers of the release build, so that is built first.
+# generated headers of the builds, so they are built first.
 set -euo pipefail
 
 repo=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
@@ -54,13 +54,20 @@ format() {
     }
 }
 
-# Only what the build compiles has a compile command.
+# Only what a build compiles has a compile command; the fuzzers have a build of their own.
 tidy() {
-    ./dev build release || return 1
-    local commands=build/release/compile_commands.json
+    local preset
+    for preset in release fuzz; do
+        ./dev build $preset || return 1
+    done
     printf '%s\n' "${units[@]}" | while IFS= read -r unit; do
-        if grep -qF "\"$repo/$unit\"" $commands; then printf '%s\0' "$unit"; fi
-    done | xargs -0 -r -n 1 -P "$(nproc)" clang-tidy-19 --quiet -p build/release 2> build/tidy.log || {
+        for preset in release fuzz; do
+            if grep -qF "\"$repo/$unit\"" build/$preset/compile_commands.json; then
+                printf 'build/%s\0%s\0' $preset "$unit"
+                break
+            fi
+        done
+    done | xargs -0 -r -n 2 -P "$(nproc)" clang-tidy-19 --quiet -p 2> build/tidy.log || {
         grep -vE '^[0-9]+ warnings? (generated|treated)' build/tidy.log >&2
         return 1
     }

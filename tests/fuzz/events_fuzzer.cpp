@@ -1,0 +1,150 @@
+// Any sequence of records that the decoder accepts, and of what else is done to a ledger: after each step it is
+// consistent, and it can always be emptied.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "decode/decoder.h"
+#include "fuzz/event_bounds.h"
+#include "fuzz/event_script.h"
+#include "fuzz/ledger_invariants.h"
+#include "fuzz/require.h"
+#include "ledger/ledger.h"
+
+namespace pinwarden::fuzz {
+namespace {
+
+constexpr int kSteps = 100;
+
+std::uint64_t pages_of(const std::vector<PageRun>& runs)
+{
+    std::uint64_t pages = 0;
+    for (const PageRun& run : runs) {
+        pages += run.count;
+    }
+    return pages;
+}
+
+class Story {
+public:
+    explicit Story(EventScript& script) : script_(script) {}
+
+    void step()
+    {
+        switch (script_.below(32)) {
+            case 0: ledger_.lost_events(); break;
+            case 1: ledger_.drop_unlisted(static_cast<Nanoseconds>(script_.byte())); break;
+            case 2: ledger_.verified(); break;
+            case 3: ledger_.resync({1 + script_.below(3), 8U << 20U | 1U, 9}, script_.below(16)); break;
+            case 4: take_changed(); break;
+            case 5: repair(); break;
+            default: feed(script_.record()); break;
+        }
+        check_invariants(ledger_);
+    }
+
+    // What a repair does to a ledger that has pins the kernel has not.
+    void empty()
+    {
+        if (const std::uint64_t held = ledger_.held(kAll); held > 0) {
+            ReleaseEvent gone;
+            gone.runs = {{0, held}};
+            gone.span = kAll.count;
+            gone.repair = true;
+            apply(gone);
+            require(ledger_.held(kAll) == 0, "a repair takes all that it is told to");
+        }
+        ledger_.drop_unlisted(INT64_MAX);
+        check_invariants(ledger_);
+        require(ledger_.pins().empty() && ledger_.pinned_bytes() == 0, "an emptied ledger is empty");
+    }
+
+private:
+    static constexpr PageRun kAll{0, 1ULL << 41U};
+
+    void feed(const test::Bytes& record)
+    {
+        const auto event = decoder_.decode(record);
+        require(event.has_value(),
+                event ? "a record is valid" : ("a record is valid: " + event.error().message).c_str());
+        check_bounds(*event);
+        std::visit([this](const auto& one) { apply(one); }, *event);
+    }
+
+    void take_changed()
+    {
+        for (const FileKey& file : ledger_.take_changed_files()) {
+            require(ledger_.find_file(file) != nullptr, "a changed file is known");
+        }
+    }
+
+    void repair()
+    {
+        ReleaseEvent gone;
+        gone.span = 1ULL << script_.below(8);
+        gone.runs = {{script_.byte() / gone.span * gone.span, 1 + script_.below(gone.span)}};
+        gone.repair = true;
+        apply(gone);
+    }
+
+    void apply(const PinEvent& event) { ledger_.pin(event, "driver"); }
+    void apply(const RangeEvent& event) { ledger_.range(event); }
+    void apply(const PagesEvent& event) { ledger_.pages(event); }
+    void apply(const FileEvent& event) { ledger_.file(event); }
+
+    // Not the ledger's business.
+    template <typename T>
+    void apply(const T& /*event*/)
+    {
+    }
+
+    void apply(const ExitEvent& event)
+    {
+        std::size_t owned = 0;
+        for (const auto& [id, pin] : ledger_.pins()) {
+            owned += pin.owner.process == event.process ? 1U : 0U;
+        }
+        require(ledger_.exit(event) == owned, "an exit orphans all pins of the process");
+        for (const auto& [id, pin] : ledger_.pins()) {
+            require(pin.owner.process != event.process || pin.owner_exited,
+                    "pins of a process that exited are orphans");
+        }
+    }
+
+    void apply(const ReleaseEvent& event)
+    {
+        const std::uint64_t held = ledger_.held(kAll);
+        const std::uint64_t unmatched = ledger_.unmatched_releases();
+        const ReleaseOutcome outcome = ledger_.release(event);
+        std::uint64_t released = 0;
+        for (const Released& part : outcome.released) {
+            require(part.pages > 0, "a pin that is released from gives pages");
+            require(part.fully == (ledger_.find(part.pin) == nullptr), "a pin is gone when it is fully released");
+            released += part.pages;
+        }
+        require(released == pages_of(outcome.let_go), "each page let go is some pin's");
+        require(released + outcome.unmatched_pages == pages_of(event.runs), "each page is let go or unmatched");
+        require(ledger_.unmatched_releases() == unmatched + outcome.unmatched_pages, "unmatched pages are counted");
+        require(ledger_.held(kAll) == held - released, "what was let go is held no more");
+    }
+
+    EventScript& script_;
+    Decoder decoder_{test::kGeometry};
+    Ledger ledger_;
+};
+
+}  // namespace
+}  // namespace pinwarden::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+    pinwarden::fuzz::EventScript script(std::span(data, size));
+    pinwarden::fuzz::Story story(script);
+    for (int steps = 0; steps < pinwarden::fuzz::kSteps && !script.done(); ++steps) {
+        story.step();
+    }
+    story.empty();
+    return 0;
+}
