@@ -21,6 +21,8 @@ enum {
     ATTR_SIZE = 1 << 3,
     VM_SHARED = 1 << 3,
     S_DAX = 1 << 13,
+    S_IFMT = 0170000,
+    S_IFDIR = 0040000,
     PF_KTHREAD = 0x00200000,
     TMPFS_MAGIC = 0x01021994,
     HUGETLBFS_MAGIC = 0x958458f6,

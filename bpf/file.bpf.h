@@ -60,7 +60,12 @@ __noinline int emit_file(struct file_range *range)
     if (!record)
         return 0;
     struct inode *inode = range->inode;
-    struct path_walk walk = {.path = record->path, .dentry = range->dentry, .mount = range->mount, .bytes = zero};
+    struct path_walk walk = {.path = record->path,
+                             .dentry = range->dentry,
+                             .mount = range->mount,
+                             .bytes = zero,
+                             .places = 1,
+                             .outside = zero};
 
     file_key(inode, &record->file);
     record->filesystem_magic = BPF_CORE_READ(inode, i_sb, s_magic);
@@ -103,7 +108,8 @@ static __always_inline struct pw_file_pins *file_entry(struct pw_file_key *key)
     if (pins)
         return pins;
     bpf_map_update_elem(&file_acks, key, &fresh_ack, BPF_NOEXIST);
-    bpf_map_update_elem(&file_pins, key, &fresh_pins, BPF_NOEXIST);
+    if (!bpf_map_update_elem(&file_pins, key, &fresh_pins, BPF_NOEXIST))
+        __sync_fetch_and_add(&files_known, 1);
     pins = bpf_map_lookup_elem(&file_pins, key);
     if (!pins)
         count(PW_LOST_FILE_STATE);

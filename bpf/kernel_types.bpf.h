@@ -45,6 +45,7 @@ struct address_space {
 };
 
 struct inode {
+    unsigned short i_mode;
     unsigned long i_ino;
     __u32 i_generation;
     unsigned int i_flags;

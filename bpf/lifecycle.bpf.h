@@ -33,7 +33,8 @@ int BPF_PROG(inode_free, struct inode *inode)
     file_key(inode, &key);
     if (!bpf_map_lookup_elem(&file_pins, &key))
         return 0;
-    bpf_map_delete_elem(&file_pins, &key);
+    if (!bpf_map_delete_elem(&file_pins, &key))
+        __sync_fetch_and_add(&files_known, -1);
     bpf_map_delete_elem(&file_acks, &key);
     return 0;
 }

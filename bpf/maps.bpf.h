@@ -137,6 +137,8 @@ __u32 policy_generation;
 // Number of path prefixes in force: without any, no path is walked.
 __u32 prefix_count;
 __u64 last_pin;
+// Entries of file_pins: without any, nobody asks what is renamed.
+__u64 files_known;
 // Always 0, which the verifier does not know. Before 6.7 it follows a callback of bpf_loop or bpf_find_vma only once,
 // with what the context holds at first, takes that for the whole truth, and removes the branches that are never taken
 // then. So what a callback both changes and compares must start from this, not from a constant.

@@ -8,7 +8,7 @@
 #include "emit.bpf.h"
 
 enum {
-    PATH_COMPONENTS = 48,
+    PATH_COMPONENTS = 64,
     NAME_MAX = 255,
 };
 
@@ -22,39 +22,64 @@ static __always_inline void file_key(struct inode *inode, struct pw_file_key *ke
 struct path_walk {
     char *path;  // PW_PATH_BYTES of a record
     struct dentry *dentry;
-    struct mount *mount;
+    struct mount *mount;  // none: the path ends at the file system's root
     __u32 bytes;
     __u32 cut;
+    __u32 places;   // tell where mounts begin, too
+    __u32 outside;  // of the mount: on the way to its file system's root
 };
+
+// Adds one component; the walk's end if it does not fit.
+static __always_inline long add_component(struct path_walk *walk, const void *name, __u32 size)
+{
+    __u32 at = walk->bytes;
+    long length = 0;
+    if (at <= PW_PATH_BYTES - NAME_MAX - 1)
+        length = bpf_probe_read_kernel_str(walk->path + at, size, name);
+    if (length <= 0) {
+        walk->cut = 1;
+        return 1;
+    }
+    walk->bytes = at + (__u32)length;
+    return 0;
+}
+
+static __always_inline long add_device(struct path_walk *walk, struct dentry *dentry)
+{
+    char text[] = PW_PATH_DEVICE "aaaaaaaa";
+    __u32 device = BPF_CORE_READ(dentry, d_sb, s_dev);
+    for (int i = 0; i < 8; i++)
+        text[1 + i] += device >> (28 - 4 * i) & 15;
+    return add_component(walk, text, sizeof(text));
+}
 
 static long path_step(__u32 step, struct path_walk *walk)
 {
     struct dentry *dentry = walk->dentry;
     struct mount *mount = walk->mount;
     struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+    bool mount_root = mount && dentry == BPF_CORE_READ(mount, mnt.mnt_root);
 
-    if (dentry == parent || (mount && dentry == BPF_CORE_READ(mount, mnt.mnt_root))) {
+    if (dentry == parent || (mount_root && !walk->places)) {
         struct mount *above = mount ? BPF_CORE_READ(mount, mnt_parent) : 0;
-        if (above && above != mount) {
-            walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-            walk->mount = above;
-            return 0;
-        }
+        bool goes_on = above && above != mount;
         // The root of everything has no name, but a file that is its own root, such as a memfd, has.
-        if (step)
+        if (goes_on || step) {
+            if (walk->places && add_device(walk, dentry))
+                return 1;
+            walk->dentry = goes_on ? BPF_CORE_READ(mount, mnt_mountpoint) : dentry;
+            walk->mount = above;
+            walk->outside = 0;
+            return !goes_on;
+        }
+    } else if (mount_root && !walk->outside) {
+        const char text[] = PW_PATH_OUTSIDE;
+        walk->outside = 1;
+        if (add_component(walk, text, sizeof(text)))
             return 1;
     }
-    __u32 at = walk->bytes;
-    if (at > PW_PATH_BYTES - NAME_MAX - 1) {
-        walk->cut = 1;
+    if (add_component(walk, BPF_CORE_READ(dentry, d_name.name), NAME_MAX + 1))
         return 1;
-    }
-    long length = bpf_probe_read_kernel_str(walk->path + at, NAME_MAX + 1, BPF_CORE_READ(dentry, d_name.name));
-    if (length <= 0) {
-        walk->cut = 1;
-        return 1;
-    }
-    walk->bytes = at + (__u32)length;
     walk->dentry = parent;
     return dentry == parent;
 }

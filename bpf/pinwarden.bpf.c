@@ -5,6 +5,7 @@
 #include "enforce.bpf.h"
 #include "lifecycle.bpf.h"
 #include "pin.bpf.h"
+#include "rename.bpf.h"
 #include "unpin.bpf.h"
 
 // Puts the records' layouts into the object's BTF, where a unit test compares them with the daemon's.
@@ -18,5 +19,6 @@ EXPORT_LAYOUT(pw_file);
 EXPORT_LAYOUT(pw_operation);
 EXPORT_LAYOUT(pw_exit);
 EXPORT_LAYOUT(pw_owner);
+EXPORT_LAYOUT(pw_rename);
 
 char LICENSE[] SEC("license") = "GPL";

@@ -176,7 +176,7 @@ Result<void> Enforcer::acknowledge(const FileKey& file, const Ledger& ledger, co
                                    std::uint32_t generation)
 {
     const FileRecord* record = ledger.find_file(file);
-    const std::uint64_t covering = record == nullptr ? 0 : policies_covering(compiled, record->path);
+    const std::uint64_t covering = record == nullptr ? 0 : policies_covering(compiled, record->pinned_path);
     return sink_.acknowledge(file, ledger.file_state(file), covering, generation);
 }
 

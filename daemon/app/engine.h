@@ -90,6 +90,7 @@ private:
     void on(OperationEvent& event);
     void on(const ExitEvent& event);
     void on(const OwnerEvent& event) { owners_.runs(event); }
+    void on(const RenameEvent& event) { ledger_.rename(event); }
 
     void start_audit();
     void log_differences(const AuditReport& report);

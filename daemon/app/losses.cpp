@@ -25,6 +25,7 @@ constexpr std::array kCauses = {
     Cause{PW_DOUBT_RANGE_CUT, "ranges_cut", true},
     Cause{PW_DOUBT_PATH_CUT, "path_cut", false},
     Cause{PW_LOST_EXECUTABLE, "ring_full_executable", false},
+    Cause{PW_LOST_RENAME, "ring_full_rename", false},
 };
 
 }  // namespace

@@ -7,10 +7,11 @@
 #include <cstddef>
 #include <cstring>
 #include <optional>
-#include <ranges>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "decode/paths.h"
 
 namespace pinwarden {
 namespace {
@@ -29,9 +30,8 @@ constexpr int kErrnoLimit = 4095;  // MAX_ERRNO of the kernel
 constexpr std::uint32_t kPinFlags = PW_PIN_LONGTERM | PW_PIN_WRITE | PW_PIN_REMOTE;
 constexpr std::uint32_t kReleaseFlags = PW_RELEASE_MAKING;
 constexpr std::uint32_t kFileFlags = PW_FILE_PATH_CUT | PW_FILE_UNLINKED;
-
-constexpr std::uint64_t kTmpfsMagic = 0x01021994;
-constexpr std::uint64_t kHugetlbfsMagic = 0x958458f6;
+constexpr std::uint32_t kRenameFlags =
+    PW_RENAME_DIRECTORY | PW_RENAME_EXCHANGE | PW_RENAME_LOST | PW_RENAME_UNLINKED | PW_RENAME_CUT;
 
 using Record = std::span<const std::byte>;
 
@@ -337,86 +337,91 @@ Result<Event> decode_exit(Record record)
     return ExitEvent{raw.header.time, {raw.pid, raw.start_time}};
 }
 
-std::vector<std::string_view> split_components(std::span<const char> components)
-{
-    std::vector<std::string_view> names;
-    std::string_view rest(components.data(), components.size());
-    while (!rest.empty()) {
-        const std::string_view name = rest.substr(0, rest.find('\0'));
-        rest.remove_prefix(std::min(name.size() + 1, rest.size()));
-        if (!name.empty() && name != "/") {
-            names.push_back(name);
-        }
-    }
-    return names;
-}
-
-// Memory files have no directory; the kernel gives them a name of one component on an internal mount of tmpfs or
-// hugetlbfs: "memfd:NAME", "SYSV" and a key of shared memory, "dev/zero" for shared anonymous mappings.
-std::optional<std::string> memory_file_name(const std::vector<std::string_view>& names, std::uint64_t filesystem_magic)
-{
-    if (names.size() != 1 || (filesystem_magic != kTmpfsMagic && filesystem_magic != kHugetlbfsMagic)) {
-        return std::nullopt;
-    }
-    const std::string_view name = names.front();
-    if (name.starts_with("memfd:") || name.starts_with("SYSV")) {
-        return std::string(name);
-    }
-    if (name == "dev/zero") {
-        return "/dev/zero";
-    }
-    return std::nullopt;
-}
-
-// What a record says about a file's name.
-struct Name {
-    std::string path;
-    bool deleted = false;
-};
-
-// `raw` is the record as far as it is there; its path begins at `head`.
+// Whether a record with a path holds together; `head` is where the path begins in it.
 template <typename T>
-Result<Name> decode_name(std::string_view kind, Record record, const T& raw, std::size_t head)
+Result<void> check_path(std::string_view kind, Record record, const T& raw, std::size_t head)
 {
     if (raw.path_bytes > PW_PATH_BYTES) {
         return out_of_range(kind, "path_bytes", raw.path_bytes);
     }
     if (auto checked = check_variable(kind, record, raw.header.bytes, head + raw.path_bytes); !checked) {
-        return std::unexpected(checked.error());
+        return checked;
     }
     if ((raw.flags & ~kFileFlags) != 0) {
         return out_of_range(kind, "flags", raw.flags);
     }
-    const std::span components(raw.path, raw.path_bytes);
-    if (!components.empty() && components.back() != '\0') {
+    if (raw.path_bytes > 0 && raw.path[raw.path_bytes - 1] != '\0') {
         return wrong(kind, "a path whose last component is not closed");
     }
-    const bool cut = (raw.flags & PW_FILE_PATH_CUT) != 0;
-    const bool memory = memory_file_name(split_components(components), raw.filesystem_magic).has_value();
-    return Name{path_from_components(components, cut, raw.filesystem_magic),
-                (raw.flags & PW_FILE_UNLINKED) != 0 && !memory};
+    return {};
 }
 
 Result<Event> decode_file(Record record)
 {
     const auto raw = read<pw_file>(record);
-    auto name = decode_name("file", record, raw, offsetof(pw_file, path));
-    if (!name) {
-        return std::unexpected(name.error());
+    if (auto checked = check_path("file", record, raw, offsetof(pw_file, path)); !checked) {
+        return std::unexpected(checked.error());
     }
-    return FileEvent{raw.header.time,       file_key(raw.file),
-                     std::move(name->path), text(raw.filesystem, sizeof(raw.filesystem)),
-                     raw.filesystem_magic,  name->deleted};
+    const std::span components(raw.path, raw.path_bytes);
+    FileEvent event;
+    event.time = raw.header.time;
+    event.file = file_key(raw.file);
+    event.filesystem = text(raw.filesystem, sizeof(raw.filesystem));
+    event.filesystem_magic = raw.filesystem_magic;
+    if (auto name = memory_file_name(components, raw.filesystem_magic)) {
+        event.path = std::move(*name);
+        return event;
+    }
+    event.cut = (raw.flags & PW_FILE_PATH_CUT) != 0;
+    event.deleted = (raw.flags & PW_FILE_UNLINKED) != 0;
+    event.parts = split_parts(components);
+    event.path = path_of(event.parts, event.cut);
+    return event;
+}
+
+Result<Event> decode_rename(Record record)
+{
+    const auto raw = read<pw_rename>(record);
+    if (auto checked = check_fixed("rename", record, raw.header.bytes, sizeof(raw)); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if ((raw.flags & ~kRenameFlags) != 0) {
+        return out_of_range("rename", "flags", raw.flags);
+    }
+    for (const auto& [bytes, path] : {std::pair{raw.path_bytes, raw.path}, {raw.new_path_bytes, raw.new_path}}) {
+        if (bytes > PW_PATH_BYTES) {
+            return out_of_range("rename", "path_bytes", bytes);
+        }
+        if (bytes > 0 && path[bytes - 1] != '\0') {
+            return wrong("rename", "a path whose last component is not closed");
+        }
+    }
+    RenameEvent event;
+    event.time = raw.header.time;
+    event.file = file_key(raw.file);
+    event.device = raw.device;
+    event.directory = (raw.flags & PW_RENAME_DIRECTORY) != 0;
+    event.exchange = (raw.flags & PW_RENAME_EXCHANGE) != 0;
+    event.unlinked = (raw.flags & PW_RENAME_UNLINKED) != 0;
+    event.path = path_from_components({raw.path, raw.path_bytes}, (raw.flags & PW_RENAME_CUT) != 0, 0);
+    if ((raw.flags & PW_RENAME_LOST) == 0) {
+        event.new_path = path_from_components({raw.new_path, raw.new_path_bytes}, (raw.flags & PW_RENAME_CUT) != 0, 0);
+    }
+    return event;
 }
 
 Result<Event> decode_owner(Record record)
 {
     const auto raw = read<pw_owner>(record);
-    auto name = decode_name("owner", record, raw, offsetof(pw_owner, path));
-    if (!name) {
-        return std::unexpected(name.error());
+    if (auto checked = check_path("owner", record, raw, offsetof(pw_owner, path)); !checked) {
+        return std::unexpected(checked.error());
     }
-    return OwnerEvent{raw.header.time, {raw.pid, raw.start_time}, std::move(name->path), name->deleted};
+    const std::span components(raw.path, raw.path_bytes);
+    const bool memory = memory_file_name(components, raw.filesystem_magic).has_value();
+    return OwnerEvent{raw.header.time,
+                      {raw.pid, raw.start_time},
+                      path_from_components(components, (raw.flags & PW_FILE_PATH_CUT) != 0, raw.filesystem_magic),
+                      (raw.flags & PW_FILE_UNLINKED) != 0 && !memory};
 }
 
 }  // namespace
@@ -437,21 +442,9 @@ Result<Event> Decoder::decode(std::span<const std::byte> record) const
         case PW_KIND_OPERATION: return decode_operation(record);
         case PW_KIND_EXIT: return decode_exit(record);
         case PW_KIND_OWNER: return decode_owner(record);
+        case PW_KIND_RENAME: return decode_rename(record);
         default: return out_of_range("unknown", "kind", header.kind);
     }
-}
-
-std::string path_from_components(std::span<const char> components, bool cut, std::uint64_t filesystem_magic)
-{
-    const auto names = split_components(components);
-    if (auto name = memory_file_name(names, filesystem_magic)) {
-        return *name;
-    }
-    std::string path = cut ? "..." : "";
-    for (const auto& name : std::views::reverse(names)) {
-        path.append("/").append(name);
-    }
-    return path;
 }
 
 }  // namespace pinwarden

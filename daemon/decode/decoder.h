@@ -27,8 +27,4 @@ private:
     PageGeometry geometry_;
 };
 
-// The PW_KIND_FILE component list to a path: "/a/b", or "memfd:name" / ".../b" as described at FileEvent::path.
-// `filesystem_magic` tells memfds (tmpfs with a single component "memfd:...") from files in a root directory.
-std::string path_from_components(std::span<const char> components, bool cut, std::uint64_t filesystem_magic);
-
 }  // namespace pinwarden

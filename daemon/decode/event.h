@@ -135,6 +135,15 @@ struct ReleaseEvent {
     std::uint64_t only = 0;  // with repair: of this pin and no other
 };
 
+// What one mount adds to a path. Both texts are "" or "/a/b".
+struct PathPart {
+    std::uint32_t device = 0;  // of its file system, kernel encoding; 0 where that is not known
+    std::string root;          // where the mount begins in the file system
+    std::string path;          // from there on
+
+    friend bool operator==(const PathPart&, const PathPart&) = default;
+};
+
 struct FileEvent {
     Nanoseconds time = 0;
     FileKey file;
@@ -142,6 +151,9 @@ struct FileEvent {
     std::string filesystem;
     std::uint64_t filesystem_magic = 0;
     bool deleted = false;  // no name is left; memory files never had one
+    // The path by the mounts it leads through, innermost first; empty for memory files, which cannot be renamed.
+    std::vector<PathPart> parts = {};
+    bool cut = false;  // what lies above the last part is not known
 };
 
 struct OperationEvent {
@@ -173,7 +185,19 @@ struct OwnerEvent {
     bool deleted = false;
 };
 
-using Event =
-    std::variant<PinEvent, RangeEvent, PagesEvent, ReleaseEvent, FileEvent, OperationEvent, ExitEvent, OwnerEvent>;
+// A file, or a directory with all below it, is called otherwise. Paths from the root of the file system, "/a/b".
+struct RenameEvent {
+    Nanoseconds time = 0;
+    FileKey file;
+    std::uint32_t device = 0;  // of the file system
+    bool directory = false;
+    bool exchange = false;  // what was at new_path, or below, is at path now
+    bool unlinked = false;  // no name is left
+    std::string path;
+    std::string new_path;  // empty: that name is gone, and no other is known
+};
+
+using Event = std::variant<PinEvent, RangeEvent, PagesEvent, ReleaseEvent, FileEvent, OperationEvent, ExitEvent,
+                           OwnerEvent, RenameEvent>;
 
 }  // namespace pinwarden

@@ -66,6 +66,9 @@ inline constexpr std::array kHooks = {
               .decides = Decides::kByLsm},
     HookEntry{"process_exit", "sched_process_exit", "lifecycle", Need::kRequired, 0, {}, true},
     HookEntry{"inode_free", "security_inode_free", "lifecycle", Need::kRequired},
+    HookEntry{"dentry_move", "d_move", "lifecycle", Need::kOptional},
+    HookEntry{"dentry_exchange", "d_exchange", "lifecycle", Need::kOptional},
+    HookEntry{"dentry_delete", "d_delete", "lifecycle", Need::kOptional},
 };
 
 }  // namespace pinwarden

@@ -77,6 +77,8 @@ std::vector<PinId> FileTable::name(const FileEvent& event)
 {
     Entry& file = entry(event.file);
     file.record.path = event.path;
+    file.record.pinned_path = event.path;
+    file.place = FilePlace(event.parts, event.cut);
     file.record.filesystem = event.filesystem;
     file.record.deleted = event.deleted;
     const Backing backing = backing_of(event);
@@ -85,6 +87,35 @@ std::vector<PinId> FileTable::name(const FileEvent& event)
     }
     file.backing = backing;
     return {file.record.pins.begin(), file.record.pins.end()};
+}
+
+void FileTable::rename_file(Entry& file, const RenameEvent& event)
+{
+    if (event.unlinked) {
+        file.record.deleted = true;
+    } else if (!file.place.is_at(event)) {
+        return;  // another hard link
+    } else if (event.new_path.empty()) {
+        file.record.deleted = true;
+    } else {
+        file.place.move(event);
+        file.record.path = file.place.path();
+    }
+}
+
+void FileTable::rename(const RenameEvent& event)
+{
+    if (!event.directory && !event.exchange) {
+        if (const auto file = files_.find(event.file); file != files_.end()) {
+            rename_file(file->second, event);
+        }
+        return;
+    }
+    for (auto& [key, file] : files_) {
+        if (!file.record.deleted && file.place.move_along(event)) {
+            file.record.path = file.place.path();
+        }
+    }
 }
 
 Backing FileTable::backing(const FileKey& key) const

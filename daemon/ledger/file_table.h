@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "ledger/file_place.h"
 #include "ledger/records.h"
 
 namespace pinwarden {
@@ -34,6 +35,9 @@ public:
 
     // Names a file. Returns the pins on it whose backing has to be told anew.
     std::vector<PinId> name(const FileEvent& event);
+    // A file, or a directory above some, is called otherwise, or a file has lost its name. O(1) for a file, O(files) for
+    // a directory.
+    void rename(const RenameEvent& event);
     // How memory of this file is backed; plain file while it has no name.
     [[nodiscard]] Backing backing(const FileKey& key) const;
 
@@ -76,6 +80,7 @@ private:
 
     struct Entry {
         FileRecord record;
+        FilePlace place;
         Backing backing = Backing::kFile;
         Sequence sequence;
         absl::flat_hash_map<PinId, FileSpan> spans;
@@ -85,6 +90,7 @@ private:
     };
 
     Entry& entry(const FileKey& key);
+    static void rename_file(Entry& file, const RenameEvent& event);
     void set_unpinned(Entry& entry, bool unpinned);
 
     std::size_t unpinned_kept_;

@@ -36,6 +36,7 @@ public:
     void range(const RangeEvent& event);
     void pages(const PagesEvent& event);
     void file(const FileEvent& event);
+    void rename(const RenameEvent& event) { files_.rename(event); }
 
     // Takes pages from whoever holds them; see attribution.h for whose they are. With event.span > 0, among pins that
     // are equal otherwise, one that has enough pages on the folio goes before one that has not; lowest pages first.

@@ -44,6 +44,7 @@ enum pw_kind {
     PW_KIND_OPERATION,      // a file operation met pins: struct pw_operation
     PW_KIND_EXIT,           // a process that owns or owned pins has exited: struct pw_exit
     PW_KIND_OWNER,          // what a process runs, sent before its first pin and after each exec: struct pw_owner
+    PW_KIND_RENAME,         // a known file, or a directory, changed or lost its name: struct pw_rename
 };
 
 // The kernel function an event was seen in.
@@ -109,6 +110,7 @@ enum pw_counter {
     PW_DOUBT_RANGE_CUT,       // more file ranges in one call than are looked at: the rest is missing
     PW_DOUBT_PATH_CUT,        // a path deeper or longer than is recorded
     PW_LOST_EXECUTABLE,       // ring full: what an owner runs
+    PW_LOST_RENAME,           // ring full: a file's or directory's new name
     PW_COUNTERS,
 };
 
@@ -228,7 +230,12 @@ enum pw_file_flags {
     PW_FILE_UNLINKED = 1 << 1,
 };
 
-// path: name components, innermost first, each closed with a NUL; only path_bytes of it are in the record.
+// path: name components, innermost first, each closed with a NUL; only path_bytes of it are in the record. In a file's
+// record also: PW_PATH_OUTSIDE where a mount begins below the root of its file system, then the components up to that
+// root, no part of the path; PW_PATH_DEVICE at the root of a file system, with its device in eight letters, from a (0)
+// to p (15), the most significant first; then the mount above.
+#define PW_PATH_OUTSIDE "//"
+#define PW_PATH_DEVICE "/"
 struct pw_file {
     struct pw_header header;
     struct pw_file_key file;
@@ -252,6 +259,27 @@ struct pw_owner {
     char path[PW_PATH_BYTES];
 };
 PW_ASSERT_SIZE(pw_owner, 16 + 32 + PW_PATH_BYTES);
+
+enum pw_rename_flags {
+    PW_RENAME_DIRECTORY = 1 << 0,  // `file` is one: what lies below it moved with it
+    PW_RENAME_EXCHANGE = 1 << 1,   // what was at new_path, or below, is at path now
+    PW_RENAME_LOST = 1 << 2,       // no new path: the file has no other name, or none that is known
+    PW_RENAME_UNLINKED = 1 << 3,   // no name at all is left
+    PW_RENAME_CUT = 1 << 4,        // a path was too long for the record
+};
+
+// Paths as in pw_file, from the root of the file system. For a file that kept another hard link, new_path is that one.
+struct pw_rename {
+    struct pw_header header;
+    struct pw_file_key file;
+    __u32 device;  // of the file system the paths are in
+    __u32 flags;   // enum pw_rename_flags
+    __u32 path_bytes;
+    __u32 new_path_bytes;
+    char path[PW_PATH_BYTES];
+    char new_path[PW_PATH_BYTES];
+};
+PW_ASSERT_SIZE(pw_rename, 16 + 16 + 16 + 2 * PW_PATH_BYTES);
 
 struct pw_operation {
     struct pw_header header;

@@ -197,6 +197,23 @@ inline Bytes owner_record(std::string_view path, std::uint32_t flags = 0, std::u
     return bytes_of(owner, offsetof(pw_owner, path), path.data(), path.size());
 }
 
+// Of /data/x to /y.
+inline pw_rename raw_rename()
+{
+    using namespace std::string_view_literals;
+    constexpr std::string_view path = "x\0data\0"sv;
+    constexpr std::string_view new_path = "y\0"sv;
+    pw_rename rename{};
+    rename.header = {PW_KIND_RENAME, sizeof(rename), 1119};
+    rename.file = {42, 8U << 20U | 1U, 9};
+    rename.device = 8U << 20U | 1U;
+    rename.path_bytes = static_cast<std::uint32_t>(path.size());
+    rename.new_path_bytes = static_cast<std::uint32_t>(new_path.size());
+    std::memcpy(rename.path, path.data(), path.size());
+    std::memcpy(rename.new_path, new_path.data(), new_path.size());
+    return rename;
+}
+
 // One valid record of every kind.
 inline std::vector<Bytes> one_of_each()
 {
@@ -209,7 +226,8 @@ inline std::vector<Bytes> one_of_each()
             file_record("x\0data\0mnt\0"sv),
             bytes_of(raw_operation()),
             bytes_of(raw_exit()),
-            owner_record("x\0bin\0"sv)};
+            owner_record("x\0bin\0"sv),
+            bytes_of(raw_rename())};
 }
 
 // Events, with what a test does not care about filled in.

@@ -69,6 +69,8 @@ TEST_CASE("every struct of the contract has the same members in the same places 
         MEMBER(pw_operation, caller),
         MEMBER(pw_operation, unresolved),
         MEMBER(pw_exit, pid),
+        MEMBER(pw_rename, new_path_bytes),
+        MEMBER(pw_rename, new_path),
         MEMBER(pw_owner, path_bytes),
         MEMBER(pw_owner, path),
         MEMBER(pw_file_pins, policies),

@@ -227,6 +227,71 @@ TEST_CASE("path components become a path", "[decoder]")
     CHECK(event.filesystem_magic == kExt4);
 }
 
+TEST_CASE("a file's path is told by the mounts it leads through", "[decoder]")
+{
+    struct Row {
+        std::string_view components;
+        std::string path;
+        std::vector<PathPart> parts;
+    };
+    constexpr std::uint32_t kDevice = 8U << 20U | 1U;
+    const std::vector<Row> rows = {
+        {"x\0a\0/aaiaaaab\0"sv, "/a/x", {{kDevice, "", "/a/x"}}},
+        {"x\0/aaiaaaab\0data\0mnt\0/aaaaaabp\0"sv, "/mnt/data/x", {{kDevice, "", "/x"}, {31, "", "/mnt/data"}}},
+        {"x\0//\0b\0a\0/aaiaaaab\0srv\0/aaaaaabp\0"sv, "/srv/x", {{kDevice, "/a/b", "/x"}, {31, "", "/srv"}}},
+        // A file that is bound itself.
+        {"//\0x\0a\0/aaiaaaab\0y\0srv\0/aaaaaabp\0"sv, "/srv/y", {{kDevice, "/a/x", ""}, {31, "", "/srv/y"}}},
+        // Cut: the device of the last part is not there.
+        {"x\0/aaiaaaab\0data\0"sv, "/data/x", {{kDevice, "", "/x"}, {0, "", "/data"}}},
+        {"x\0//\0b\0"sv, "/x", {{0, "/b", "/x"}}},
+    };
+    for (const Row& row : rows) {
+        const auto event = decoded<FileEvent>(file_record(row.components));
+        CHECK(event.path == row.path);
+        CHECK(event.parts == row.parts);
+        CHECK_FALSE(event.cut);
+        const auto cut = decoded<FileEvent>(file_record(row.components, PW_FILE_PATH_CUT));
+        CHECK(cut.path == "..." + row.path);
+        CHECK(cut.cut);
+    }
+    CHECK(decoded<FileEvent>(file_record("memfd:x\0"sv, 0, "tmpfs", 0x01021994)).parts.empty());
+}
+
+TEST_CASE("a rename record becomes an event", "[decoder]")
+{
+    const auto event = decoded<RenameEvent>(bytes_of(raw_rename()));
+    CHECK(event.file == FileKey{42, 8U << 20U | 1U, 9});
+    CHECK(event.device == (8U << 20U | 1U));
+    CHECK(event.path == "/data/x");
+    CHECK(event.new_path == "/y");
+    CHECK_FALSE((event.directory || event.exchange || event.unlinked));
+    struct Row {
+        std::uint32_t flags;
+        bool directory;
+        bool exchange;
+        bool unlinked;
+        std::string path;
+        std::string new_path;
+    };
+    const std::vector<Row> rows = {
+        {PW_RENAME_DIRECTORY, true, false, false, "/data/x", "/y"},
+        {PW_RENAME_EXCHANGE, false, true, false, "/data/x", "/y"},
+        {PW_RENAME_LOST, false, false, false, "/data/x", ""},
+        {PW_RENAME_LOST | PW_RENAME_UNLINKED, false, false, true, "/data/x", ""},
+        {PW_RENAME_CUT, false, false, false, ".../data/x", ".../y"},
+    };
+    for (const Row& row : rows) {
+        pw_rename raw = raw_rename();
+        raw.flags = row.flags;
+        const auto flagged = decoded<RenameEvent>(bytes_of(raw));
+        CHECK(flagged.directory == row.directory);
+        CHECK(flagged.exchange == row.exchange);
+        CHECK(flagged.unlinked == row.unlinked);
+        CHECK(flagged.path == row.path);
+        CHECK(flagged.new_path == row.new_path);
+    }
+}
+
 TEST_CASE("every prefix of a valid record is refused, and so is one byte more", "[decoder]")
 {
     for (const Bytes& record : one_of_each()) {
@@ -272,6 +337,9 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.error = 1; }), Contains("errno"));
     CHECK_THAT(refusal(file_record("x\0data"sv)), Contains("not closed"));
     CHECK_THAT(refusal(file_record("x\0"sv, 4)), Contains("flags"));
+    CHECK_THAT(refusal_of(raw_rename(), [](auto& raw) { raw.flags = 32; }), Contains("rename record: flags"));
+    CHECK_THAT(refusal_of(raw_rename(), [](auto& raw) { raw.path_bytes = 2049; }), Contains("path_bytes"));
+    CHECK_THAT(refusal_of(raw_rename(), [](auto& raw) { raw.new_path_bytes = 1; }), Contains("not closed"));
     CHECK_THAT(refusal(owner_record("x\0bin"sv)), Contains("owner record: a path whose last component"));
     CHECK_THAT(refusal(owner_record("x\0"sv, 4)), Contains("owner record: flags"));
 }

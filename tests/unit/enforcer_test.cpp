@@ -367,6 +367,37 @@ TEST_CASE("mounts that come and go install a new table only if that changes some
     CHECK(bench.sink.installed.prefixes.size() == 1);
 }
 
+TEST_CASE("a file that was renamed stays covered by the path it was pinned through", "[enforcer]")
+{
+    Bench bench;
+    bench.resolver.directories["/a"] = {{2, 1}};
+    bench.resolver.directories["/b"] = {{3, 1}};
+    Policy inside = for_all("inside");
+    inside.file.path_prefixes = {"/a"};
+    Policy elsewhere = for_all("elsewhere");
+    elsewhere.file.path_prefixes = {"/b"};
+    REQUIRE(bench.apply({inside, elsewhere}));
+    const FileKey file{7, 1, 0};
+    FileEvent name;
+    name.file = file;
+    name.path = "/a/x";
+    name.parts = {{1, "", "/a/x"}};
+    bench.ledger.file(name);
+    bench.pin(1, file, "vfio", 0, 4);
+    RenameEvent rename;
+    rename.file = file;
+    rename.device = 1;
+    rename.path = "/a/x";
+    rename.new_path = "/b/x";
+    bench.ledger.rename(rename);
+    REQUIRE(bench.ledger.find_file(file)->path == "/b/x");
+
+    REQUIRE(bench.enforcer.update(bench.ledger.take_changed_files(), bench.ledger, 0));
+    CHECK(bench.sink.acks.at(file).policies == 0b01);
+    REQUIRE(bench.apply({for_all("third")}));
+    CHECK(bench.sink.acks.at(file).policies == 0b01);
+}
+
 TEST_CASE("a decision is laid to the policy that had the slot when it was made", "[enforcer]")
 {
     Bench bench;

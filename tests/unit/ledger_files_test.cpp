@@ -266,3 +266,86 @@ TEST_CASE("a memfd's folios count whole until the last is let go", "[ledger]")
     CHECK(last.released[0].bytes == 1030 * 4096);
     CHECK(pages_of(ledger.file_state(kFile)) == Pages(0, 0));
 }
+
+namespace {
+
+FileEvent placed(FileKey file, const std::string& path)
+{
+    FileEvent event = file_event(file, "/mnt" + path);
+    event.parts = {{kFile.device, "", path}, {5, "", "/mnt"}};
+    return event;
+}
+
+RenameEvent renamed(FileKey file, const std::string& path, const std::string& new_path)
+{
+    RenameEvent event;
+    event.file = file;
+    event.device = kFile.device;
+    event.path = path;
+    event.new_path = new_path;
+    return event;
+}
+
+}  // namespace
+
+TEST_CASE("a file that is renamed has its new path, and remembers the one it was pinned through", "[ledger]")
+{
+    Ledger ledger;
+    ledger.file(placed(kFile, "/a/x"));
+    ledger.file(placed(kOther, "/a/x"));  // as if it had been seen there before
+    ledger.rename(renamed(kFile, "/a/x", "/y"));
+    const FileRecord& file = *ledger.find_file(kFile);
+    CHECK(file.path == "/mnt/y");
+    CHECK(file.pinned_path == "/mnt/a/x");
+    CHECK_FALSE(file.deleted);
+    CHECK(ledger.find_file(kOther)->path == "/mnt/a/x");
+    ledger.rename(renamed({99, 1, 1}, "/y", "/z"));
+    CHECK(ledger.find_file(kFile)->path == "/mnt/y");
+}
+
+TEST_CASE("a directory takes all files below it along, and an exchange swaps them", "[ledger]")
+{
+    Ledger ledger;
+    ledger.file(placed(kFile, "/a/x"));
+    ledger.file(placed(kOther, "/b/x"));
+    RenameEvent event = renamed({99, 1, 1}, "/a", "/c");
+    event.directory = true;
+    ledger.rename(event);
+    CHECK(ledger.find_file(kFile)->path == "/mnt/c/x");
+    CHECK(ledger.find_file(kOther)->path == "/mnt/b/x");
+
+    event = renamed({99, 1, 1}, "/c", "/b");
+    event.exchange = true;
+    ledger.rename(event);
+    CHECK(ledger.find_file(kFile)->path == "/mnt/b/x");
+    CHECK(ledger.find_file(kOther)->path == "/mnt/c/x");
+}
+
+TEST_CASE("a file is marked deleted when its name goes and none is left", "[ledger]")
+{
+    Ledger ledger;
+    ledger.file(placed(kFile, "/a/x"));
+    // Another hard link of it went.
+    ledger.rename(renamed(kFile, "/b/x", ""));
+    CHECK_FALSE(ledger.find_file(kFile)->deleted);
+    // This one went, and another is known.
+    ledger.rename(renamed(kFile, "/a/x", "/c/x"));
+    CHECK(ledger.find_file(kFile)->path == "/mnt/c/x");
+    CHECK_FALSE(ledger.find_file(kFile)->deleted);
+    // This one too, and no other is known.
+    ledger.rename(renamed(kFile, "/c/x", ""));
+    CHECK(ledger.find_file(kFile)->deleted);
+    CHECK(ledger.find_file(kFile)->path == "/mnt/c/x");
+
+    // The last name goes, whatever it is called.
+    ledger.file(placed(kOther, "/a/y"));
+    RenameEvent last = renamed(kOther, "/elsewhere", "");
+    last.unlinked = true;
+    ledger.rename(last);
+    CHECK(ledger.find_file(kOther)->deleted);
+    // What was deleted stays where it was.
+    RenameEvent directory = renamed({99, 1, 1}, "/a", "/d");
+    directory.directory = true;
+    ledger.rename(directory);
+    CHECK(ledger.find_file(kOther)->path == "/mnt/a/y");
+}
