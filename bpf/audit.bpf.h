@@ -40,7 +40,7 @@ static __always_inline void describe_backing(struct pw_page_state *state)
     if (!inode || (__u64)BPF_CORE_READ(inode, i_mapping) != mapping)
         return;
     state->flags |= PW_PAGE_FILE;
-    state->page_index = BPF_CORE_READ(head, index) + (page - folio) / bpf_core_type_size(struct page);
+    state->page_index = folio_file_page(head, inode) + (page - folio) / bpf_core_type_size(struct page);
     file_key(inode, &state->file);
 }
 
@@ -166,9 +166,10 @@ int adopt_pages(void *ctx)
         return 0;
     if (folio) {
         struct address_space *mapping = BPF_CORE_READ(head, mapping);
-        struct file_range range = {.pin = pin, .page_index = BPF_CORE_READ(head, index), .pages = folio_pages(head)};
+        struct file_range range = {.pin = pin, .pages = folio_pages(head)};
         if (mapping && !((__u64)mapping & 3)) {
             range.inode = BPF_CORE_READ(mapping, host);
+            range.page_index = folio_file_page(head, range.inode);
             flush_run(&range);
         }
     } else {

@@ -14,6 +14,9 @@ const volatile __u32 foll_write;
 // inside the whole acquire call stands for being inside its long-term loop.
 const volatile __u32 mark_whole_call;
 
+// Before 6.7 the index of a page of hugetlbfs counted huge pages.
+const volatile __u32 hugetlb_counts_huge_pages;
+
 // GUP_PIN_COUNTING_BIAS: a pin adds this to the reference count of a small folio. The same in all kernels since 5.6.
 enum { GUP_PIN_COUNTING_BIAS = 1024 };
 
@@ -108,6 +111,15 @@ static __always_inline __u32 folio_pages(const void *folio)
         bpf_probe_read_kernel(&pages, sizeof(pages),
                               folio + bpf_core_field_offset(struct folio___nr_pages_short, _nr_pages));
     return pages;
+}
+
+// Where a folio of that file's cache begins in it, in base pages.
+static __always_inline __u64 folio_file_page(const struct folio *folio, struct inode *inode)
+{
+    __u64 index = BPF_CORE_READ(folio, index);
+    if (hugetlb_counts_huge_pages && BPF_CORE_READ(inode, i_sb, s_magic) == HUGETLBFS_MAGIC)
+        index *= folio_pages(folio);
+    return index;
 }
 
 // Pins on a folio. Exact for a large one. A small one has no count of its own: a pin adds GUP_PIN_COUNTING_BIAS to its

@@ -107,7 +107,7 @@ static long page_step(__u32 step, struct page_walk *walk)
     // The two low bits mark anonymous memory and pages of drivers: neither is a file's.
     if (mapping && !(mapping & 3)) {
         inode = BPF_CORE_READ((struct address_space *)mapping, host);
-        index = BPF_CORE_READ(head, index) + (page - folio) / bpf_core_type_size(struct page);
+        index = folio_file_page(head, inode) + (page - folio) / bpf_core_type_size(struct page);
     }
     __u64 address = walk->address + (position << PW_PAGE_SHIFT);
     if (inode && walk->run.inode == inode && walk->run.page_index + walk->run.pages == index) {

@@ -129,6 +129,8 @@ Result<pinwarden_bpf*> open_skeleton(const KernelBtf& btf, const ProgramOptions&
     }
     skeleton->rodata->foll_write = follow_flag(btf, "FOLL_WRITE", kFollWrite);
     skeleton->rodata->foll_longterm = follow_flag(btf, "FOLL_LONGTERM", kFollLongtermBefore63);
+    // The function that made up for it went when base pages came.
+    skeleton->rodata->hugetlb_counts_huge_pages = btf.parameters("hugetlb_basepage_index") ? 1 : 0;
     skeleton->rodata->mark_whole_call = left_out.contains("pin_user_pages_enter") ? 0 : 1;
     skeleton->rodata->tasks_preempt = tasks_preempt(btf, kernel_release());
     bpf_map__set_max_entries(skeleton->maps.events, options.ring_bytes);

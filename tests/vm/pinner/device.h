@@ -51,6 +51,8 @@ public:
 Result<std::unique_ptr<Device>> open_rdma();
 // A registered buffer in a ring of its own; always read-write.
 Result<std::unique_ptr<Device>> open_uring();
+// A dma-buf of a memfd's pages, which is sealed against shrinking by that; always read-write.
+Result<std::unique_ptr<Device>> open_udmabuf();
 // A DMA mapping behind the IOMMU of a group (/dev/vfio/NUMBER). The group can be opened once at a time.
 Result<std::unique_ptr<Device>> open_vfio(const std::string& group);
 // The packet memory of an AF_XDP socket; always read-write.

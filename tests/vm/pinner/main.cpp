@@ -2,12 +2,14 @@
 // line, and answers each with one line, "ok ..." or "error ERRNO what failed".
 //
 //   file PATH SIZE [private|ro]     maps a file (made, and made that long, if need be)
-//   memfd NAME SIZE | anon SIZE     maps memory; for a memfd, answers with a path that leads to it
+//   memfd NAME SIZE [huge] | anon SIZE
+//                                   maps memory, in huge pages of hugetlbfs if so; for a memfd, answers with a path
+//                                   that leads to it
 //   fill mapping|device BYTE        writes the byte, in hex, all over what is mapped; or has the device do so, all over
 //                                   what was pinned last
 //   look mapping|file|device        what the pages hold: "41x16 00x240" are 16 pages full of 0x41, then 240 of zeroes
-//   pin DEVICE [OFFSET LENGTH]      hands it, or a part, to a device: rdma rw|ro, uring, xdp, vfio GROUP rw|ro;
-//                                   answers with the address
+//   pin DEVICE [OFFSET LENGTH]      hands it, or a part, to a device: rdma rw|ro, uring, udmabuf, xdp,
+//                                   vfio GROUP rw|ro; answers with the address
 //   release [all]                   lets go what was pinned last, or everything
 //   heir                            leaves a second process that holds all devices open, and answers with its pid
 //   exec PROGRAM                    becomes a copy of itself, which answers; what it has mapped goes, its standard
@@ -26,6 +28,7 @@
 #include <iostream>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -152,7 +155,8 @@ private:
     {
         const std::string name = take_word(words);
         const auto bytes = take_number(words);
-        return bytes ? map(Memory::of_memfd(name, *bytes)) : std::unexpected(bytes.error());
+        const bool huge = take_word(words) == "huge";
+        return bytes ? map(Memory::of_memfd(name, *bytes, huge)) : std::unexpected(bytes.error());
     }
 
     Answer anon(Words& words)
@@ -204,7 +208,8 @@ private:
     {
         const std::string kind = take_word(words);
         const std::string group = kind == "vfio" ? take_word(words) : "";
-        const std::string access = kind == "uring" || kind == "xdp" ? "rw" : take_word(words);
+        static const std::set<std::string> only_writing{"uring", "udmabuf", "xdp"};
+        const std::string access = only_writing.contains(kind) ? "rw" : take_word(words);
         if (access != "rw" && access != "ro") {
             return fail("the access must be rw or ro", EINVAL);
         }
@@ -226,6 +231,9 @@ private:
         }
         if (kind == "uring") {
             return open_uring();
+        }
+        if (kind == "udmabuf") {
+            return open_udmabuf();
         }
         if (kind == "xdp") {
             return open_xdp();

@@ -95,9 +95,9 @@ Result<Memory> Memory::of_file(const std::string& path, std::size_t bytes, Mappi
     return map(std::move(fd), path, bytes, mapping);
 }
 
-Result<Memory> Memory::of_memfd(const std::string& name, std::size_t bytes)
+Result<Memory> Memory::of_memfd(const std::string& name, std::size_t bytes, bool huge)
 {
-    OwnedFd fd(memfd_create(name.c_str(), MFD_CLOEXEC));
+    OwnedFd fd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge ? MFD_HUGETLB : 0U)));
     if (!fd.valid()) {
         return std::unexpected(system_error("memfd_create", errno));
     }

@@ -21,7 +21,7 @@ class Memory {
 public:
     // Creates the file if there is none, and makes it at least `bytes` long.
     static Result<Memory> of_file(const std::string& path, std::size_t bytes, Mapping mapping);
-    static Result<Memory> of_memfd(const std::string& name, std::size_t bytes);
+    static Result<Memory> of_memfd(const std::string& name, std::size_t bytes, bool huge);
     static Result<Memory> anonymous(std::size_t bytes);
 
     Memory(Memory&& other) noexcept;
