@@ -62,7 +62,7 @@ void add_pin(const v1::Pin& pin, bool containers, Table& table)
                             {human_bytes(pin.bytes())},    {human_age(pin.age().seconds())},
                             {visible(pin.backing())},      {pin.writable() ? "write" : "read"}};
     if (containers) {
-        cells.push_back({owner.container_id().empty() ? "-" : visible(short_container(owner.container_id()))});
+        cells.emplace_back(owner.container_id().empty() ? "-" : visible(short_container(owner.container_id())));
     }
     const std::size_t before_ranges = cells.size();
     append(cells, range_cells(pin, 0));
