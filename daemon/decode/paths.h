@@ -11,8 +11,8 @@
 
 namespace pinwarden {
 
-// "/a/b", or "memfd:name" / ".../b" as described at FileEvent::path. `filesystem_magic` tells memfds (tmpfs with a single
-// component "memfd:...") from files in a root directory.
+// "/a/b", or "memfd:name" / ".../b" as described at FileEvent::path. `filesystem_magic` tells memfds (tmpfs with a
+// single component "memfd:...") from files in a root directory.
 std::string path_from_components(std::span<const char> components, bool cut, std::uint64_t filesystem_magic);
 
 // Memory files have no directory; the kernel gives them a name of one component on an internal mount of tmpfs or
