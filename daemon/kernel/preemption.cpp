@@ -1,6 +1,6 @@
 #include "kernel/preemption.h"
 
-#include <charconv>
+#include <sstream>
 #include <utility>
 
 #include "kernel/privileges.h"
@@ -8,20 +8,17 @@
 namespace pinwarden {
 namespace {
 
-std::pair<int, int> version_of(std::string_view release)
+std::pair<int, int> version_of(const std::string& release)
 {
     std::pair<int, int> version;
-    const char* const end = release.data() + release.size();
-    const auto major = std::from_chars(release.data(), end, version.first);
-    if (major.ptr != end && *major.ptr == '.') {
-        std::from_chars(major.ptr + 1, end, version.second);
-    }
+    char dot = 0;
+    std::istringstream(release) >> version.first >> dot >> version.second;
     return version;
 }
 
 }  // namespace
 
-std::uint32_t tasks_preempt(const KernelBtf& btf, std::string_view release)
+std::uint32_t tasks_preempt(const KernelBtf& btf, const std::string& release)
 {
     return version_of(release) >= std::pair(6, 15) && btf.parameters("bpf_preempt_disable") ? 1 : 0;
 }

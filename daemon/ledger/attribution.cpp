@@ -52,7 +52,10 @@ std::uint32_t release_rank(const ReleaseEvent& event, const PinRecord& pin)
     if (event.repair) {
         // What is brief is rather gone than what was pinned for long, and what belongs to nobody rather than to
         // somebody.
-        return pin.long_term ? (pin.owner_exited || pin.owner.process.pid == 0 ? 2 : 3) : 1;
+        if (!pin.long_term) {
+            return 1;
+        }
+        return pin.owner_exited || pin.owner.process.pid == 0 ? 2 : 3;
     }
     if (event.scope.kind == PW_SCOPE_NONE) {
         if (pin.scope.object != 0) {
