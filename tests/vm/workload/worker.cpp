@@ -147,8 +147,13 @@ std::string Worker::pin()
         return release();
     }
     const auto device = std::next(devices_.begin(), static_cast<std::ptrdiff_t>(below(devices_.size())));
-    const auto part = any_part(any_area());
+    Area& area = any_area();
+    const auto part = any_part(area);
     const auto access = one_in(2) ? pinner::Access::kReadOnly : pinner::Access::kReadWrite;
+    if (access == pinner::Access::kReadOnly) {
+        // Of memory that was never written VFIO gets the kernel's page of zeroes, of which it keeps no pin.
+        static_cast<void>(area.write(part));
+    }
     auto registration = device->second->pin(part, access);
     if (!registration) {
         return "pin-refused-" + device->first;
