@@ -20,11 +20,15 @@ void write_file(const std::string& path, const std::string& text)
 // What of ours the kernel could still hold: tracing programs, links, pinned objects.
 std::string kernel_objects()
 {
-    const Outcome listed = shell(R"(
+    Outcome listed;
+    // bpftool gives up when a program goes while it lists them.
+    eventually("programs and links are listed", [&] {
+        listed = shell(R"(
         bpftool -j prog list | jq -c '[.[] | select(.type == "tracing" or .type == "kprobe" or .type == "syscall") | .name]'
         bpftool -j link list | jq length
         find /sys/fs/bpf -mindepth 1)");
-    REQUIRE(listed.status == 0);
+        return listed.status == 0;
+    });
     return listed.out;
 }
 
