@@ -203,11 +203,8 @@ Result<void> run_daemon(const Options& options)
     if (!ring) {
         return std::unexpected(ring.error());
     }
-    auto pipeline = PipelineThread::start(engine, **ring, [&programs, &scopes] {
-        // A driver that was loaded meanwhile has functions to follow.
-        scopes.refresh();
-        return read_health(**programs, scopes);
-    });
+    auto pipeline =
+        PipelineThread::start(engine, **ring, [&programs, &scopes] { return read_health(**programs, scopes); });
     if (!pipeline) {
         return std::unexpected(pipeline.error());
     }
@@ -223,6 +220,7 @@ Result<void> run_daemon(const Options& options)
     if (auto attached = (*programs)->attach(); !attached) {
         return std::unexpected(attached.error());
     }
+    scopes.follow();
     names.invalidate();
     if (options.census) {
         (*pipeline)->adopt_what_is_pinned();

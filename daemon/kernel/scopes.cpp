@@ -10,6 +10,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <stop_token>
 #include <string_view>
 
 #include "kernel/preemption.h"
@@ -224,31 +227,56 @@ Scopes::Scopes(const MapFds& maps, const KernelBtf& btf) : maps_(maps), btf_(btf
     }
 }
 
-Scopes::~Scopes() = default;
+Scopes::~Scopes()
+{
+    thread_ = {};
+}
 
 void Scopes::refresh()
 {
     for (const auto& kind : kinds_) {
         kind->refresh(maps_, btf_);
     }
+    publish();
 }
 
-void Scopes::detach()
-{
-    for (const auto& kind : kinds_) {
-        kind->unload();
-        kind->reason = "detached";
-    }
-}
-
-std::vector<HookStatus> Scopes::hooks() const
+void Scopes::publish()
 {
     std::vector<HookStatus> states;
     for (const auto& kind : kinds_) {
         const bool attached = !kind->links.empty();
         states.push_back({kind->table.name, "owner", attached, kind->reason, attached ? kind->missed() : 0});
     }
-    return states;
+    const std::scoped_lock lock(mutex_);
+    states_ = std::move(states);
+}
+
+void Scopes::follow()
+{
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+        std::mutex mutex;
+        std::condition_variable_any wake;
+        std::unique_lock lock(mutex);
+        while (!wake.wait_for(lock, stop, std::chrono::seconds(1), [&stop] { return stop.stop_requested(); })) {
+            refresh();
+        }
+    });
+}
+
+void Scopes::detach()
+{
+    thread_ = {};
+    for (const auto& kind : kinds_) {
+        kind->unload();
+        kind->reason = "detached";
+    }
+    publish();
+}
+
+std::vector<HookStatus> Scopes::hooks() const
+{
+    const std::scoped_lock lock(mutex_);
+    return states_;
 }
 
 }  // namespace pinwarden

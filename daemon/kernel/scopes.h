@@ -5,7 +5,9 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "kernel/kernel_btf.h"
@@ -24,19 +26,27 @@ public:
     Scopes& operator=(const Scopes&) = delete;
     ~Scopes();
 
-    // Loads and attaches what this kernel has by now; cheap when there is nothing new.
+    // Loads and attaches what this kernel has by now; cheap when there is nothing new, else a matter of seconds.
     void refresh();
+    // Does that once a second from now on, on a thread of its own: nobody has to wait for a driver that was loaded.
+    void follow();
+    // Ends that, and detaches everything.
     void detach();
 
-    // One for each kind, purpose "owner".
+    // One for each kind, purpose "owner", as the last refresh left them. May be called from any thread.
     [[nodiscard]] std::vector<HookStatus> hooks() const;
 
 private:
     struct Kind;
 
+    void publish();
+
     MapFds maps_;
     const KernelBtf& btf_;
     std::vector<std::unique_ptr<Kind>> kinds_;
+    mutable std::mutex mutex_;
+    std::vector<HookStatus> states_;  // guarded by mutex_
+    std::jthread thread_;
 };
 
 }  // namespace pinwarden
