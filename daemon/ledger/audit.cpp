@@ -17,6 +17,9 @@ constexpr Nanoseconds kSurplusAfter = 20'000'000;
 constexpr Nanoseconds kMissingAfter = 1'000'000'000;
 // For a repair after a loss, which should not take long: more than a read or write usually waits.
 constexpr Nanoseconds kAdoptAfter = 100'000'000;
+// How long calls under way are waited for: on a busy machine there always are some.
+constexpr Nanoseconds kPatience = 10'000'000'000;
+constexpr Nanoseconds kPatienceSoon = 1'500'000'000;
 constexpr Nanoseconds kGiveUpAfter = 3'000'000'000;
 constexpr Nanoseconds kBetweenLooks = 5'000'000;
 constexpr Nanoseconds kBetweenLateLooks = 50'000'000;
@@ -70,7 +73,7 @@ Result<std::optional<Nanoseconds>> Audit::step()
                 break;
             }
             looked_again_ = false;
-            if (!all_steady(now) && now < settling_since_ + kGiveUpAfter) {
+            if (!all_steady(now) && now < settling_since_ + kGiveUpAfter + (under_way_ ? patience() : 0)) {
                 return now + (now < settling_since_ + 2 * kSurplusAfter ? kBetweenLooks : kBetweenLateLooks);
             }
             settled();
@@ -215,7 +218,7 @@ void Audit::judge(Nanoseconds now)
         if (added) {
             continue;
         }
-        const bool waits = under_way_ && look.state.pins > held;
+        const bool waits = under_way_ && look.state.pins > held && now < settling_since_ + patience();
         const bool same =
             !changed && !waits && held == suspect->second.ledger_pins && look.state.pins == suspect->second.state.pins;
         suspect->second = {look.state, held, same ? suspect->second.since : now};
@@ -231,6 +234,11 @@ void Audit::tally(const PageState& state)
     memory.pages += state.folio_pages;
     memory.pins += state.pins;
     memory.ledger_pins += parts_.ledger.held({state.folio, state.folio_pages});
+}
+
+Nanoseconds Audit::patience() const
+{
+    return options_.soon ? kPatienceSoon : kPatience;
 }
 
 bool Audit::steady(const Suspect& suspect, Nanoseconds now) const

@@ -111,6 +111,7 @@ private:
     void judge(Nanoseconds now);
     [[nodiscard]] bool all_steady(Nanoseconds now) const;
     void tally(const PageState& state);
+    [[nodiscard]] Nanoseconds patience() const;
     [[nodiscard]] bool steady(const Suspect& suspect, Nanoseconds now) const;
     void settled();
     void note(const Suspect& suspect);
