@@ -1,5 +1,5 @@
-// Where a file is, and what becomes of that when it or a directory above it is renamed. Paths are compared within the file
-// system they are in, so that neither bind mounts nor file systems mounted below a renamed directory lead astray.
+// Where a file is, and what becomes of that when it or a directory above it is renamed. Paths are compared within the
+// file system they are in, so that neither bind mounts nor file systems mounted below a renamed directory lead astray.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +20,8 @@ public:
     [[nodiscard]] bool is_at(const RenameEvent& event) const;
     // Follows a rename of the file itself, of which is_at() holds.
     void move(const RenameEvent& event);
-    // Follows a directory that was renamed, or two names that were exchanged, if the path leads through them: whether it
-    // did.
+    // Follows a directory that was renamed, or two names that were exchanged, if the path leads through them: whether
+    // it did.
     bool move_along(const RenameEvent& event);
 
     // The whole path. Starts with ".../" where the file was moved out of the mount it was seen through.

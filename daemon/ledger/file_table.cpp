@@ -91,13 +91,10 @@ std::vector<PinId> FileTable::name(const FileEvent& event)
 
 void FileTable::rename_file(Entry& file, const RenameEvent& event)
 {
-    if (event.unlinked) {
+    const bool this_name = file.place.is_at(event);  // and not another hard link
+    if (event.unlinked || (this_name && event.new_path.empty())) {
         file.record.deleted = true;
-    } else if (!file.place.is_at(event)) {
-        return;  // another hard link
-    } else if (event.new_path.empty()) {
-        file.record.deleted = true;
-    } else {
+    } else if (this_name) {
         file.place.move(event);
         file.record.path = file.place.path();
     }

@@ -35,8 +35,8 @@ public:
 
     // Names a file. Returns the pins on it whose backing has to be told anew.
     std::vector<PinId> name(const FileEvent& event);
-    // A file, or a directory above some, is called otherwise, or a file has lost its name. O(1) for a file, O(files) for
-    // a directory.
+    // A file, or a directory above some, is called otherwise, or a file has lost its name. O(1) for a file, O(files)
+    // for a directory.
     void rename(const RenameEvent& event);
     // How memory of this file is backed; plain file while it has no name.
     [[nodiscard]] Backing backing(const FileKey& key) const;

@@ -58,7 +58,7 @@ struct FileRecord {
     std::string path;         // as it is called now
     std::string pinned_path;  // as it was called when it was first pinned: what policies go by
     std::string filesystem;
-    bool deleted = false;  // it lost that name, and no other is known
+    bool deleted = false;             // it lost that name, and no other is known
     std::uint64_t ranges_seen = 0;    // RangeEvents seen; equals last_sequence when none is missing
     std::uint64_t last_sequence = 0;  // greatest sequence seen
     absl::flat_hash_set<PinId> pins;  // with live pages of this file

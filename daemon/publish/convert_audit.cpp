@@ -22,8 +22,9 @@ void add_difference(const AuditView& view, const AuditDifference& difference, v1
     const Times times{view.report.started, view.boot_to_unix};
     const PageState& state = difference.state;
     v1::AuditDifference& added = *out.add_differences();
-    added.set_backing(state.file ? "file" : state.anonymous ? "anonymous" : "none");
+    added.set_backing(state.anonymous ? "anonymous" : "none");
     if (state.file) {
+        added.set_backing("file");
         set_file(*state.file, name_of(view, *state.file), *added.mutable_file());
         added.set_first_page(state.file_page - (state.page - state.folio));
     }

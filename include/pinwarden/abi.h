@@ -188,7 +188,7 @@ enum pw_release_flags {
 };
 
 // In place of an offset: no page is named.
-static const __u32 PW_ANY_PAGE = ~0U;
+enum { PW_ANY_PAGE = ~0U };
 
 // span == 0: exactly the pages page .. page + count - 1.
 // span > 0: `count` pins on the folio of `span` pages that starts at `page`. `offset` is the page of it that was named,

@@ -31,7 +31,7 @@ void scattered_pins(benchmark::State& state)
     std::vector<std::uint64_t> blocks(kExtents / kPinPages * kPinPages);
     std::iota(blocks.begin(), blocks.end(), 0);
     std::shuffle(blocks.begin(), blocks.end(), std::mt19937_64(1));  // NOLINT(cert-msc51-cpp): the same each time
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         const std::size_t before = heap_bytes();
         Ledger ledger;
         for (std::size_t first = 0; first < blocks.size(); first += kPinPages) {

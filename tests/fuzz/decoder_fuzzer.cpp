@@ -8,6 +8,7 @@
 #include "fuzz/require.h"
 #include "support/records.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer calls it by this name.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     static const pinwarden::Decoder decoder(pinwarden::test::kGeometry);

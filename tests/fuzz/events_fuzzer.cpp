@@ -138,6 +138,7 @@ private:
 }  // namespace
 }  // namespace pinwarden::fuzz
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer calls it by this name.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     pinwarden::fuzz::EventScript script(std::span(data, size));

@@ -201,16 +201,16 @@ inline Bytes owner_record(std::string_view path, std::uint32_t flags = 0, std::u
 inline pw_rename raw_rename()
 {
     using namespace std::string_view_literals;
-    constexpr std::string_view path = "x\0data\0"sv;
-    constexpr std::string_view new_path = "y\0"sv;
+    constexpr std::string_view kPath = "x\0data\0"sv;
+    constexpr std::string_view kNewPath = "y\0"sv;
     pw_rename rename{};
     rename.header = {PW_KIND_RENAME, sizeof(rename), 1119};
     rename.file = {42, 8U << 20U | 1U, 9};
     rename.device = 8U << 20U | 1U;
-    rename.path_bytes = static_cast<std::uint32_t>(path.size());
-    rename.new_path_bytes = static_cast<std::uint32_t>(new_path.size());
-    std::memcpy(rename.path, path.data(), path.size());
-    std::memcpy(rename.new_path, new_path.data(), new_path.size());
+    rename.path_bytes = static_cast<std::uint32_t>(kPath.size());
+    rename.new_path_bytes = static_cast<std::uint32_t>(kNewPath.size());
+    std::memcpy(rename.path, kPath.data(), kPath.size());
+    std::memcpy(rename.new_path, kNewPath.data(), kNewPath.size());
     return rename;
 }
 

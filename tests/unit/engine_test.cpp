@@ -162,7 +162,7 @@ TEST_CASE("whoever runs into a pin is named with its cgroup", "[engine]")
     World world;
     const auto queue = world.fanout.subscribe();
     REQUIRE(queue.has_value());
-    world.feed(world.truncate(PW_VERDICT_ALLOW, 0, 1));
+    world.feed(World::truncate(PW_VERDICT_ALLOW, 0, 1));
     const auto notice = (*queue)->pop(std::chrono::seconds(0));
     REQUIRE(notice.has_value());
     CHECK(std::get<ConflictNotice>(notice->item->what).conflict.conflict.operation.caller.names->cgroup == "/jobs/one");
@@ -188,9 +188,9 @@ TEST_CASE("an operation that meets the pin is a conflict of its driver, counted 
     REQUIRE(world.engine.apply({deny_all("watch", Mode::kMonitor), deny_all("stop", Mode::kEnforce)}, false) == 2U);
     world.pin_file();
 
-    world.feed(world.truncate(PW_VERDICT_ALLOW, 0, 2));
-    world.feed(world.truncate(PW_VERDICT_WOULD_DENY, 1, 2));
-    world.feed(world.truncate(PW_VERDICT_DENY, 2, 2));
+    world.feed(World::truncate(PW_VERDICT_ALLOW, 0, 2));
+    world.feed(World::truncate(PW_VERDICT_WOULD_DENY, 1, 2));
+    world.feed(World::truncate(PW_VERDICT_DENY, 2, 2));
 
     CHECK(conflicts(world.engine, "rdma_rxe", "allow") == 1);
     CHECK(conflicts(world.engine, "rdma_rxe", "would_deny") == 1);
@@ -204,7 +204,7 @@ TEST_CASE("an operation that meets the pin is a conflict of its driver, counted 
 TEST_CASE("a conflict with pins the ledger does not have is counted as unknown, not dropped", "[engine]")
 {
     World world;
-    world.feed(world.truncate(PW_VERDICT_ALLOW, 0, 1));
+    world.feed(World::truncate(PW_VERDICT_ALLOW, 0, 1));
     CHECK(conflicts(world.engine, "unknown", "allow") == 1);
 }
 
@@ -214,7 +214,7 @@ TEST_CASE("subscribers see pin, conflict and release in order, with names", "[en
     const auto queue = world.fanout.subscribe();
     REQUIRE(queue.has_value());
     world.pin_file();
-    world.feed(world.truncate(PW_VERDICT_ALLOW, 0, 1));
+    world.feed(World::truncate(PW_VERDICT_ALLOW, 0, 1));
     world.feed(raw_release(100, 12));
 
     const auto next = [&] {

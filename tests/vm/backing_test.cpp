@@ -48,6 +48,16 @@ std::string part(std::uint64_t first_byte, std::uint64_t bytes)
     return " " + std::to_string(first_byte) + " " + std::to_string(bytes);
 }
 
+// What the pinner calls the device.
+std::string target_of(const std::string& device)
+{
+    Machine& machine = Machine::instance();
+    if (device == "rdma") {
+        return machine.rdma("rw");
+    }
+    return device == "vfio" ? machine.vfio("rw") : device;
+}
+
 void have_huge_pages()
 {
     REQUIRE(shell("echo 8 > /proc/sys/vm/nr_hugepages; grep -q '^HugePages_Free: *[4-8]$' /proc/meminfo").status == 0);
@@ -62,8 +72,7 @@ TEST_CASE("pins of hugetlbfs are listed in base pages")
     INFO(device);
     have_huge_pages();
     Daemon& daemon = Daemon::shared();
-    Machine& machine = Machine::instance();
-    const std::string target = device == "rdma" ? machine.rdma("rw") : device == "vfio" ? machine.vfio("rw") : device;
+    const std::string target = target_of(device);
     {
         Pinner pinner;
         pinner.ok("memfd huge 4194304 huge");
@@ -89,9 +98,8 @@ TEST_CASE("pins of transparent huge pages, of tmpfs and anonymous, are listed in
         GENERATE(table<std::string, std::string>({{"uring", "io_uring"}, {"rdma", "rdma_rxe"}, {"vfio", "vfio"}}));
     INFO(device);
     Daemon& daemon = Daemon::shared();
-    Machine& machine = Machine::instance();
-    const std::string target = device == "rdma" ? machine.rdma("rw") : device == "vfio" ? machine.vfio("rw") : device;
-    const std::string mount = machine.folder("tmpfs");
+    const std::string target = target_of(device);
+    const std::string mount = Machine::instance().folder("tmpfs");
     REQUIRE(shell("mount -t tmpfs -o huge=always tmpfs " + mount).status == 0);
     {
         Pinner pinner;

@@ -3,6 +3,7 @@
 //   workload [--seed N] [--operations N] [--stops N] [--workers N] [--lossy]
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <exception>
 #include <iostream>
 #include <random>
 #include <sstream>
@@ -95,7 +96,7 @@ int direct(const Plan& plan)
 }  // namespace workload
 
 int main(int count, char** arguments)
-{
+try {
     workload::Plan plan{.seed = std::random_device{}()};
     std::vector<std::string> places;
     bool hold = false;
@@ -112,4 +113,7 @@ int main(int count, char** arguments)
         return workload::hold_until_told();
     }
     return places.empty() ? workload::direct(plan) : workload::work(places);
+} catch (const std::exception& error) {
+    std::cerr << "workload: " << error.what() << '\n';
+    return 2;
 }

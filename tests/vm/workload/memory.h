@@ -53,10 +53,10 @@ public:
     [[nodiscard]] bool has_file() const { return file_.valid(); }
 
     // What can be done to it; each may fail, and then nothing has happened.
-    Result<void> write(std::span<std::byte> part);
+    static Result<void> write(std::span<std::byte> part);
     Result<void> resize_file(std::size_t bytes);
     Result<void> punch(std::size_t offset, std::size_t length);
-    Result<void> drop(std::span<std::byte> part);  // MADV_DONTNEED
+    static Result<void> drop(std::span<std::byte> part);  // MADV_DONTNEED
     Result<void> map_anew();
 
 private:

@@ -68,7 +68,7 @@ Result<std::map<std::string, std::uint64_t>> Worker::run(std::uint64_t seed, std
         Operation operation;
         unsigned weight;
     };
-    static const std::array kOperations{
+    static const std::array operations{
         Weighted{&Worker::pin, 22},          Weighted{&Worker::release, 20},      Weighted{&Worker::set_slot, 16},
         Weighted{&Worker::empty_slot, 10},   Weighted{&Worker::touch, 8},         Weighted{&Worker::direct_io, 8},
         Weighted{&Worker::resize, 4},        Weighted{&Worker::punch, 3},         Weighted{&Worker::drop, 3},
@@ -76,13 +76,13 @@ Result<std::map<std::string, std::uint64_t>> Worker::run(std::uint64_t seed, std
         Weighted{&Worker::clone_ring, 1},    Weighted{&Worker::pin_over_hole, 1}, Weighted{&Worker::fork_and_exit, 1},
         Weighted{&Worker::fork_and_hold, 1}, Weighted{&Worker::end_holder, 1},
     };
-    static const auto kTotal = std::accumulate(kOperations.begin(), kOperations.end(), 0U,
-                                               [](unsigned sum, const Weighted& one) { return sum + one.weight; });
+    static const auto total = std::accumulate(operations.begin(), operations.end(), 0U,
+                                              [](unsigned sum, const Weighted& one) { return sum + one.weight; });
     random_.seed(seed);
     std::map<std::string, std::uint64_t> counts;
     for (std::uint64_t i = 0; i < count; ++i) {
-        std::uint64_t at = below(kTotal);
-        const auto* chosen = kOperations.begin();
+        std::uint64_t at = below(total);
+        const auto* chosen = operations.begin();
         for (; at >= chosen->weight; ++chosen) {
             at -= chosen->weight;
         }
@@ -131,12 +131,13 @@ Area& Worker::any_area()
 std::span<std::byte> Worker::any_part(const Area& area)
 {
     const std::size_t pages = area.bytes().size() / kPage;
-    const std::size_t most = one_in(16) ? pages : (one_in(4) ? std::min<std::size_t>(pages, 64) : 16);
+    const std::size_t usual = one_in(4) ? std::min<std::size_t>(pages, 64) : 16;
+    const std::size_t most = one_in(16) ? pages : usual;
     const std::size_t count = 1 + below(most);
     return pages_of(area, below(pages - count + 1), count);
 }
 
-Held Worker::held_by(int pid, const std::string& driver, std::span<std::byte> part) const
+Held Worker::held_by(int pid, const std::string& driver, std::span<std::byte> part)
 {
     return {pid, driver, reinterpret_cast<std::uintptr_t>(part.data()), part.size()};
 }
@@ -152,7 +153,7 @@ std::string Worker::pin()
     const auto access = one_in(2) ? pinner::Access::kReadOnly : pinner::Access::kReadWrite;
     if (access == pinner::Access::kReadOnly) {
         // Of memory that was never written VFIO gets the kernel's page of zeroes, of which it keeps no pin.
-        static_cast<void>(area.write(part));
+        static_cast<void>(Area::write(part));
     }
     auto registration = device->second->pin(part, access);
     if (!registration) {
@@ -278,7 +279,7 @@ std::string Worker::direct_io()
 std::string Worker::touch()
 {
     Area& area = any_area();
-    return area.write(any_part(area)) ? "touch" : "touch-refused";
+    return Area::write(any_part(area)) ? "touch" : "touch-refused";
 }
 
 std::string Worker::resize()
@@ -290,7 +291,10 @@ std::string Worker::resize()
     const std::size_t all = area.bytes().size();
     // Mostly back to full size, or there would soon be nothing left to pin.
     const std::size_t bytes = one_in(3) ? below(all / area.page() + 1) * area.page() : all;
-    return area.resize_file(bytes) ? (bytes == all ? "grow" : "truncate") : "resize-refused";
+    if (!area.resize_file(bytes)) {
+        return "resize-refused";
+    }
+    return bytes == all ? "grow" : "truncate";
 }
 
 std::string Worker::punch()
@@ -309,7 +313,7 @@ std::string Worker::drop()
     Area& area = any_area();
     const std::size_t units = area.bytes().size() / area.page();
     const std::size_t count = 1 + below(std::min<std::size_t>(units, 16));
-    return area.drop(area.bytes().subspan(below(units - count + 1) * area.page(), count * area.page()))
+    return Area::drop(area.bytes().subspan(below(units - count + 1) * area.page(), count * area.page()))
                ? "drop"
                : "drop-refused";
 }

@@ -86,7 +86,7 @@ private:
     std::string end_holder();
 
     Result<Ring*> any_ring();
-    [[nodiscard]] Held held_by(int pid, const std::string& driver, std::span<std::byte> part) const;
+    static Held held_by(int pid, const std::string& driver, std::span<std::byte> part);
 
     std::mt19937_64 random_;
     std::vector<Area> areas_;
