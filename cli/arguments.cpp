@@ -13,10 +13,15 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 
+constexpr const char* kKindNames = "pin, release, conflict, verdict, failure";
+
 const std::map<std::string, Kind>& kinds()
 {
-    static const std::map<std::string, Kind> names{
-        {"pin", Kind::kPin}, {"release", Kind::kRelease}, {"conflict", Kind::kConflict}, {"verdict", Kind::kVerdict}};
+    static const std::map<std::string, Kind> names{{"pin", Kind::kPin},
+                                                   {"release", Kind::kRelease},
+                                                   {"conflict", Kind::kConflict},
+                                                   {"verdict", Kind::kVerdict},
+                                                   {"failure", Kind::kFailure}};
     return names;
 }
 
@@ -27,7 +32,7 @@ std::string check_size(const std::string& text)
 
 std::string check_kind(const std::string& text)
 {
-    return kinds().contains(text) ? "" : "\"" + text + "\" is not a kind; choose from pin, release, conflict, verdict";
+    return kinds().contains(text) ? "" : "\"" + text + "\" is not a kind; choose from " + kKindNames;
 }
 
 // What CLI11 writes into while it parses.
@@ -37,6 +42,7 @@ struct Parsed {
     std::optional<Command> command;
     PinsCommand pins;
     std::string min_size;
+    FailuresCommand failures;
     WatchCommand watch;
     AuditCommand audit;
     CensusCommand census;
@@ -67,10 +73,19 @@ void add_pins(CLI::App& app, Parsed& parsed)
     });
 }
 
+void add_failures(CLI::App& app, Parsed& parsed)
+{
+    CLI::App& failures =
+        *app.add_subcommand("failures", "Show the last calls that could not pin pages for long, and why");
+    failures.add_flag("--stack", parsed.failures.stack, "Show the kernel call stack that wanted to pin");
+    failures.callback([&parsed] { parsed.command = parsed.failures; });
+}
+
 void add_watch(CLI::App& app, Parsed& parsed)
 {
-    CLI::App& watch = *app.add_subcommand("watch", "Show pins, releases, conflicts and verdicts as they happen");
-    watch.add_option("--kind", parsed.kind_names, "Only these: pin, release, conflict, verdict")
+    CLI::App& watch =
+        *app.add_subcommand("watch", "Show pins, releases, conflicts, verdicts and failures as they happen");
+    watch.add_option("--kind", parsed.kind_names, std::string("Only these: ") + kKindNames)
         ->type_name("KIND[,KIND...]")
         ->delimiter(',')
         ->check(check_kind);
@@ -138,6 +153,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     app.fallthrough();
     add_status(app, parsed);
     add_pins(app, parsed);
+    add_failures(app, parsed);
     add_watch(app, parsed);
     add_audit(app, parsed);
     add_policy(app, parsed);
@@ -159,7 +175,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     if (!parsed.command) {
         return wrong_usage(app.got_subcommand("policy")
                                ? "say what to do with policies: apply, list or delete"
-                               : "give a command: status, pins, watch, audit, census or policy");
+                               : "give a command: status, pins, failures, watch, audit, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

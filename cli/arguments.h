@@ -21,7 +21,11 @@ struct PinsCommand {
     bool stack = false;
 };
 
-enum class Kind { kPin, kRelease, kConflict, kVerdict };
+struct FailuresCommand {
+    bool stack = false;
+};
+
+enum class Kind { kPin, kRelease, kConflict, kVerdict, kFailure };
 
 struct WatchCommand {
     std::vector<Kind> kinds;  // empty: all
@@ -48,8 +52,8 @@ struct PolicyDeleteCommand {
     std::string name;
 };
 
-using Command = std::variant<StatusCommand, PinsCommand, WatchCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
-                             PolicyListCommand, PolicyDeleteCommand>;
+using Command = std::variant<StatusCommand, PinsCommand, FailuresCommand, WatchCommand, AuditCommand, CensusCommand,
+                             PolicyApplyCommand, PolicyListCommand, PolicyDeleteCommand>;
 
 struct Arguments {
     std::string socket;

@@ -94,6 +94,7 @@ v1::EventKind to_proto(Kind kind)
         case Kind::kRelease: return v1::EVENT_KIND_RELEASE;
         case Kind::kConflict: return v1::EVENT_KIND_CONFLICT;
         case Kind::kVerdict: return v1::EVENT_KIND_VERDICT;
+        case Kind::kFailure: return v1::EVENT_KIND_FAILURE;
     }
     return v1::EVENT_KIND_UNSPECIFIED;
 }
@@ -146,6 +147,15 @@ public:
         v1::ListPinsResponse response;
         const grpc::Status status = pins_->ListPins(with_deadline().get(), request, &response);
         return answer(status, response, [&] { return render_pins(response, style_); });
+    }
+
+    int operator()(const FailuresCommand& command)
+    {
+        v1::ListFailuresRequest request;
+        request.set_include_stack(command.stack);
+        v1::ListFailuresResponse response;
+        const grpc::Status status = pins_->ListFailures(with_deadline().get(), request, &response);
+        return answer(status, response, [&] { return render_failures(response, style_); });
     }
 
     int operator()(const WatchCommand& command)

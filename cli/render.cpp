@@ -219,6 +219,41 @@ std::string render_pins(const v1::ListPinsResponse& pins, const Style& style)
     return text;
 }
 
+std::string render_failures(const v1::ListFailuresResponse& failures, const Style& style)
+{
+    if (failures.failures().empty()) {
+        return "No failures.\n";
+    }
+    Table table({{"AGE", Align::kRight},
+                 {"ERROR"},
+                 {"PID", Align::kRight},
+                 {"COMM"},
+                 {"UID", Align::kRight},
+                 {"DRIVER"},
+                 {"BYTES", Align::kRight},
+                 {"ACCESS"},
+                 {"FUNCTION"}});
+    for (const v1::PinFailure& failure : failures.failures()) {
+        table.add_row({{human_age(failure.age().seconds())},
+                       {visible(failure.error()), Colour::kYellow},
+                       {std::to_string(failure.owner().pid())},
+                       {visible(failure.owner().comm())},
+                       {std::to_string(failure.owner().uid())},
+                       {visible(failure.driver())},
+                       {human_bytes(failure.bytes())},
+                       {failure.writable() ? "write" : "read"},
+                       {visible(failure.function())}});
+        for (const std::string& frame : failure.stack()) {
+            table.add_line(std::string(kStackIndent) + visible(frame));
+        }
+    }
+    const auto shown = static_cast<std::uint64_t>(failures.failures_size());
+    if (failures.total() > shown) {
+        table.add_line("the last " + std::to_string(shown) + " of " + std::to_string(failures.total()));
+    }
+    return table.text(style);
+}
+
 std::string render_policies(const v1::ListPoliciesResponse& policies, const Style& style)
 {
     if (policies.policies().empty()) {

@@ -14,6 +14,7 @@ namespace pinwarden::cli {
 // `now`: seconds since the Unix epoch.
 std::string render_status(const v1::GetStatusResponse& status, std::int64_t now, const Style& style);
 std::string render_pins(const v1::ListPinsResponse& pins, const Style& style);
+std::string render_failures(const v1::ListFailuresResponse& failures, const Style& style);
 std::string render_policies(const v1::ListPoliciesResponse& policies, const Style& style);
 std::string render_audit(const v1::RunAuditResponse& audit, const Style& style);
 std::string render_census(const v1::RunCensusResponse& census, const Style& style);

@@ -86,6 +86,13 @@ std::string verdict_text(const v1::Conflict& conflict, const Style& style)
     return conflict.reason().empty() ? text : text + ": " + visible(conflict.reason());
 }
 
+std::string failure_text(const v1::PinFailure& failure)
+{
+    return process_name(failure.owner()) + " " + visible(failure.driver()) + " could not pin " +
+           human_bytes(failure.bytes()) + " for " + (failure.writable() ? "writing" : "reading") + ": " +
+           visible(failure.error());
+}
+
 std::string what(const v1::WatchEventsResponse& event, const Style& style)
 {
     switch (event.kind()) {
@@ -94,6 +101,8 @@ std::string what(const v1::WatchEventsResponse& event, const Style& style)
         case v1::EVENT_KIND_CONFLICT:
             return style.paint("conflict", Colour::kYellow) + "  " + conflict_text(event.conflict());
         case v1::EVENT_KIND_VERDICT: return pad("verdict", 8) + "  " + verdict_text(event.conflict(), style);
+        case v1::EVENT_KIND_FAILURE:
+            return style.paint(pad("failure", 8), Colour::kYellow) + "  " + failure_text(event.failure());
         default: return "an event this pinctl does not know; is it older than pinwardend?";
     }
 }

@@ -46,17 +46,26 @@ void Engine::step(std::span<const std::byte> record)
 
 void Engine::on(PinEvent& event)
 {
-    const std::string driver = classify_driver(name_stack(event.stack, around_.names));
     if (event.error != 0) {
-        ++failed_[driver];
+        on_failed(event);
         return;
     }
+    const std::string driver = classify_driver(name_stack(event.stack, around_.names));
     if (event.long_term) {
         ++acquired_[driver];
         unannounced_[event.pin] = event.time;
     }
     event.owner.names = owners_.of(event.owner);
     ledger_.pin(event, driver);
+}
+
+void Engine::on_failed(const PinEvent& event)
+{
+    FailedPin failure = view_failure(event, around_.names);
+    if (around_.fanout.has_subscribers()) {
+        announce(event.time, FailedNotice{failure});
+    }
+    failures_.add(std::move(failure));
 }
 
 void Engine::on(const ReleaseEvent& event)
@@ -411,6 +420,14 @@ Snapshot Engine::snapshot(bool with_pins)
     return snapshot;
 }
 
+FailureList Engine::failures() const
+{
+    return {.failures = {failures_.last().begin(), failures_.last().end()},
+            .total = failures_.total(),
+            .taken = around_.clock.now(),
+            .boot_to_unix = around_.clock.boot_to_unix()};
+}
+
 MetricsSnapshot Engine::metrics() const
 {
     MetricsSnapshot metrics;
@@ -419,7 +436,7 @@ MetricsSnapshot Engine::metrics() const
     metrics.totals = ledger_.totals();
     metrics.pins_acquired = acquired_;
     metrics.pins_released = released_;
-    metrics.pins_failed = failed_;
+    metrics.pins_failed = failures_.counts();
     metrics.conflicts = conflicts_;
     metrics.losses = losses();
     metrics.hooks = health_.hooks;

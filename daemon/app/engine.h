@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "act/enforcer.h"
+#include "app/failure_log.h"
 #include "app/losses.h"
 #include "base/clock.h"
 #include "correlate/conflict.h"
@@ -77,12 +78,14 @@ public:
 
     [[nodiscard]] Snapshot snapshot(bool with_pins);
     [[nodiscard]] MetricsSnapshot metrics() const;
+    [[nodiscard]] FailureList failures() const;
 
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
     void add_notice(std::string notice) { notices_.push_back(std::move(notice)); }
 
 private:
     void on(PinEvent& event);
+    void on_failed(const PinEvent& event);
     void on(const RangeEvent& event) { ledger_.range(event); }
     void on(const PagesEvent& event) { ledger_.pages(event); }
     void on(const ReleaseEvent& event);
@@ -131,7 +134,7 @@ private:
     absl::btree_map<PinId, Nanoseconds> unannounced_;
     std::map<std::string, std::uint64_t> acquired_;
     std::map<std::string, std::uint64_t> released_;
-    std::map<std::string, std::uint64_t> failed_;
+    FailureLog failures_;
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts_;
 };
 

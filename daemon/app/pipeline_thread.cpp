@@ -128,6 +128,11 @@ Result<MetricsSnapshot> PipelineThread::metrics()
     });
 }
 
+Result<FailureList> PipelineThread::failures()
+{
+    return ask<FailureList>([this]() -> Result<FailureList> { return engine_.failures(); });
+}
+
 Result<AuditView> PipelineThread::audit(const AuditOptions& options)
 {
     auto answer = std::make_shared<std::promise<Result<AuditView>>>();

@@ -33,6 +33,7 @@ public:
 
     Result<Snapshot> snapshot(bool with_pins) override;
     Result<MetricsSnapshot> metrics() override;
+    Result<FailureList> failures() override;
     Result<AuditView> audit(const AuditOptions& options) override;
     Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) override;
     Result<std::uint64_t> remove(std::string name) override;

@@ -12,17 +12,28 @@ std::vector<Frame> name_stack(std::span<const std::uint64_t> stack, StackNamer& 
     return frames;
 }
 
-PinView view_pin(PinRecord pin, const Ledger& ledger, StackNamer& names)
+namespace {
+
+std::vector<std::string> stack_text(std::span<const Frame> frames)
 {
-    PinView view;
+    std::vector<std::string> text;
     bool ours = true;
-    for (const Frame& frame : name_stack(pin.stack, names)) {
+    for (const Frame& frame : frames) {
         // A stack taken by a program begins with the program: that is how it was seen, not how it happened.
         ours = ours && (frame.module == "bpf" || frame.symbol.starts_with("bpf_"));
         if (!ours) {
-            view.stack.push_back(to_string(frame));
+            text.push_back(to_string(frame));
         }
     }
+    return text;
+}
+
+}  // namespace
+
+PinView view_pin(PinRecord pin, const Ledger& ledger, StackNamer& names)
+{
+    PinView view;
+    view.stack = stack_text(name_stack(pin.stack, names));
     for (const PinnedFileRange& range : pin.ranges) {
         if (const FileRecord* file = ledger.find_file(range.file); file != nullptr) {
             view.files[range.file] = {file->path, file->filesystem, file->deleted};
@@ -32,6 +43,20 @@ PinView view_pin(PinRecord pin, const Ledger& ledger, StackNamer& names)
     pin.mm = 0;
     view.pin = std::move(pin);
     return view;
+}
+
+FailedPin view_failure(const PinEvent& event, StackNamer& names)
+{
+    const std::vector<Frame> frames = name_stack(event.stack, names);
+    return {.time = event.time,
+            .owner = event.owner,
+            .driver = classify_driver(frames),
+            .function = event.function,
+            .address = event.address,
+            .pages = event.requested_pages,
+            .writable = event.writable,
+            .error = event.error,
+            .stack = stack_text(frames)};
 }
 
 ConflictView view_conflict(Conflict conflict, const Policy* policy)

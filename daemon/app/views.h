@@ -10,6 +10,8 @@ namespace pinwarden {
 
 std::vector<Frame> name_stack(std::span<const std::uint64_t> stack, StackNamer& names);
 PinView view_pin(PinRecord pin, const Ledger& ledger, StackNamer& names);
+// Of a call with an error.
+FailedPin view_failure(const PinEvent& event, StackNamer& names);
 // `policy` may be nullptr: none decided.
 ConflictView view_conflict(Conflict conflict, const Policy* policy);
 

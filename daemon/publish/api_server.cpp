@@ -58,6 +58,17 @@ public:
         return grpc::Status::OK;
     }
 
+    grpc::Status ListFailures(grpc::ServerContext* /*context*/, const v1::ListFailuresRequest* request,
+                              v1::ListFailuresResponse* response) override
+    {
+        const Result<FailureList> list = pipeline_.failures();
+        if (!list) {
+            return to_status(list.error());
+        }
+        *response = failures_to_proto(*list, *request);
+        return grpc::Status::OK;
+    }
+
     using WithCallbackMethod_WatchEvents::WatchEvents;
     grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(grpc::CallbackServerContext* /*context*/,
                                                                    const v1::WatchEventsRequest* request) override

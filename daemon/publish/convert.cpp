@@ -174,6 +174,22 @@ private:
     std::map<Key, Part> open_;
 };
 
+void set_failure(const FailedPin& failure, const Times& times, v1::PinFailure& out)
+{
+    *out.mutable_time() = times.timestamp(failure.time);
+    *out.mutable_age() = times.age(failure.time);
+    set_process(failure.owner, false, times, *out.mutable_owner());
+    out.set_driver(valid_utf8(failure.driver));
+    out.set_function(std::string(function_name(failure.function)));
+    out.set_error(errno_name(failure.error));
+    out.set_bytes(failure.pages * page_bytes());
+    out.set_address(failure.address);
+    out.set_writable(failure.writable);
+    for (const std::string& frame : failure.stack) {
+        out.add_stack(valid_utf8(frame));
+    }
+}
+
 void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& out)
 {
     const Conflict& conflict = view.conflict;
@@ -276,6 +292,21 @@ v1::ListPinsResponse pins_to_proto(const Snapshot& snapshot, const v1::ListPinsR
     return out;
 }
 
+v1::ListFailuresResponse failures_to_proto(const FailureList& list, const v1::ListFailuresRequest& request)
+{
+    const Times times{list.taken, list.boot_to_unix};
+    v1::ListFailuresResponse out;
+    out.set_total(list.total);
+    for (const FailedPin& failure : list.failures) {
+        v1::PinFailure& added = *out.add_failures();
+        set_failure(failure, times, added);
+        if (!request.include_stack()) {
+            added.clear_stack();
+        }
+    }
+    return out;
+}
+
 std::vector<v1::EventKind> event_kinds(const Notice& notice)
 {
     if (std::holds_alternative<PinnedNotice>(notice.what)) {
@@ -283,6 +314,9 @@ std::vector<v1::EventKind> event_kinds(const Notice& notice)
     }
     if (std::holds_alternative<ReleasedNotice>(notice.what)) {
         return {v1::EVENT_KIND_RELEASE};
+    }
+    if (std::holds_alternative<FailedNotice>(notice.what)) {
+        return {v1::EVENT_KIND_FAILURE};
     }
     const ConflictView& conflict = std::get<ConflictNotice>(notice.what).conflict;
     if (conflict.policy.empty() && conflict.conflict.operation.verdict == PW_VERDICT_ALLOW) {
@@ -304,6 +338,8 @@ v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind)
         out.set_released_bytes(released->bytes);
         out.set_fully_released(released->fully);
         out.set_release_rule(std::string(to_string(released->rule)));
+    } else if (const auto* failed = std::get_if<FailedNotice>(&notice.what)) {
+        set_failure(failed->failure, times, *out.mutable_failure());
     } else {
         set_conflict(std::get<ConflictNotice>(notice.what).conflict, times, *out.mutable_conflict());
     }

@@ -3,7 +3,9 @@
 #include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 #include <mutex>
 #include <set>
@@ -21,6 +23,10 @@ constexpr std::array<Backing, 2> kCommonBackings{Backing::kAnonymous, Backing::k
 constexpr std::size_t kBackings = 5;
 constexpr std::array<std::string_view, 1> kOperations{"truncate"};
 constexpr std::array<std::string_view, 3> kVerdicts{"allow", "deny", "would_deny"};
+// What pinning pages fails with; anything else is "other".
+constexpr std::array<int, 5> kPinErrors{EAGAIN, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP};
+constexpr std::string_view kOther = "other";
+static_assert((kMaxDriverLabels + 1) * (kPinErrors.size() + 1) <= kMaxSeriesPerMetric);
 static_assert((kMaxDriverLabels + 1) * kBackings <= kMaxSeriesPerMetric);
 static_assert((kMaxDriverLabels + 1) * kOperations.size() * kVerdicts.size() <= kMaxSeriesPerMetric);
 
@@ -35,7 +41,7 @@ public:
             return driver;
         }
         if (known_.size() >= kMaxDriverLabels) {
-            return "other";
+            return std::string(kOther);
         }
         known_.insert(driver);
         return driver;
@@ -92,6 +98,24 @@ void fill_by_driver(Source& source, Series& out, const std::map<std::string, std
     }
 }
 
+std::string error_label(int error)
+{
+    return std::ranges::find(kPinErrors, error) == kPinErrors.end() ? std::string(kOther) : errno_name(error);
+}
+
+void fill_failed(Source& source, Series& out)
+{
+    for (const std::string_view driver : kKnownDrivers) {
+        for (const int error : kPinErrors) {
+            out.add({std::string(driver), error_label(error)}, std::uint64_t{0});
+        }
+        out.add({std::string(driver), std::string(kOther)}, std::uint64_t{0});
+    }
+    for (const auto& [key, count] : source.now.pins_failed) {
+        out.add({source.drivers.label(key.first), error_label(key.second)}, count);
+    }
+}
+
 void fill_conflicts(Source& source, Series& out)
 {
     for (const std::string_view operation : kOperations) {
@@ -124,8 +148,11 @@ const std::vector<Metric>& metrics()
          [](Source& source, Series& out) { fill_by_driver(source, out, source.now.pins_acquired); }},
         {{"pinwarden_pins_released_total", "counter", "Pins whose last page was let go.", {"driver"}},
          [](Source& source, Series& out) { fill_by_driver(source, out, source.now.pins_released); }},
-        {{"pinwarden_pins_failed_total", "counter", "Calls that tried to pin pages and failed.", {"driver"}},
-         [](Source& source, Series& out) { fill_by_driver(source, out, source.now.pins_failed); }},
+        {{"pinwarden_pins_failed_total",
+          "counter",
+          "Calls that tried to pin pages for long and failed, by the errno's name.",
+          {"driver", "errno"}},
+         fill_failed},
         {{"pinwarden_conflicts_total",
           "counter",
           "File operations that met live pins, once for every driver whose pins were hit.",

@@ -117,7 +117,7 @@ struct MetricsSnapshot {
     absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals;  // driver, backing
     std::map<std::string, std::uint64_t> pins_acquired;                  // by driver
     std::map<std::string, std::uint64_t> pins_released;                  // by driver, when the last page is let go
-    std::map<std::string, std::uint64_t> pins_failed;                    // by driver
+    std::map<std::pair<std::string, int>, std::uint64_t> pins_failed;    // by driver and positive errno
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts;  // operation, driver, verdict
     std::vector<LossState> losses;
     std::vector<HookState> hooks;
@@ -129,6 +129,26 @@ struct MetricsSnapshot {
     std::uint64_t policies_monitoring = 0;
     std::uint64_t policies_pending = 0;
     std::uint64_t policies_off = 0;
+};
+
+// A call that wanted to pin pages for long and could not.
+struct FailedPin {
+    Nanoseconds time = 0;
+    Task owner;
+    std::string driver;
+    pw_function function = PW_FUNCTION_UNKNOWN;
+    std::uint64_t address = 0;
+    std::uint64_t pages = 0;  // wanted
+    bool writable = false;
+    int error = 0;                   // positive errno
+    std::vector<std::string> stack;  // no kernel addresses
+};
+
+struct FailureList {
+    std::vector<FailedPin> failures;  // oldest first, the last ones only
+    std::uint64_t total = 0;          // since the start
+    Nanoseconds taken = 0;
+    Nanoseconds boot_to_unix = 0;
 };
 
 // One thing that happened.
@@ -144,10 +164,13 @@ struct ReleasedNotice {
 struct ConflictNotice {
     ConflictView conflict;
 };
+struct FailedNotice {
+    FailedPin failure;
+};
 struct Notice {
     Nanoseconds time = 0;
     Nanoseconds boot_to_unix = 0;
-    std::variant<PinnedNotice, ReleasedNotice, ConflictNotice> what;
+    std::variant<PinnedNotice, ReleasedNotice, ConflictNotice, FailedNotice> what;
 };
 
 // What the API asks of the pipeline. Every call is made from a serving thread and runs on the pipeline thread; the
@@ -162,6 +185,7 @@ public:
 
     virtual Result<Snapshot> snapshot(bool with_pins) = 0;
     virtual Result<MetricsSnapshot> metrics() = 0;
+    virtual Result<FailureList> failures() = 0;
     // May take as long as walking all of memory does; its time limit is minutes.
     virtual Result<AuditView> audit(const AuditOptions& options) = 0;
     // Both return the generation in force afterwards.

@@ -62,6 +62,11 @@ public:
         const std::scoped_lock lock(mutex);
         return fails ? Result<MetricsSnapshot>(std::unexpected(*fails)) : numbers;
     }
+    Result<FailureList> failures() override
+    {
+        const std::scoped_lock lock(mutex);
+        return fails ? Result<FailureList>(std::unexpected(*fails)) : failed;
+    }
     Result<AuditView> audit(const AuditOptions& options) override
     {
         const std::scoped_lock lock(mutex);
@@ -92,6 +97,7 @@ public:
     std::mutex mutex;
     Snapshot answer;
     MetricsSnapshot numbers;
+    FailureList failed;
     AuditView found;
     AuditOptions asked;
     std::optional<Error> fails;
@@ -139,6 +145,20 @@ inline Snapshot snapshot_with(std::vector<PinView> pins)
     }
     snapshot.pins = std::move(pins);
     return snapshot;
+}
+
+// By the same owner, twenty seconds after boot.
+inline FailedPin failed_pin(int error)
+{
+    return {.time = 20 * kSecond,
+            .owner = file_pin(1, 0, 1).pin.owner,
+            .driver = "rdma_rxe",
+            .function = PW_PIN_USER_PAGES_FAST,
+            .address = 0x7f0000000000,
+            .pages = 256,
+            .writable = true,
+            .error = error,
+            .stack = {"pin_user_pages_fast+0x1f", "ib_umem_get+0x2d2 [ib_uverbs]"}};
 }
 
 inline Notice pinned_notice(PinId id)

@@ -46,6 +46,9 @@ TEST_CASE("commands are read with their options")
     CHECK(watch.kinds == std::vector{Kind::kPin, Kind::kVerdict});
     CHECK(watch.count == 3);
 
+    CHECK(std::get<FailuresCommand>(good({"failures", "--stack"}).command).stack);
+    CHECK(std::get<WatchCommand>(good({"watch", "--kind", "failure"}).command).kinds == std::vector{Kind::kFailure});
+
     const auto apply = std::get<PolicyApplyCommand>(good({"policy", "apply", "a", "-", "--validate-only"}).command);
     CHECK(apply.files == std::vector<std::string>{"a", "-"});
     CHECK(apply.validate_only);

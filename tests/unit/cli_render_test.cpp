@@ -1,6 +1,7 @@
 #include "cli/render.h"
 
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <cstdlib>
 #include <ctime>
 
@@ -124,6 +125,31 @@ TEST_CASE("pins: the call stack below the pin")
                Catch::EndsWith("/mnt/data/x\n"
                                "    pin_user_pages_fast+0x1f\n"
                                "    ib_umem_get+0x2d2 [ib_uverbs]\n"));
+}
+
+TEST_CASE("failures: what could not be pinned, and why")
+{
+    FailureList list{.failures = {failed_pin(EFAULT), failed_pin(ENOMEM)},
+                     .total = 2,
+                     .taken = 130 * kSecond,
+                     .boot_to_unix = 1'700'000'000 * kSecond};
+    list.failures[1].owner.comm = "evil\x1b[31m";
+    list.failures[1].writable = false;
+    CHECK(render_failures(failures_to_proto(list, {}), kPlain) ==
+          "  AGE  ERROR   PID  COMM           UID  DRIVER      BYTES  ACCESS  FUNCTION\n"
+          "1m50s  EFAULT  812  rdma-demo     1000  rdma_rxe  1.0 MiB  write   pin_user_pages_fast\n"
+          "1m50s  ENOMEM  812  evil\\x1b[31m  1000  rdma_rxe  1.0 MiB  read    pin_user_pages_fast\n");
+    v1::ListFailuresRequest request;
+    request.set_include_stack(true);
+    list.total = 300;
+    CHECK_THAT(render_failures(failures_to_proto(list, request), kPlain),
+               Catch::EndsWith("    ib_umem_get+0x2d2 [ib_uverbs]\nthe last 2 of 300\n"));
+    CHECK(render_failures({}, kPlain) == "No failures.\n");
+
+    const Notice notice{.time = 20 * kSecond, .boot_to_unix = 0, .what = FailedNotice{failed_pin(EFAULT)}};
+    CHECK(event_kinds(notice) == std::vector{v1::EVENT_KIND_FAILURE});
+    CHECK_THAT(render_event(event_to_proto(notice, v1::EVENT_KIND_FAILURE), kPlain),
+               Catch::EndsWith("failure   rdma-demo[812] rdma_rxe could not pin 1.0 MiB for writing: EFAULT\n"));
 }
 
 TEST_CASE("status: what is seen, and what is not")

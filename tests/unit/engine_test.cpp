@@ -1,6 +1,7 @@
 #include "app/engine.h"
 
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <vector>
 
 #include "support/fake_page_truth.h"
@@ -280,8 +281,39 @@ TEST_CASE("a failed pin is counted by driver and leaves no trace in the ledger",
     pin.error = -14;
     pin.pinned_pages = 0;
     world.feed(pin);
-    CHECK(world.engine.metrics().pins_failed.at("rdma_rxe") == 1);
+    CHECK(world.engine.metrics().pins_failed.at({"rdma_rxe", EFAULT}) == 1);
     CHECK(world.engine.ledger().pins().empty());
+}
+
+TEST_CASE("failed pins are announced, and the last ones are kept", "[engine]")
+{
+    World world;
+    const auto queue = world.fanout.subscribe();
+    REQUIRE(queue.has_value());
+    pw_pin pin = raw_pin();
+    pin.pinned_pages = 0;
+    for (std::uint64_t i = 1; i <= FailureLog::kKept + 3; ++i) {
+        pin.requested_pages = i;
+        pin.error = i % 2 == 0 ? -ENOMEM : -EFAULT;
+        world.feed(pin);
+    }
+    const FailureList list = world.engine.failures();
+    CHECK(list.total == FailureLog::kKept + 3);
+    REQUIRE(list.failures.size() == FailureLog::kKept);
+    CHECK(list.failures.front().pages == 4);
+    const FailedPin& last = list.failures.back();
+    CHECK(last.pages == FailureLog::kKept + 3);
+    CHECK(last.error == EFAULT);
+    CHECK(last.driver == "rdma_rxe");
+    CHECK(last.owner.process.pid == 100);
+    CHECK(last.writable);
+    CHECK(last.stack.at(1) == "rxe_mr_init_user+0x4f [rdma_rxe]");
+    CHECK(world.engine.metrics().pins_failed.at({"rdma_rxe", ENOMEM}) == (FailureLog::kKept + 3) / 2);
+
+    const auto told = (*queue)->pop(std::chrono::seconds(0));
+    REQUIRE(told.has_value());
+    REQUIRE(std::holds_alternative<FailedNotice>(told->item->what));
+    CHECK(std::get<FailedNotice>(told->item->what).failure.pages == 1);
 }
 
 TEST_CASE("a refused policy changes nothing, a checked one neither", "[engine]")

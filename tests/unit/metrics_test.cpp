@@ -66,7 +66,7 @@ MetricsSnapshot some_numbers()
     numbers.totals[{"nvidia", Backing::kMixed}] = {1, 4096};
     numbers.pins_acquired = {{"rdma_rxe", 5}, {"nvidia", 1}};
     numbers.pins_released = {{"rdma_rxe", 3}};
-    numbers.pins_failed = {{"vfio", 1}};
+    numbers.pins_failed = {{{"vfio", ENOMEM}, 1}, {{"vfio", EINTR}, 2}, {{"vfio", ENOSPC}, 3}};
     numbers.conflicts[{"truncate", "rdma_rxe", "deny"}] = 4;
     numbers.losses = {{"ring_full_pin", 0, true}, {"path_cut", 2, false}};
     numbers.hooks = {{"pin_user_pages", "acquire", true, "", 1},
@@ -130,7 +130,9 @@ TEST_CASE("the numbers of the pipeline are on the page")
         {R"(pinwarden_pins{driver="nvidia",backing="mixed"})", "1"},
         {R"(pinwarden_pins_acquired_total{driver="rdma_rxe"})", "5"},
         {R"(pinwarden_pins_released_total{driver="rdma_rxe"})", "3"},
-        {R"(pinwarden_pins_failed_total{driver="vfio"})", "1"},
+        {R"(pinwarden_pins_failed_total{driver="vfio",errno="ENOMEM"})", "1"},
+        {R"(pinwarden_pins_failed_total{driver="vfio",errno="EFAULT"})", "0"},
+        {R"(pinwarden_pins_failed_total{driver="vfio",errno="other"})", "5"},
         {R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="deny"})", "4"},
         {R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="would_deny"})", "0"},
         {R"(pinwarden_events_lost_total{cause="ring_full_pin"})", "0"},
@@ -190,6 +192,9 @@ TEST_CASE("no number of drivers makes too many series, and none is lost")
     for (int i = 0; i < kDrivers; ++i) {
         const std::string driver = "a" + std::to_string(i);
         pipeline.numbers.pins_acquired[driver] = 1;
+        for (int error = 1; error < 134; ++error) {
+            pipeline.numbers.pins_failed[{driver, error}] = 1;
+        }
         for (const Backing backing : {Backing::kAnonymous, Backing::kFile, Backing::kShmem, Backing::kHugetlb}) {
             pipeline.numbers.totals[{driver, backing}] = {1, 1};
         }

@@ -95,6 +95,14 @@ v1::ListPinsResponse Api::list_pins(const v1::ListPinsRequest& request)
     return response;
 }
 
+v1::ListFailuresResponse Api::failures()
+{
+    Context context;
+    v1::ListFailuresResponse response;
+    expect_ok(pins_->ListFailures(&context, {}, &response), "ListFailures");
+    return response;
+}
+
 std::vector<v1::Pin> Api::pins()
 {
     const auto response = list_pins({});

@@ -23,6 +23,7 @@ public:
     v1::GetStatusResponse status();
     std::vector<v1::Pin> pins();
     v1::ListPinsResponse list_pins(const v1::ListPinsRequest& request);
+    v1::ListFailuresResponse failures();
 
     // Answers with the generation in force.
     std::uint64_t apply(const std::string& yaml);
