@@ -13,15 +13,14 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 
-constexpr const char* kKindNames = "pin, release, conflict, verdict, failure";
+constexpr const char* kKindNames = "pin, release, conflict, verdict, failure, orphan, leak";
 
 const std::map<std::string, Kind>& kinds()
 {
-    static const std::map<std::string, Kind> names{{"pin", Kind::kPin},
-                                                   {"release", Kind::kRelease},
-                                                   {"conflict", Kind::kConflict},
-                                                   {"verdict", Kind::kVerdict},
-                                                   {"failure", Kind::kFailure}};
+    static const std::map<std::string, Kind> names{{"pin", Kind::kPin},           {"release", Kind::kRelease},
+                                                   {"conflict", Kind::kConflict}, {"verdict", Kind::kVerdict},
+                                                   {"failure", Kind::kFailure},   {"orphan", Kind::kOrphan},
+                                                   {"leak", Kind::kLeak}};
     return names;
 }
 
@@ -42,6 +41,7 @@ struct Parsed {
     std::optional<Command> command;
     PinsCommand pins;
     std::string min_size;
+    LeaksCommand leaks;
     FailuresCommand failures;
     WatchCommand watch;
     AuditCommand audit;
@@ -67,10 +67,20 @@ void add_pins(CLI::App& app, Parsed& parsed)
         ->type_name("SIZE")
         ->check(check_size);
     pins.add_flag("--stack", parsed.pins.stack, "Show the kernel call stack that pinned");
+    pins.add_flag("--orphans", parsed.pins.orphans,
+                  "Only pins whose owner has exited, and who may still hold them; the longest orphaned first");
     pins.callback([&parsed] {
         parsed.pins.min_bytes = parse_size(parsed.min_size).value_or(0);
         parsed.command = parsed.pins;
     });
+}
+
+void add_leaks(CLI::App& app, Parsed& parsed)
+{
+    CLI::App& leaks = *app.add_subcommand(
+        "leaks", "Show pins that outlived their owner for longer than pinwardend's --leak-after; the oldest first");
+    leaks.add_flag("--stack", parsed.leaks.stack, "Show the kernel call stack that pinned");
+    leaks.callback([&parsed] { parsed.command = parsed.leaks; });
 }
 
 void add_failures(CLI::App& app, Parsed& parsed)
@@ -83,8 +93,8 @@ void add_failures(CLI::App& app, Parsed& parsed)
 
 void add_watch(CLI::App& app, Parsed& parsed)
 {
-    CLI::App& watch =
-        *app.add_subcommand("watch", "Show pins, releases, conflicts, verdicts and failures as they happen");
+    CLI::App& watch = *app.add_subcommand(
+        "watch", "Show pins, releases, conflicts, verdicts, failures, orphans and leaks as they happen");
     watch.add_option("--kind", parsed.kind_names, std::string("Only these: ") + kKindNames)
         ->type_name("KIND[,KIND...]")
         ->delimiter(',')
@@ -153,6 +163,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     app.fallthrough();
     add_status(app, parsed);
     add_pins(app, parsed);
+    add_leaks(app, parsed);
     add_failures(app, parsed);
     add_watch(app, parsed);
     add_audit(app, parsed);
@@ -175,7 +186,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     if (!parsed.command) {
         return wrong_usage(app.got_subcommand("policy")
                                ? "say what to do with policies: apply, list or delete"
-                               : "give a command: status, pins, failures, watch, audit, census or policy");
+                               : "give a command: status, pins, leaks, failures, watch, audit, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

@@ -19,13 +19,18 @@ struct PinsCommand {
     std::string driver;     // empty: any
     std::uint64_t min_bytes = 0;
     bool stack = false;
+    bool orphans = false;
+};
+
+struct LeaksCommand {
+    bool stack = false;
 };
 
 struct FailuresCommand {
     bool stack = false;
 };
 
-enum class Kind { kPin, kRelease, kConflict, kVerdict, kFailure };
+enum class Kind { kPin, kRelease, kConflict, kVerdict, kFailure, kOrphan, kLeak };
 
 struct WatchCommand {
     std::vector<Kind> kinds;  // empty: all
@@ -52,8 +57,8 @@ struct PolicyDeleteCommand {
     std::string name;
 };
 
-using Command = std::variant<StatusCommand, PinsCommand, FailuresCommand, WatchCommand, AuditCommand, CensusCommand,
-                             PolicyApplyCommand, PolicyListCommand, PolicyDeleteCommand>;
+using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, WatchCommand, AuditCommand,
+                             CensusCommand, PolicyApplyCommand, PolicyListCommand, PolicyDeleteCommand>;
 
 struct Arguments {
     std::string socket;

@@ -95,6 +95,8 @@ v1::EventKind to_proto(Kind kind)
         case Kind::kConflict: return v1::EVENT_KIND_CONFLICT;
         case Kind::kVerdict: return v1::EVENT_KIND_VERDICT;
         case Kind::kFailure: return v1::EVENT_KIND_FAILURE;
+        case Kind::kOrphan: return v1::EVENT_KIND_ORPHAN;
+        case Kind::kLeak: return v1::EVENT_KIND_LEAK;
     }
     return v1::EVENT_KIND_UNSPECIFIED;
 }
@@ -144,9 +146,21 @@ public:
         request.set_driver(command.driver);
         request.set_min_bytes(command.min_bytes);
         request.set_include_stack(command.stack);
+        if (command.orphans) {
+            request.set_orphans(true);
+            return list_orphans(request);
+        }
         v1::ListPinsResponse response;
         const grpc::Status status = pins_->ListPins(with_deadline().get(), request, &response);
         return answer(status, response, [&] { return render_pins(response, style_); });
+    }
+
+    int operator()(const LeaksCommand& command)
+    {
+        v1::ListPinsRequest request;
+        request.set_leaks(true);
+        request.set_include_stack(command.stack);
+        return list_orphans(request);
     }
 
     int operator()(const FailuresCommand& command)
@@ -249,6 +263,15 @@ private:
         auto context = std::make_unique<grpc::ClientContext>();
         context->set_deadline(std::chrono::system_clock::now() + kDeadline);
         return context;
+    }
+
+    int list_orphans(v1::ListPinsRequest& request)
+    {
+        request.set_include_holders(true);
+        v1::ListPinsResponse response;
+        grpc::ClientContext patient;
+        const grpc::Status status = pins_->ListPins(&patient, request, &response);
+        return answer(status, response, [&] { return render_orphans(response, style_); });
     }
 
     static std::string applied_text(const v1::ApplyPolicyResponse& response, bool validate_only)

@@ -152,6 +152,16 @@ Cell policy_state_cell(const std::string& state)
 
 }  // namespace
 
+std::string certainty_text(const v1::ListPinsResponse& pins, const Style& style)
+{
+    if (pins.ledger_certain()) {
+        return "";
+    }
+    return style.paint("Not certain: events were lost, so pins may be missing or already gone. See `pinctl status`.",
+                       Colour::kYellow) +
+           "\n";
+}
+
 std::string counted(std::uint64_t count, const std::string& noun)
 {
     return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
@@ -210,13 +220,7 @@ std::string render_pins(const v1::ListPinsResponse& pins, const Style& style)
         }
         text = table.text(style);
     }
-    if (!pins.ledger_certain()) {
-        text +=
-            style.paint("Not certain: events were lost, so pins may be missing or already gone. See `pinctl status`.",
-                        Colour::kYellow) +
-            "\n";
-    }
-    return text;
+    return text + certainty_text(pins, style);
 }
 
 std::string render_failures(const v1::ListFailuresResponse& failures, const Style& style)

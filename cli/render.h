@@ -14,6 +14,8 @@ namespace pinwarden::cli {
 // `now`: seconds since the Unix epoch.
 std::string render_status(const v1::GetStatusResponse& status, std::int64_t now, const Style& style);
 std::string render_pins(const v1::ListPinsResponse& pins, const Style& style);
+// Pins whose owner is gone.
+std::string render_orphans(const v1::ListPinsResponse& pins, const Style& style);
 std::string render_failures(const v1::ListFailuresResponse& failures, const Style& style);
 std::string render_policies(const v1::ListPoliciesResponse& policies, const Style& style);
 std::string render_audit(const v1::RunAuditResponse& audit, const Style& style);
@@ -23,6 +25,8 @@ std::string render_event(const v1::WatchEventsResponse& event, const Style& styl
 
 // "/data/x (deleted)"; "?" for a file whose name is not known.
 std::string file_name(const v1::File& file);
+// Below a list of pins: whether the list can be trusted.
+std::string certainty_text(const v1::ListPinsResponse& pins, const Style& style);
 // "1 pin", "3 pins".
 std::string counted(std::uint64_t count, const std::string& noun);
 

@@ -41,7 +41,10 @@ std::string release_text(const v1::WatchEventsResponse& event)
 {
     const v1::Pin& pin = event.pin();
     return process_name(pin.owner()) + " " + visible(pin.driver()) + " " + human_bytes(event.released_bytes()) +
-           " of " + where(pin) + (event.fully_released() ? ", nothing left" : ", a part");
+           " of " + where(pin) + (event.fully_released() ? ", nothing left" : ", a part") +
+           (event.has_time_since_owner_exit()
+                ? ", " + human_age(event.time_since_owner_exit().seconds()) + " after its owner"
+                : "");
 }
 
 std::string operation_text(const v1::Conflict& conflict)
@@ -103,6 +106,12 @@ std::string what(const v1::WatchEventsResponse& event, const Style& style)
         case v1::EVENT_KIND_VERDICT: return pad("verdict", 8) + "  " + verdict_text(event.conflict(), style);
         case v1::EVENT_KIND_FAILURE:
             return style.paint(pad("failure", 8), Colour::kYellow) + "  " + failure_text(event.failure());
+        case v1::EVENT_KIND_ORPHAN:
+            return style.paint(pad("orphan", 8), Colour::kYellow) + "  " + pin_text(event.pin()) +
+                   ", its owner has exited";
+        case v1::EVENT_KIND_LEAK:
+            return style.paint(pad("leak", 8), Colour::kRed) + "  " + pin_text(event.pin()) + ", its owner exited " +
+                   human_age(event.pin().orphaned_for().seconds()) + " ago";
         default: return "an event this pinctl does not know; is it older than pinwardend?";
     }
 }

@@ -20,6 +20,8 @@
 #include "kernel/scopes.h"
 #include "policy/path_resolver.h"
 #include "policy/policy_yaml.h"
+#include "proc/holder_search.h"
+#include "proc/process_table.h"
 #include "publish/api_server.h"
 #include "publish/metrics_server.h"
 
@@ -164,6 +166,8 @@ Result<void> run_daemon(const Options& options)
     const SystemClock clock;
     KernelVerdicts verdicts(**maps, geometry);
     SystemPathResolver paths;
+    ProcProcesses processes;
+    ProcHolders holders;
     KernelNames names;
     KernelCgroups cgroups;
     Fanout fanout(kMaxSubscribers, kSubscriberQueue);
@@ -171,11 +175,12 @@ Result<void> run_daemon(const Options& options)
                    .verdicts = verdicts,
                    .paths = paths,
                    .truth = truth,
+                   .processes = processes,
                    .names = names,
                    .cgroups = cgroups,
                    .fanout = fanout,
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); }},
-                  geometry, kernel_release());
+                  geometry, kernel_release(), {.leak_after = options.leak_after});
     if (!KernelNames::available()) {
         const std::string notice =
             "the kernel hides its symbols (kernel.kptr_restrict, or CAP_SYSLOG is missing): drivers "
@@ -203,8 +208,8 @@ Result<void> run_daemon(const Options& options)
     if (!ring) {
         return std::unexpected(ring.error());
     }
-    auto pipeline =
-        PipelineThread::start(engine, **ring, [&programs, &scopes] { return read_health(**programs, scopes); });
+    auto pipeline = PipelineThread::start(engine, **ring, holders,
+                                          [&programs, &scopes] { return read_health(**programs, scopes); });
     if (!pipeline) {
         return std::unexpected(pipeline.error());
     }

@@ -22,13 +22,15 @@ constexpr std::uint64_t kSampleBlocks = 256;
 
 }  // namespace
 
-Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string kernel_release)
+Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string kernel_release, EngineOptions options)
     : around_(std::move(surroundings)),
+      options_(options),
       decoder_(geometry),
       owners_(around_.cgroups),
       enforcer_(around_.verdicts, around_.paths),
       kernel_release_(std::move(kernel_release)),
-      started_(around_.clock.now())
+      started_(around_.clock.now()),
+      owner_check_(around_.processes)
 {
 }
 
@@ -46,6 +48,7 @@ void Engine::step(std::span<const std::byte> record)
 
 void Engine::on(PinEvent& event)
 {
+    event.owner.names = owners_.of(event.owner);
     if (event.error != 0) {
         on_failed(event);
         return;
@@ -55,7 +58,6 @@ void Engine::on(PinEvent& event)
         ++acquired_[driver];
         unannounced_[event.pin] = event.time;
     }
-    event.owner.names = owners_.of(event.owner);
     ledger_.pin(event, driver);
 }
 
@@ -79,6 +81,9 @@ void Engine::on(const ReleaseEvent& event)
         }
         if (part.fully) {
             ++released_[part.record.driver];
+            if (part.record.owner_exited && part.rule != ReleaseRule::kRepair) {
+                orphan_releases_.observe(event.time - std::min(event.time, part.record.orphaned));
+            }
         }
         if (!around_.fanout.has_subscribers()) {
             unannounced_.erase(part.pin);
@@ -90,12 +95,6 @@ void Engine::on(const ReleaseEvent& event)
         }
         announce(event.time, ReleasedNotice{std::move(view), part.bytes, part.fully, part.rule});
     }
-}
-
-void Engine::on(const ExitEvent& event)
-{
-    ledger_.exit(event);
-    owners_.exit(event.process);
 }
 
 void Engine::on(OperationEvent& event)
@@ -117,6 +116,46 @@ void Engine::on(OperationEvent& event)
     if (around_.fanout.has_subscribers()) {
         announce(event.time, ConflictNotice{view_conflict(std::move(conflict), enforcer_.deciding(event))});
     }
+}
+
+void Engine::on(const ExitEvent& event)
+{
+    for (const PinId id : ledger_.exit(event)) {
+        if (around_.fanout.has_subscribers()) {
+            PinView view = view_pin(*ledger_.find(id), ledger_, around_.names);
+            if (unannounced_.erase(id) != 0) {
+                announce(view.pin.acquired, PinnedNotice{view});
+            }
+            announce(event.time, OrphanedNotice{std::move(view)});
+        }
+    }
+    owners_.exit(event.process);
+}
+
+// What no record tells: owners whose exit got lost, and orphans that stay.
+void Engine::look_after_owners()
+{
+    const Nanoseconds now = around_.clock.now();
+    for (const ProcessId& process : owner_check_.look(ledger_, now)) {
+        on(ExitEvent{now, process});
+    }
+    if (now < options_.leak_after) {
+        return;
+    }
+    for (const PinId id : ledger_.take_leaks(now - options_.leak_after)) {
+        if (around_.fanout.has_subscribers()) {
+            announce(now, LeakNotice{view_pin(*ledger_.find(id), ledger_, around_.names)});
+        }
+    }
+}
+
+std::optional<Nanoseconds> Engine::next_tick() const
+{
+    std::optional<Nanoseconds> next = enforcer_.next_tick();
+    if (const auto orphan = ledger_.orphans().next()) {
+        next = std::min(next.value_or(*orphan + options_.leak_after), *orphan + options_.leak_after);
+    }
+    return next;
 }
 
 void Engine::announce(Nanoseconds time, decltype(Notice::what) what)
@@ -173,6 +212,7 @@ void Engine::tick(KernelHealth health)
     }
     mend_ledger(lost > ledger_losses_);
     ledger_losses_ = lost;
+    look_after_owners();
     warn(enforcer_.tick(ledger_, around_.clock.now()));
     flush();
 }
@@ -434,6 +474,11 @@ MetricsSnapshot Engine::metrics() const
     metrics.version = PINWARDEN_VERSION;
     metrics.kernel_release = kernel_release_;
     metrics.totals = ledger_.totals();
+    metrics.orphans = ledger_.orphan_totals();
+    if (const auto oldest = ledger_.orphans().oldest()) {
+        metrics.oldest_orphan = *oldest + around_.clock.boot_to_unix();
+    }
+    metrics.orphan_releases = orphan_releases_;
     metrics.pins_acquired = acquired_;
     metrics.pins_released = released_;
     metrics.pins_failed = failures_.counts();

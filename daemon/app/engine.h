@@ -17,6 +17,7 @@
 #include "act/enforcer.h"
 #include "app/failure_log.h"
 #include "app/losses.h"
+#include "app/owner_check.h"
 #include "base/clock.h"
 #include "correlate/conflict.h"
 #include "decode/decoder.h"
@@ -24,6 +25,7 @@
 #include "ledger/driver.h"
 #include "ledger/ledger.h"
 #include "ledger/owner_names.h"
+#include "ledger/process_table.h"
 #include "publish/fanout.h"
 #include "publish/snapshot.h"
 
@@ -35,6 +37,7 @@ struct Surroundings {
     VerdictSink& verdicts;
     PathResolver& paths;
     PageTruth& truth;
+    ProcessTable& processes;
     StackNamer& names;
     CgroupNamer& cgroups;
     Fanout& fanout;
@@ -48,10 +51,14 @@ struct KernelHealth {
     KernelPins pins;
 };
 
+struct EngineOptions {
+    Nanoseconds leak_after = 30'000'000'000;  // an orphan is a leak from then on
+};
+
 // Owned by one thread.
 class Engine {
 public:
-    Engine(Surroundings surroundings, PageGeometry geometry, std::string kernel_release);
+    Engine(Surroundings surroundings, PageGeometry geometry, std::string kernel_release, EngineOptions options = {});
 
     // One record from the ring, in order.
     void step(std::span<const std::byte> record);
@@ -94,6 +101,7 @@ private:
     void on(const ExitEvent& event);
     void on(const OwnerEvent& event) { owners_.runs(event); }
     void on(const RenameEvent& event) { ledger_.rename(event); }
+    void look_after_owners();
 
     void start_audit();
     void log_differences(const AuditReport& report);
@@ -107,6 +115,7 @@ private:
     [[nodiscard]] std::vector<PolicyState> policy_states() const;
 
     Surroundings around_;
+    EngineOptions options_;
     Decoder decoder_;
     Ledger ledger_;
     OwnerNames owners_;
@@ -135,6 +144,8 @@ private:
     std::map<std::string, std::uint64_t> acquired_;
     std::map<std::string, std::uint64_t> released_;
     FailureLog failures_;
+    OwnerCheck owner_check_;
+    Histogram orphan_releases_;
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts_;
 };
 

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <bit>
 
+#include "policy/units.h"
+
 namespace pinwarden {
 namespace {
 
@@ -17,6 +19,21 @@ std::string check_ring_size(const std::string& text)
         return "wants a power of two from 4KiB to 1GiB, such as 16MiB";
     }
     return {};
+}
+
+std::string check_duration(const std::string& text)
+{
+    const auto duration = parse_duration(text);
+    return duration ? std::string() : duration.error().message;
+}
+
+CLI::Option& add_duration(CLI::App& app, const std::string& name, Nanoseconds& value, const std::string& help)
+{
+    return *app.add_option_function<std::string>(
+                   name, [&value](const std::string& text) { value = parse_duration(text).value_or(value); }, help)
+                ->type_name("DURATION")
+                ->default_str(format_duration(value))
+                ->check(CLI::Validator(check_duration, ""));
 }
 
 }  // namespace
@@ -42,6 +59,8 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
         ->check(CLI::Validator(check_ring_size, "power of two"));
     app.add_option("--log-level", options.log_level, "how much to log")
         ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+    add_duration(app, "--leak-after", options.leak_after,
+                 "how long a pin may outlive its owner before it is called a leak: 500ms, 30s, 5m, 1h");
     app.add_flag(
         "!--no-census", options.census,
         "do not look for pins from before the start: on a machine with terabytes of memory that takes a while");

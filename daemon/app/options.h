@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace pinwarden {
 
 struct Options {
@@ -14,6 +16,7 @@ struct Options {
     std::vector<std::string> policies;  // files or folders
     std::uint32_t ring_bytes = 16U << 20U;
     std::string log_level = "info";
+    Nanoseconds leak_after = 30'000'000'000;
     bool census = true;  // at the start
     bool probe = false;
 };

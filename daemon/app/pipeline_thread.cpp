@@ -38,9 +38,10 @@ Nanoseconds now()
 
 }  // namespace
 
-Result<std::unique_ptr<PipelineThread>> PipelineThread::start(Engine& engine, RingReader& ring, HealthReader health)
+Result<std::unique_ptr<PipelineThread>> PipelineThread::start(Engine& engine, RingReader& ring, HolderSearch& holders,
+                                                              HealthReader health)
 {
-    auto self = std::unique_ptr<PipelineThread>(new PipelineThread(engine, ring, std::move(health)));
+    auto self = std::unique_ptr<PipelineThread>(new PipelineThread(engine, ring, holders, std::move(health)));
     self->epoll_ = OwnedFd(epoll_create1(EPOLL_CLOEXEC));
     self->wake_ = OwnedFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     // The kernel reports POLLPRI on this file when a mount comes or goes.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -21,8 +22,10 @@ public:
     // Reads the kernel-side health; called on the pipeline thread.
     using HealthReader = std::function<KernelHealth()>;
 
-    // `engine` and `ring` must outlive the thread and are its own while it runs.
-    static Result<std::unique_ptr<PipelineThread>> start(Engine& engine, RingReader& ring, HealthReader health);
+    // `engine` and `ring` must outlive the thread and are its own while it runs; `holders`, which must outlive it as
+    // well, is used by the serving threads.
+    static Result<std::unique_ptr<PipelineThread>> start(Engine& engine, RingReader& ring, HolderSearch& holders,
+                                                         HealthReader health);
     ~PipelineThread() override;
 
     // Refuses further requests, handles what is in the ring, ends the thread.
@@ -34,13 +37,14 @@ public:
     Result<Snapshot> snapshot(bool with_pins) override;
     Result<MetricsSnapshot> metrics() override;
     Result<FailureList> failures() override;
+    Holders may_hold(const std::set<pw_scope_kind>& kinds) override { return holders_.find(kinds); }
     Result<AuditView> audit(const AuditOptions& options) override;
     Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) override;
     Result<std::uint64_t> remove(std::string name) override;
 
 private:
-    PipelineThread(Engine& engine, RingReader& ring, HealthReader health)
-        : engine_(engine), ring_(ring), health_(std::move(health))
+    PipelineThread(Engine& engine, RingReader& ring, HolderSearch& holders, HealthReader health)
+        : engine_(engine), ring_(ring), holders_(holders), health_(std::move(health))
     {
     }
 
@@ -54,6 +58,7 @@ private:
 
     Engine& engine_;
     RingReader& ring_;
+    HolderSearch& holders_;
     HealthReader health_;
     OwnedFd epoll_;
     OwnedFd wake_;

@@ -33,7 +33,11 @@ std::vector<std::string> stack_text(std::span<const Frame> frames)
 PinView view_pin(PinRecord pin, const Ledger& ledger, StackNamer& names)
 {
     PinView view;
-    view.stack = stack_text(name_stack(pin.stack, names));
+    const std::vector<Frame> frames = name_stack(pin.stack, names);
+    view.stack = stack_text(frames);
+    if (const auto frame = driver_frame(frames)) {
+        view.driver_frame = to_string(frames[*frame]);
+    }
     for (const PinnedFileRange& range : pin.ranges) {
         if (const FileRecord* file = ledger.find_file(range.file); file != nullptr) {
             view.files[range.file] = {file->path, file->filesystem, file->deleted};

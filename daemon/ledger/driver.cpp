@@ -187,4 +187,20 @@ std::string classify_driver(std::span<const Frame> stack)
     return past_gup && !nameless ? "kernel" : "unknown";
 }
 
+std::optional<std::size_t> driver_frame(std::span<const Frame> stack)
+{
+    std::optional<std::size_t> of_layer;
+    for (std::size_t i = 0; i < stack.size(); ++i) {
+        const Frame& frame = stack[i];
+        if (frame.symbol.empty() || passes_through(frame)) {
+            continue;
+        }
+        if (!layer(frame)) {
+            return driver(frame) ? i : of_layer;
+        }
+        of_layer = of_layer ? of_layer : i;
+    }
+    return of_layer;
+}
+
 }  // namespace pinwarden

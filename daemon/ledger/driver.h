@@ -1,7 +1,9 @@
 // Which driver pinned: from the call stack's first frame outside mm/ and the layers that only pass pins through.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,5 +37,9 @@ public:
 // and ib_core in front of the device's driver, vfio_iommu_type1, ...); the module's name for the rest; "kernel" for
 // other built-in code; "unknown" when no frame has a name.
 std::string classify_driver(std::span<const Frame> stack);
+
+// The innermost frame that is the driver's, as an index; a layer's where no driver follows. Nothing when no frame of
+// either has a name.
+std::optional<std::size_t> driver_frame(std::span<const Frame> stack);
 
 }  // namespace pinwarden

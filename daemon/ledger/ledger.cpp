@@ -390,6 +390,9 @@ void Ledger::drop(PinId id)
     if (owned->second.empty()) {
         by_owner_.erase(owned);
     }
+    if (pin.owner_exited) {
+        orphans_.remove(id, pin.orphaned);
+    }
     set_bytes(pin, 0);
     const PageRun folio{detail->second.adopted_folio, pin.requested_pages};
     const bool adopted = pin.function == PW_ADOPTED_FOLIO;
@@ -404,18 +407,6 @@ void Ledger::drop(PinId id)
             adopted_folios_.erase(folio.first);
         }
     }
-}
-
-std::size_t Ledger::exit(const ExitEvent& event)
-{
-    const auto owned = by_owner_.find(event.process);
-    if (owned == by_owner_.end()) {
-        return 0;
-    }
-    for (const PinId id : owned->second) {
-        pins_.at(id).owner_exited = true;
-    }
-    return owned->second.size();
 }
 
 const PinRecord* Ledger::find(PinId id) const

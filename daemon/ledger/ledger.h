@@ -25,6 +25,7 @@
 #include "ledger/extent_index.h"
 #include "ledger/file_table.h"
 #include "ledger/live_positions.h"
+#include "ledger/orphans.h"
 #include "ledger/records.h"
 
 namespace pinwarden {
@@ -42,8 +43,14 @@ public:
     // are equal otherwise, one that has enough pages on the folio goes before one that has not; lowest pages first.
     ReleaseOutcome release(const ReleaseEvent& event);
 
-    // Marks every pin of the process as orphaned; returns how many there are.
-    std::size_t exit(const ExitEvent& event);
+    // Marks every pin of the process as orphaned; returns those that were not before.
+    std::vector<PinId> exit(const ExitEvent& event);
+    // Marks the orphans that have been such since `latest` or longer as leaks; returns those that were not before.
+    std::vector<PinId> take_leaks(Nanoseconds latest);
+    [[nodiscard]] const Orphans& orphans() const { return orphans_; }
+    [[nodiscard]] absl::btree_map<std::string, OrphanTotals> orphan_totals() const;  // by driver
+    // At most so many owners that are not known to have exited, in order, those after `owner`.
+    [[nodiscard]] std::vector<ProcessId> live_owners_after(const ProcessId& owner, std::size_t most) const;
     // Pin or release events were lost: from now on the ledger may hold pins that are gone or lack some.
     void lost_events() { certain_ = false; }
 
@@ -120,7 +127,8 @@ private:
     absl::btree_map<PinId, PinRecord> pins_;
     absl::flat_hash_map<PinId, Detail> details_;
     FileTable files_;
-    absl::flat_hash_map<ProcessId, absl::btree_set<PinId>> by_owner_;
+    absl::btree_map<ProcessId, absl::btree_set<PinId>> by_owner_;
+    Orphans orphans_;
     // First page → pages, of each folio that a PW_ADOPTED_FOLIO pin is on.
     absl::btree_map<PageNumber, std::uint64_t> adopted_folios_;
     std::uint64_t unmatched_releases_ = 0;

@@ -32,6 +32,8 @@ struct PinRecord {
     PinId id = 0;
     Task owner;
     bool owner_exited = false;
+    Nanoseconds orphaned = 0;  // when its owner exited; 0 while it has not
+    bool leak = false;         // orphaned for longer than the limit
     std::string driver;
     Scope scope;
     pw_function function = PW_FUNCTION_UNKNOWN;
@@ -102,6 +104,12 @@ struct FileState {
 struct PinTotals {
     std::uint64_t pins = 0;
     std::uint64_t bytes = 0;
+};
+
+// Of one driver. Leaks are orphans too.
+struct OrphanTotals {
+    PinTotals orphans;
+    PinTotals leaks;
 };
 
 }  // namespace pinwarden

@@ -50,9 +50,12 @@ public:
     grpc::Status ListPins(grpc::ServerContext* /*context*/, const v1::ListPinsRequest* request,
                           v1::ListPinsResponse* response) override
     {
-        const Result<Snapshot> snapshot = pipeline_.snapshot(true);
+        Result<Snapshot> snapshot = pipeline_.snapshot(true);
         if (!snapshot) {
             return to_status(snapshot.error());
+        }
+        if (request->include_holders()) {
+            snapshot->holders = pipeline_.may_hold(orphaned_kinds(*snapshot));
         }
         *response = pins_to_proto(*snapshot, *request);
         return grpc::Status::OK;

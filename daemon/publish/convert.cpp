@@ -55,6 +55,44 @@ std::string_view function_name(pw_function function)
     }
 }
 
+std::string_view object_name(pw_scope_kind kind)
+{
+    switch (kind) {
+        case PW_SCOPE_IO_URING_BUFFER: return "io_uring_buffer";
+        case PW_SCOPE_RDMA_REGION: return "rdma_region";
+        case PW_SCOPE_VFIO_MAPPING: return "vfio_mapping";
+        case PW_SCOPE_XDP_UMEM: return "xdp_umem";
+        case PW_SCOPE_NONE:
+        case PW_SCOPE_KINDS: break;
+    }
+    return "";
+}
+
+void set_orphan(const PinRecord& pin, const Times& times, v1::Pin& out)
+{
+    if (pin.owner_exited) {
+        *out.mutable_orphaned_since() = times.timestamp(pin.orphaned);
+        *out.mutable_orphaned_for() = times.age(pin.orphaned);
+        out.set_leak(pin.leak);
+    }
+}
+
+void add_holders(const Holders& holders, v1::Pin& out)
+{
+    for (const auto& [kind, processes] : holders.by_kind) {
+        if (!out.has_orphaned_since() || out.object() != object_name(kind)) {
+            continue;
+        }
+        for (const ProcessHolder& process : processes) {
+            v1::Holder& added = *out.add_may_be_held_by();
+            added.set_pid(process.pid);
+            added.set_uid(process.uid);
+            added.set_comm(valid_utf8(process.comm));
+            added.set_file(valid_utf8(process.file));
+        }
+    }
+}
+
 void add_range(const PinnedFileRange& range, const std::map<FileKey, FileName>& files, v1::Pin& out)
 {
     v1::FileRange& added = *out.add_ranges();
@@ -85,6 +123,9 @@ void set_pin(const PinView& view, const Times& times, v1::Pin& out)
         out.add_stack(valid_utf8(frame));
     }
     out.set_calls(1);
+    set_orphan(pin, times, out);
+    out.set_object(std::string(object_name(object_kind(pin))));
+    out.set_driver_frame(valid_utf8(view.driver_frame));
 }
 
 // Joins the pins that one registration made in several calls.
@@ -174,6 +215,13 @@ private:
     std::map<Key, Part> open_;
 };
 
+bool asked_for(const PinRecord& pin, const v1::ListPinsRequest& request)
+{
+    return (request.pid() == 0 || pin.owner.process.pid == request.pid()) &&
+           (request.driver().empty() || pin.driver == request.driver()) && (!request.orphans() || pin.owner_exited) &&
+           (!request.leaks() || pin.leak);
+}
+
 void set_failure(const FailedPin& failure, const Times& times, v1::PinFailure& out)
 {
     *out.mutable_time() = times.timestamp(failure.time);
@@ -204,7 +252,7 @@ void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& ou
     std::vector<PinView> pins;
     pins.reserve(conflict.pins.size());
     for (const PinRecord& pin : conflict.pins) {
-        pins.push_back({.pin = pin, .files = {{operation.file, name}}, .stack = {}});
+        pins.push_back({.pin = pin, .files = {{operation.file, name}}, .stack = {}, .driver_frame = {}});
     }
     Joiner joiner(times);
     std::ranges::for_each(pins, [&](const PinView& pin) { joiner.add(pin); });
@@ -222,6 +270,20 @@ void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& ou
 }
 
 }  // namespace
+
+pw_scope_kind object_kind(const PinRecord& pin)
+{
+    if (pin.scope.kind != PW_SCOPE_NONE) {
+        return pin.scope.kind;
+    }
+    if (pin.driver == "io_uring") {
+        return PW_SCOPE_IO_URING_BUFFER;
+    }
+    if (pin.driver == "vfio" || pin.driver == "iommufd") {
+        return PW_SCOPE_VFIO_MAPPING;
+    }
+    return pin.driver == "xdp" ? PW_SCOPE_XDP_UMEM : PW_SCOPE_NONE;
+}
 
 std::string valid_utf8(std::string_view bytes)
 {
@@ -271,15 +333,19 @@ v1::ListPinsResponse pins_to_proto(const Snapshot& snapshot, const v1::ListPinsR
 {
     const Times times{snapshot.taken, snapshot.boot_to_unix};
     Joiner joiner(times);
+    std::vector<const PinView*> wanted;
     for (const PinView& view : snapshot.pins) {
-        const bool asked_for = (request.pid() == 0 || view.pin.owner.process.pid == request.pid()) &&
-                               (request.driver().empty() || view.pin.driver == request.driver());
-        if (asked_for) {
-            joiner.add(view);
+        if (asked_for(view.pin, request)) {
+            wanted.push_back(&view);
         }
     }
+    if (request.orphans() || request.leaks()) {
+        std::ranges::stable_sort(wanted, {}, [](const PinView* view) { return view->pin.orphaned; });
+    }
+    std::ranges::for_each(wanted, [&](const PinView* view) { joiner.add(*view); });
     v1::ListPinsResponse out;
     out.set_ledger_certain(snapshot.ledger_certain);
+    out.set_holders_complete(request.include_holders() && snapshot.holders.complete);
     for (v1::Pin& pin : joiner.take()) {
         if (pin.bytes() < request.min_bytes()) {
             continue;
@@ -287,9 +353,22 @@ v1::ListPinsResponse pins_to_proto(const Snapshot& snapshot, const v1::ListPinsR
         if (!request.include_stack()) {
             pin.clear_stack();
         }
+        add_holders(snapshot.holders, pin);
         *out.add_pins() = std::move(pin);
     }
     return out;
+}
+
+std::set<pw_scope_kind> orphaned_kinds(const Snapshot& snapshot)
+{
+    std::set<pw_scope_kind> kinds;
+    for (const PinView& view : snapshot.pins) {
+        if (view.pin.owner_exited) {
+            kinds.insert(object_kind(view.pin));
+        }
+    }
+    kinds.erase(PW_SCOPE_NONE);
+    return kinds;
 }
 
 v1::ListFailuresResponse failures_to_proto(const FailureList& list, const v1::ListFailuresRequest& request)
@@ -318,6 +397,12 @@ std::vector<v1::EventKind> event_kinds(const Notice& notice)
     if (std::holds_alternative<FailedNotice>(notice.what)) {
         return {v1::EVENT_KIND_FAILURE};
     }
+    if (std::holds_alternative<OrphanedNotice>(notice.what)) {
+        return {v1::EVENT_KIND_ORPHAN};
+    }
+    if (std::holds_alternative<LeakNotice>(notice.what)) {
+        return {v1::EVENT_KIND_LEAK};
+    }
     const ConflictView& conflict = std::get<ConflictNotice>(notice.what).conflict;
     if (conflict.policy.empty() && conflict.conflict.operation.verdict == PW_VERDICT_ALLOW) {
         return {v1::EVENT_KIND_CONFLICT};
@@ -338,6 +423,13 @@ v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind)
         out.set_released_bytes(released->bytes);
         out.set_fully_released(released->fully);
         out.set_release_rule(std::string(to_string(released->rule)));
+        if (released->fully && released->pin.pin.owner_exited) {
+            *out.mutable_time_since_owner_exit() = times.age(released->pin.pin.orphaned);
+        }
+    } else if (const auto* orphaned = std::get_if<OrphanedNotice>(&notice.what)) {
+        set_pin(orphaned->pin, times, *out.mutable_pin());
+    } else if (const auto* leak = std::get_if<LeakNotice>(&notice.what)) {
+        set_pin(leak->pin, times, *out.mutable_pin());
     } else if (const auto* failed = std::get_if<FailedNotice>(&notice.what)) {
         set_failure(failed->failure, times, *out.mutable_failure());
     } else {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <set>
@@ -47,6 +48,8 @@ public:
         return driver;
     }
 
+    [[nodiscard]] const std::set<std::string>& known() const { return known_; }
+
 private:
     std::set<std::string> known_;
 };
@@ -76,6 +79,7 @@ struct Source {
 struct Metric {
     MetricInfo info;
     void (*fill)(Source& source, Series& out);
+    Histogram MetricsSnapshot::* histogram = nullptr;  // in place of `fill`
 };
 
 void fill_totals(Source& source, Series& out, std::uint64_t PinTotals::* value)
@@ -113,6 +117,16 @@ void fill_failed(Source& source, Series& out)
     }
     for (const auto& [key, count] : source.now.pins_failed) {
         out.add({source.drivers.label(key.first), error_label(key.second)}, count);
+    }
+}
+
+void fill_orphans(Source& source, Series& out, PinTotals OrphanTotals::* which, std::uint64_t PinTotals::* value)
+{
+    for (const auto& [driver, totals] : source.now.orphans) {
+        out.add({source.drivers.label(driver)}, (totals.*which).*value);
+    }
+    for (const std::string& driver : source.drivers.known()) {
+        out.add({driver}, std::uint64_t{0});
     }
 }
 
@@ -158,6 +172,25 @@ const std::vector<Metric>& metrics()
           "File operations that met live pins, once for every driver whose pins were hit.",
           {"operation", "driver", "verdict"}},
          fill_conflicts},
+        {{"pinwarden_orphans", "gauge", "Pins whose owner has exited, leaks included.", {"driver"}},
+         [](Source& source, Series& out) { fill_orphans(source, out, &OrphanTotals::orphans, &PinTotals::pins); }},
+        {{"pinwarden_orphaned_bytes", "gauge", "Memory that such pins hold, in bytes.", {"driver"}},
+         [](Source& source, Series& out) { fill_orphans(source, out, &OrphanTotals::orphans, &PinTotals::bytes); }},
+        {{"pinwarden_leaks", "gauge", "Pins whose owner exited longer ago than --leak-after says.", {"driver"}},
+         [](Source& source, Series& out) { fill_orphans(source, out, &OrphanTotals::leaks, &PinTotals::pins); }},
+        {{"pinwarden_leaked_bytes", "gauge", "Memory that such pins hold, in bytes.", {"driver"}},
+         [](Source& source, Series& out) { fill_orphans(source, out, &OrphanTotals::leaks, &PinTotals::bytes); }},
+        {{"pinwarden_oldest_orphan_timestamp_seconds",
+          "gauge",
+          "When the owner of the oldest orphan exited, in seconds since the Unix epoch; 0 when there is none.",
+          {}},
+         [](Source& source, Series& out) { out.add({}, static_cast<double>(source.now.oldest_orphan) / 1e9); }},
+        {{"pinwarden_orphan_release_seconds",
+          "histogram",
+          "Time from an owner's exit until the last page of a pin was let go.",
+          {}},
+         nullptr,
+         &MetricsSnapshot::orphan_releases},
         {{"pinwarden_events_lost_total", "counter", "Events lost, or recorded with doubt, by cause.", {"cause"}},
          [](Source& source, Series& out) {
              for (const LossState& loss : source.now.losses) {
@@ -248,6 +281,26 @@ prometheus::MetricFamily to_family(const MetricInfo& info, const Series& series)
     return family;
 }
 
+prometheus::MetricFamily to_family(const MetricInfo& info, const Histogram& histogram)
+{
+    prometheus::MetricFamily family;
+    family.name = info.name;
+    family.help = info.help;
+    family.type = prometheus::MetricType::Histogram;
+    prometheus::ClientMetric metric;
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i < histogram.counts.size(); ++i) {
+        total += histogram.counts.at(i);
+        const bool bounded = i < Histogram::kBounds.size();
+        metric.histogram.bucket.push_back(
+            {total, bounded ? Histogram::kBounds.at(i) : std::numeric_limits<double>::infinity()});
+    }
+    metric.histogram.sample_count = total;
+    metric.histogram.sample_sum = histogram.sum;
+    family.metric.push_back(std::move(metric));
+    return family;
+}
+
 class Collector final : public prometheus::Collectable {
 public:
     explicit Collector(Pipeline& pipeline) : pipeline_(pipeline)
@@ -280,6 +333,10 @@ private:
         }
         Source source{snapshot, drivers_, seen_totals_};
         for (const Metric& metric : metrics()) {
+            if (metric.histogram != nullptr) {
+                families.push_back(to_family(metric.info, snapshot.*metric.histogram));
+                continue;
+            }
             Series series;
             metric.fill(source, series);
             families.push_back(to_family(metric.info, series));

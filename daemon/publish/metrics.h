@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxDriverLabels = 15;
 
 struct MetricInfo {
     std::string_view name;
-    std::string_view type;  // gauge or counter
+    std::string_view type;  // gauge, counter or histogram
     std::string_view help;
     std::vector<std::string_view> labels;
 };

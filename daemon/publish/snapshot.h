@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "ledger/audit.h"
 #include "ledger/ledger.h"
 #include "policy/policy_set.h"
+#include "publish/histogram.h"
 
 namespace pinwarden {
 
@@ -52,7 +54,35 @@ struct PinView {
     PinRecord pin;  // `stack` and `mm` cleared
     std::map<FileKey, FileName> files;
     std::vector<std::string> stack;
+    std::string driver_frame;  // that of `stack` which is the driver's, or empty
 };
+
+// A process that may hold a pin: it has a file open through which such pins are held.
+struct ProcessHolder {
+    std::uint32_t pid = 0;
+    std::string comm;
+    std::uint32_t uid = 0;
+    std::string file;  // what it is called in /proc/PID/fd
+};
+
+struct Holders {
+    std::map<pw_scope_kind, std::vector<ProcessHolder>> by_kind;
+    bool complete = true;  // all open files of all processes were looked at
+};
+
+// Finds them. The real one looks through /proc; called on a serving thread.
+class HolderSearch {
+public:
+    HolderSearch() = default;
+    HolderSearch(const HolderSearch&) = delete;
+    HolderSearch& operator=(const HolderSearch&) = delete;
+    virtual ~HolderSearch() = default;
+
+    virtual Holders find(const std::set<pw_scope_kind>& kinds) = 0;
+};
+
+// What kind of object the pin was made for: as its driver's own functions told, else as the driver's name suggests.
+pw_scope_kind object_kind(const PinRecord& pin);
 
 struct ConflictView {
     Conflict conflict;   // its pins' stacks and mms cleared
@@ -106,6 +136,7 @@ struct Snapshot {
     std::uint64_t pin_count = 0;  // also without the pins themselves
     std::uint64_t pinned_bytes = 0;
     std::vector<PinView> pins;  // oldest first; empty unless asked for
+    Holders holders;            // of orphans; empty unless asked for
     std::vector<PolicyState> policies;
     std::uint64_t policy_generation = 0;
 };
@@ -119,6 +150,9 @@ struct MetricsSnapshot {
     std::map<std::string, std::uint64_t> pins_released;                  // by driver, when the last page is let go
     std::map<std::pair<std::string, int>, std::uint64_t> pins_failed;    // by driver and positive errno
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts;  // operation, driver, verdict
+    absl::btree_map<std::string, OrphanTotals> orphans;                                    // by driver
+    Nanoseconds oldest_orphan = 0;  // since the Unix epoch; 0: there is none
+    Histogram orphan_releases;      // from the owner's exit to the last page let go
     std::vector<LossState> losses;
     std::vector<HookState> hooks;
     std::uint64_t unmatched_releases = 0;
@@ -167,10 +201,16 @@ struct ConflictNotice {
 struct FailedNotice {
     FailedPin failure;
 };
+struct OrphanedNotice {
+    PinView pin;
+};
+struct LeakNotice {
+    PinView pin;
+};
 struct Notice {
     Nanoseconds time = 0;
     Nanoseconds boot_to_unix = 0;
-    std::variant<PinnedNotice, ReleasedNotice, ConflictNotice, FailedNotice> what;
+    std::variant<PinnedNotice, ReleasedNotice, ConflictNotice, FailedNotice, OrphanedNotice, LeakNotice> what;
 };
 
 // What the API asks of the pipeline. Every call is made from a serving thread and runs on the pipeline thread; the
@@ -186,6 +226,8 @@ public:
     virtual Result<Snapshot> snapshot(bool with_pins) = 0;
     virtual Result<MetricsSnapshot> metrics() = 0;
     virtual Result<FailureList> failures() = 0;
+    // Unlike the others on the caller's own thread: it looks through all processes.
+    virtual Holders may_hold(const std::set<pw_scope_kind>& kinds) = 0;
     // May take as long as walking all of memory does; its time limit is minutes.
     virtual Result<AuditView> audit(const AuditOptions& options) = 0;
     // Both return the generation in force afterwards.

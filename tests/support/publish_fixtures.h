@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -67,6 +69,15 @@ public:
         const std::scoped_lock lock(mutex);
         return fails ? Result<FailureList>(std::unexpected(*fails)) : failed;
     }
+    Holders may_hold(const std::set<pw_scope_kind>& kinds) override
+    {
+        const std::scoped_lock lock(mutex);
+        Holders asked_for;
+        for (const pw_scope_kind kind : kinds) {
+            asked_for.by_kind[kind] = holding[kind];
+        }
+        return asked_for;
+    }
     Result<AuditView> audit(const AuditOptions& options) override
     {
         const std::scoped_lock lock(mutex);
@@ -98,6 +109,7 @@ public:
     Snapshot answer;
     MetricsSnapshot numbers;
     FailureList failed;
+    std::map<pw_scope_kind, std::vector<ProcessHolder>> holding;
     AuditView found;
     AuditOptions asked;
     std::optional<Error> fails;

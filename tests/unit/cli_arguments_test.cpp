@@ -46,6 +46,8 @@ TEST_CASE("commands are read with their options")
     CHECK(watch.kinds == std::vector{Kind::kPin, Kind::kVerdict});
     CHECK(watch.count == 3);
 
+    CHECK(std::get<PinsCommand>(good({"pins", "--orphans"}).command).orphans);
+    CHECK(std::get<LeaksCommand>(good({"leaks", "--stack"}).command).stack);
     CHECK(std::get<FailuresCommand>(good({"failures", "--stack"}).command).stack);
     CHECK(std::get<WatchCommand>(good({"watch", "--kind", "failure"}).command).kinds == std::vector{Kind::kFailure});
 

@@ -127,6 +127,62 @@ TEST_CASE("pins: the call stack below the pin")
                                "    ib_umem_get+0x2d2 [ib_uverbs]\n"));
 }
 
+TEST_CASE("orphans: how long, whose they were, and who may hold them")
+{
+    PinView young = file_pin(1, 0, 256);
+    young.pin.owner_exited = true;
+    young.pin.orphaned = 120 * kSecond;
+    young.pin.scope.kind = PW_SCOPE_RDMA_REGION;
+    young.driver_frame = "rxe_mr_init_user+0x4f [rdma_rxe]";
+    PinView leak = file_pin(2, 300, 1);
+    leak.pin.owner_exited = leak.pin.leak = true;
+    leak.pin.orphaned = 30 * kSecond;
+    leak.pin.owner.comm = "evil\x1b[31m";
+    leak.pin.driver = "nvidia";
+    Snapshot snapshot = snapshot_with({young, file_pin(3, 600, 1), leak});
+    snapshot.holders.by_kind[PW_SCOPE_RDMA_REGION] = {
+        {.pid = 900, .comm = "heir\n", .uid = 0, .file = "/dev/infiniband/uverbs0"}};
+    snapshot.holders.by_kind[PW_SCOPE_VFIO_MAPPING] = {{.pid = 901, .comm = "other", .uid = 0, .file = "/dev/vfio/1"}};
+    v1::ListPinsRequest request;
+    request.set_orphans(true);
+    request.set_include_holders(true);
+    CHECK(
+        render_orphans(pins_to_proto(snapshot, request), kPlain) ==
+        "ORPHANED            BYTES  DRIVER    FORMER OWNER        UID  MEMORY       PINNED IN\n"
+        "   1m40s  leak    4.0 KiB  nvidia    evil\\x1b[31m[812]  1000  /mnt/data/x  -\n"
+        "    not known what it was made for, so not who may hold it\n"
+        "     10s  orphan  1.0 MiB  rdma_rxe  rdma-demo[812]     1000  /mnt/data/x  rxe_mr_init_user+0x4f [rdma_rxe]\n"
+        "    rdma region, may be held by heir\\x0a[900] through /dev/infiniband/uverbs0\n");
+
+    request.set_leaks(true);
+    snapshot.holders.complete = false;
+    const v1::ListPinsResponse leaks = pins_to_proto(snapshot, request);
+    REQUIRE(leaks.pins_size() == 1);
+    CHECK(leaks.pins(0).id() == 2);
+    CHECK(leaks.pins(0).orphaned_for().seconds() == 100);
+    CHECK_THAT(render_orphans(leaks, kPlain), Catch::Contains("there may be other holders"));
+    CHECK(render_orphans(pins_to_proto(snapshot_with({}), request), kPlain) == "None.\n");
+    CHECK(orphaned_kinds(snapshot) == std::set{PW_SCOPE_RDMA_REGION});
+}
+
+TEST_CASE("orphans: events")
+{
+    PinView pin = file_pin(1, 0, 256);
+    pin.pin.owner_exited = true;
+    pin.pin.orphaned = 5 * kSecond;
+    const auto text = [](decltype(Notice::what) what, v1::EventKind kind) {
+        const Notice notice{.time = 20 * kSecond, .boot_to_unix = 0, .what = std::move(what)};
+        CHECK(event_kinds(notice) == std::vector{kind});
+        return render_event(event_to_proto(notice, kind), kPlain);
+    };
+    CHECK_THAT(text(OrphanedNotice{pin}, v1::EVENT_KIND_ORPHAN),
+               Catch::EndsWith("orphan    rdma-demo[812] rdma_rxe 1.0 MiB of /mnt/data/x pages 0-255, its owner has "
+                               "exited\n"));
+    CHECK_THAT(text(LeakNotice{pin}, v1::EVENT_KIND_LEAK), Catch::EndsWith("its owner exited 15s ago\n"));
+    CHECK_THAT(text(ReleasedNotice{pin, 4096, true, ReleaseRule::kObject}, v1::EVENT_KIND_RELEASE),
+               Catch::EndsWith("nothing left, 15s after its owner\n"));
+}
+
 TEST_CASE("failures: what could not be pinned, and why")
 {
     FailureList list{.failures = {failed_pin(EFAULT), failed_pin(ENOMEM)},

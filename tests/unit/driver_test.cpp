@@ -104,3 +104,16 @@ TEST_CASE("a frame is shown without its address", "[driver]")
     CHECK(to_string(Frame{"do_syscall_64", "", 0}) == "do_syscall_64+0x0");
     CHECK(to_string(Frame{}) == "unknown");
 }
+
+TEST_CASE("the frame shown for a pin is the driver's, or a layer's where none follows", "[driver]")
+{
+    const std::vector<Frame> stack{{"bpf_prog_1", "bpf", 0},
+                                   {"pin_user_pages_fast", "", 1},
+                                   {"ib_umem_get", "ib_uverbs", 2},
+                                   {"rxe_mr_init_user", "rdma_rxe", 3},
+                                   {"ib_uverbs_reg_mr", "ib_uverbs", 4}};
+    CHECK(driver_frame(stack) == 3U);
+    CHECK(driver_frame(std::span(stack).first(3)) == 2U);
+    CHECK_FALSE(driver_frame(std::span(stack).first(2)));
+    CHECK_FALSE(driver_frame({}));
+}

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "support/fake_page_truth.h"
+#include "support/fake_processes.h"
 #include "support/fake_verdict_sink.h"
 #include "support/records.h"
 
@@ -44,6 +45,7 @@ struct World {
     FakeVerdictSink sink;
     FakePathResolver paths;
     FakePageTruth truth;
+    FakeProcesses processes;
     FixedNames names;
     FixedCgroups cgroups;
     Fanout fanout{4, 64};
@@ -52,12 +54,14 @@ struct World {
                    .verdicts = sink,
                    .paths = paths,
                    .truth = truth,
+                   .processes = processes,
                    .names = names,
                    .cgroups = cgroups,
                    .fanout = fanout,
                    .log_warning = [this](const std::string& text) { warnings.push_back(text); }},
                   kGeometry,
-                  "6.1.0-test"};
+                  "6.1.0-test",
+                  {.leak_after = 5'000'000'000}};
 
     World() { REQUIRE(engine.apply({}, false).has_value()); }
 
@@ -314,6 +318,63 @@ TEST_CASE("failed pins are announced, and the last ones are kept", "[engine]")
     REQUIRE(told.has_value());
     REQUIRE(std::holds_alternative<FailedNotice>(told->item->what));
     CHECK(std::get<FailedNotice>(told->item->what).failure.pages == 1);
+}
+
+TEST_CASE("a pin is an orphan from its owner's exit on, then a leak, and the time to its release is kept", "[engine]")
+{
+    constexpr Nanoseconds kSecond = 1'000'000'000;
+    World world;
+    world.pin_file();
+    const auto queue = world.fanout.subscribe();
+    REQUIRE(queue.has_value());
+    const auto next = [&] {
+        auto popped = (*queue)->pop(std::chrono::seconds(0));
+        REQUIRE(popped.has_value());
+        return popped->item;
+    };
+    pw_exit exit = raw_exit();
+    exit.header.time = 3 * kSecond;
+    world.feed(exit);
+    const auto orphaned = next();
+    REQUIRE(std::holds_alternative<OrphanedNotice>(orphaned->what));
+    CHECK(orphaned->time == 3 * kSecond);
+    CHECK(std::get<OrphanedNotice>(orphaned->what).pin.driver_frame == "rxe_mr_init_user+0x4f [rdma_rxe]");
+    CHECK(world.engine.next_tick() == 8 * kSecond);
+    CHECK(world.engine.metrics().orphans.at("rdma_rxe").orphans.bytes == 12 * 4096);
+    CHECK(world.engine.metrics().oldest_orphan == 3 * kSecond + 5);
+
+    world.clock.time = 8 * kSecond - 1;
+    world.engine.tick({});
+    CHECK(world.engine.metrics().orphans.at("rdma_rxe").leaks.pins == 0);
+    world.clock.time = 8 * kSecond;
+    world.engine.tick({});
+    CHECK(world.engine.metrics().orphans.at("rdma_rxe").leaks.pins == 1);
+    CHECK(std::holds_alternative<LeakNotice>(next()->what));
+    CHECK(world.engine.snapshot(true).pins.at(0).pin.leak);
+    CHECK_FALSE(world.engine.next_tick().has_value());
+
+    pw_release release = raw_release(100, 12);
+    release.header.time = 10 * kSecond;
+    world.feed(release);
+    const Histogram times = world.engine.metrics().orphan_releases;
+    CHECK(times.sum == 7);
+    CHECK(times.counts.at(6) == 1);
+    CHECK(world.engine.metrics().orphans.empty());
+    CHECK(world.engine.metrics().oldest_orphan == 0);
+}
+
+TEST_CASE("an owner whose exit got lost is noticed", "[engine]")
+{
+    World world;
+    world.pin_file();
+    world.engine.tick({});
+    CHECK_FALSE(world.engine.ledger().find(5)->owner_exited);
+    world.processes.dead.insert(world.engine.ledger().find(5)->owner.process);
+    world.engine.tick({});
+    world.clock.time += OwnerCheck::kBelieveAfter;
+    world.engine.tick({});
+    CHECK(world.engine.ledger().find(5)->owner_exited);
+    CHECK(world.engine.ledger().find(5)->orphaned == world.clock.time);
 }
 
 TEST_CASE("a refused policy changes nothing, a checked one neither", "[engine]")

@@ -219,14 +219,62 @@ TEST_CASE("an exit orphans the pins of exactly that process", "[ledger]")
     auto reused = pin_event(3, 1);
     reused.owner.process.start_time = 9999;
     ledger.pin(reused, "vfio");
-    CHECK(ledger.exit({1, {100, 1234}}) == 0);
-    CHECK(ledger.exit({1, {100, 5000}}) == 2);
+    CHECK(ledger.exit({1, {100, 1234}}).empty());
+    CHECK(ledger.exit({1, {100, 5000}}).size() == 2);
     CHECK(ledger.find(1)->owner_exited);
     CHECK(ledger.find(2)->owner_exited);
     CHECK_FALSE(ledger.find(3)->owner_exited);
     ledger.release(release_event({{100, 2}}));
-    CHECK(ledger.exit({1, {100, 5000}}) == 0);
+    CHECK(ledger.exit({1, {100, 5000}}).empty());
     CHECK(known(ledger) == std::vector<PinId>{3});
+}
+
+TEST_CASE("orphans become leaks in the order in which their owners went, each once", "[ledger]")
+{
+    Ledger ledger;
+    for (PinId id = 1; id <= 3; ++id) {
+        auto event = pin_event(id, 2);
+        event.owner.process.pid = static_cast<std::uint32_t>(200 - id);
+        ledger.pin(event, "vfio");
+        ledger.pages(pages_event(id, {{id * 100, 2}}));
+    }
+    const auto owner = [&](PinId id) { return ledger.find(id)->owner.process; };
+    ledger.exit({50, owner(2)});
+    ledger.exit({70, owner(1)});
+    ledger.exit({90, owner(1)});  // told twice: the first time counts
+    CHECK(ledger.find(1)->orphaned == 70);
+    CHECK(ledger.orphans().oldest() == 50);
+    CHECK(ledger.live_owners_after({}, 10) == std::vector{owner(3)});
+
+    CHECK(ledger.take_leaks(49).empty());
+    CHECK(ledger.take_leaks(50) == std::vector<PinId>{2});
+    CHECK(ledger.find(2)->leak);
+    CHECK_FALSE(ledger.find(1)->leak);
+    CHECK(ledger.orphans().next() == 70);
+    CHECK(ledger.take_leaks(100) == std::vector<PinId>{1});
+    CHECK(ledger.take_leaks(100).empty());
+    const auto totals = ledger.orphan_totals();
+    CHECK(totals.at("vfio").orphans.pins == 2);
+    CHECK(totals.at("vfio").leaks.bytes == 4 * 4096);
+
+    ledger.release(release_event({{200, 2}}));
+    CHECK(ledger.orphans().oldest() == 70);
+    ledger.release(release_event({{100, 2}}));
+    CHECK_FALSE(ledger.orphans().oldest());
+    CHECK(ledger.orphan_totals().empty());
+}
+
+TEST_CASE("live owners are listed in turn, those that are not known left out", "[ledger]")
+{
+    Ledger ledger;
+    for (PinId id = 1; id <= 5; ++id) {
+        auto event = pin_event(id, 1);
+        event.owner.process = {static_cast<std::uint32_t>(id - 1), 7};
+        ledger.pin(event, "vfio");
+    }
+    const auto first = ledger.live_owners_after({}, 3);
+    CHECK(first == std::vector<ProcessId>{{1, 7}, {2, 7}, {3, 7}});
+    CHECK(ledger.live_owners_after(first.back(), 3) == std::vector<ProcessId>{{4, 7}});
 }
 
 TEST_CASE("totals add up by driver and backing", "[ledger]")

@@ -68,6 +68,10 @@ MetricsSnapshot some_numbers()
     numbers.pins_released = {{"rdma_rxe", 3}};
     numbers.pins_failed = {{{"vfio", ENOMEM}, 1}, {{"vfio", EINTR}, 2}, {{"vfio", ENOSPC}, 3}};
     numbers.conflicts[{"truncate", "rdma_rxe", "deny"}] = 4;
+    numbers.orphans["rdma_rxe"] = {.orphans = {3, 12288}, .leaks = {1, 4096}};
+    numbers.oldest_orphan = 1'700'000'000'500'000'000;
+    numbers.orphan_releases.observe(20'000'000);
+    numbers.orphan_releases.observe(400'000'000'000);
     numbers.losses = {{"ring_full_pin", 0, true}, {"path_cut", 2, false}};
     numbers.hooks = {{"pin_user_pages", "acquire", true, "", 1},
                      {"memfd_pin_folios", "acquire", false, "not there", 0}};
@@ -135,6 +139,17 @@ TEST_CASE("the numbers of the pipeline are on the page")
         {R"(pinwarden_pins_failed_total{driver="vfio",errno="other"})", "5"},
         {R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="deny"})", "4"},
         {R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="would_deny"})", "0"},
+        {R"(pinwarden_orphans{driver="rdma_rxe"})", "3"},
+        {R"(pinwarden_orphaned_bytes{driver="rdma_rxe"})", "12288"},
+        {R"(pinwarden_leaks{driver="rdma_rxe"})", "1"},
+        {R"(pinwarden_leaks{driver="vfio"})", "0"},
+        {R"(pinwarden_leaked_bytes{driver="rdma_rxe"})", "4096"},
+        {R"(pinwarden_oldest_orphan_timestamp_seconds)", "1700000000.5"},
+        {R"(pinwarden_orphan_release_seconds_count)", "2"},
+        {R"(pinwarden_orphan_release_seconds_bucket{le="0.01"})", "0"},
+        {R"(pinwarden_orphan_release_seconds_bucket{le="0.1"})", "1"},
+        {R"(pinwarden_orphan_release_seconds_bucket{le="300"})", "1"},
+        {R"(pinwarden_orphan_release_seconds_bucket{le="+Inf"})", "2"},
         {R"(pinwarden_events_lost_total{cause="ring_full_pin"})", "0"},
         {R"(pinwarden_events_lost_total{cause="path_cut"})", "2"},
         {R"(pinwarden_hook_attached{hook="pin_user_pages"})", "1"},
@@ -192,6 +207,7 @@ TEST_CASE("no number of drivers makes too many series, and none is lost")
     for (int i = 0; i < kDrivers; ++i) {
         const std::string driver = "a" + std::to_string(i);
         pipeline.numbers.pins_acquired[driver] = 1;
+        pipeline.numbers.orphans[driver].orphans.pins = 1;
         for (int error = 1; error < 134; ++error) {
             pipeline.numbers.pins_failed[{driver, error}] = 1;
         }

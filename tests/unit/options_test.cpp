@@ -25,12 +25,14 @@ TEST_CASE("options: what is not given has its default, what is given is taken", 
     CHECK(defaults->metrics_address == "127.0.0.1:9877");
     CHECK(defaults->ring_bytes == 16U << 20U);
     CHECK_FALSE(defaults->probe);
+    CHECK(defaults->leak_after == 30'000'000'000);
 
     const auto given = parse({"--policy", "a.yaml", "--policy", "b", "--ring-size", "64KiB", "--socket", "/tmp/s"});
     REQUIRE(given.has_value());
     CHECK(given->policies == std::vector<std::string>{"a.yaml", "b"});
     CHECK(given->ring_bytes == 65536);
     CHECK(given->socket == "/tmp/s");
+    CHECK(parse({"--leak-after", "500ms"})->leak_after == 500'000'000);
 }
 
 TEST_CASE("options: wrong ones end with status 2 and a message that names them", "[options]")
@@ -41,6 +43,8 @@ TEST_CASE("options: wrong ones end with status 2 and a message that names them",
         {{"--ring-size", "2GiB"}, "--ring-size"},
         {{"--ring-size", "many"}, "--ring-size"},
         {{"--log-level", "loud"}, "--log-level"},
+        {{"--leak-after", "5"}, "--leak-after: \"5\" lacks a unit"},
+        {{"--leak-after", "soon"}, "--leak-after"},
         {{"--socket"}, "--socket"},
         {{"stray"}, "stray"},
     }));

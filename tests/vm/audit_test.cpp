@@ -26,25 +26,14 @@ void expect_exact(Daemon& daemon)
     CHECK(audit.missing_pins() + audit.surplus_pins() + audit.unsettled_folios() == 0);
 }
 
-// Loads a driver; what its functions tell is followed a moment later.
-std::string followed(Daemon& daemon, const std::string& target, const std::string& hook)
-{
-    eventually(hook + " are followed", [&] {
-        const auto status = daemon.api().status();
-        return std::ranges::any_of(status.hooks(),
-                                   [&](const auto& one) { return one.name() == hook && one.attached(); });
-    });
-    return target;
-}
-
 std::string rdma(Daemon& daemon)
 {
-    return followed(daemon, Machine::instance().rdma("rw"), "rdma regions");
+    return daemon.followed(Machine::instance().rdma("rw"), "rdma regions");
 }
 
 std::string vfio(Daemon& daemon)
 {
-    return followed(daemon, Machine::instance().vfio("ro"), "vfio mappings");
+    return daemon.followed(Machine::instance().vfio("ro"), "vfio mappings");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "support/daemon.h"
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -72,6 +73,16 @@ Metrics Daemon::metrics()
 Outcome Daemon::pinctl(const std::string& arguments) const
 {
     return shell("pinctl --socket " + socket_ + " " + arguments);
+}
+
+std::string Daemon::followed(const std::string& target, const std::string& hook)
+{
+    eventually(hook + " are followed", [&] {
+        const auto status = api_->status();
+        return std::ranges::any_of(status.hooks(),
+                                   [&](const auto& one) { return one.name() == hook && one.attached(); });
+    });
+    return target;
 }
 
 void Daemon::expect_nothing_pinned()

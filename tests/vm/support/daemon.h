@@ -32,6 +32,9 @@ public:
     // Runs pinctl with `arguments`, a shell's words.
     [[nodiscard]] Outcome pinctl(const std::string& arguments) const;
 
+    // Waits until the objects of a driver are followed, which is a moment after it was loaded: "rdma regions", ...
+    // Returns `target`, the driver's device.
+    std::string followed(const std::string& target, const std::string& hook);
     // Throws unless the ledger is empty, exactly.
     void expect_nothing_pinned();
     // SIGTERM. Throws unless it ends with status 0 and without its socket.

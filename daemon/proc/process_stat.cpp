@@ -1,0 +1,140 @@
+#include "proc/process_stat.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+
+#include "base/fd.h"
+
+namespace pinwarden {
+namespace {
+
+// Of /proc/PID/stat, counted from the one after the name: man proc_pid_stat.
+constexpr std::size_t kStateField = 0;
+constexpr std::size_t kThreadsField = 17;
+constexpr std::size_t kStartField = 19;
+
+// Of the initial pid namespace (PROC_PID_INIT_INO in include/linux/proc_ns.h).
+constexpr ino_t kInitialPidNamespace = 0xEFFFFFFC;
+
+template <typename Number>
+std::optional<Number> number(std::string_view text)
+{
+    Number value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+std::vector<std::string_view> words(std::string_view text)
+{
+    std::vector<std::string_view> found;
+    constexpr std::string_view kSpaces = " \t\n";
+    for (std::size_t at = text.find_first_not_of(kSpaces); at != std::string_view::npos;
+         at = text.find_first_not_of(kSpaces, at)) {
+        const std::size_t end = std::min(text.find_first_of(kSpaces, at), text.size());
+        found.push_back(text.substr(at, end - at));
+        at = end;
+    }
+    return found;
+}
+
+Result<std::string> read_text(const std::string& path)
+{
+    const OwnedFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd.valid()) {
+        return std::unexpected(system_error("open " + path, errno));
+    }
+    std::string text;
+    std::array<char, 4096> buffer{};
+    ssize_t got = 0;
+    while ((got = read(fd.get(), buffer.data(), buffer.size())) > 0) {
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    if (got < 0) {
+        return std::unexpected(system_error("read " + path, errno));
+    }
+    return text;
+}
+
+}  // namespace
+
+std::optional<ProcessStat> parse_process_stat(std::string_view text)
+{
+    const std::size_t open = text.find('(');
+    const std::size_t close = text.rfind(')');
+    if (open == std::string_view::npos || close == std::string_view::npos || close < open) {
+        return std::nullopt;
+    }
+    const std::vector<std::string_view> fields = words(text.substr(close + 1));
+    if (fields.size() <= kStartField || fields[kStateField].size() != 1) {
+        return std::nullopt;
+    }
+    const auto threads = number<std::uint64_t>(fields[kThreadsField]);
+    const auto start = number<std::uint64_t>(fields[kStartField]);
+    if (!threads || !start) {
+        return std::nullopt;
+    }
+    return ProcessStat{std::string(text.substr(open + 1, close - open - 1)), fields[kStateField].front(), *threads,
+                       *start};
+}
+
+Result<ProcessStat> read_process_stat(std::uint32_t pid)
+{
+    const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+    const auto text = read_text(path);
+    if (!text) {
+        return std::unexpected(text.error());
+    }
+    auto stat = parse_process_stat(*text);
+    if (!stat) {
+        return fail(path + " is not what was expected", EPROTO);
+    }
+    return *stat;
+}
+
+std::optional<std::uint32_t> parse_uid(std::string_view status)
+{
+    constexpr std::string_view kUid = "\nUid:";
+    const std::size_t at = status.find(kUid);
+    if (at == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const std::string_view line = status.substr(at + kUid.size());
+    // Real, effective, saved, file system.
+    const auto ids = words(line.substr(0, line.find('\n')));
+    return ids.size() < 2 ? std::nullopt : number<std::uint32_t>(ids[1]);
+}
+
+std::optional<std::uint32_t> read_uid(std::uint32_t pid)
+{
+    const auto text = read_text("/proc/" + std::to_string(pid) + "/status");
+    return text ? parse_uid(*text) : std::nullopt;
+}
+
+std::vector<std::uint32_t> list_processes()
+{
+    std::vector<std::uint32_t> pids;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end;
+         entry.increment(error)) {
+        if (const auto pid = number<std::uint32_t>(entry->path().filename().string())) {
+            pids.push_back(*pid);
+        }
+    }
+    std::ranges::sort(pids);
+    return pids;
+}
+
+bool in_initial_pid_namespace()
+{
+    struct stat ours{};
+    return stat("/proc/self/ns/pid", &ours) == 0 && ours.st_ino == kInitialPidNamespace;
+}
+
+}  // namespace pinwarden

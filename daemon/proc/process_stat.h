@@ -1,0 +1,44 @@
+// What /proc says of a process.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace pinwarden {
+
+struct ProcessStat {
+    std::string comm;
+    char state = '?';
+    std::uint64_t threads = 0;
+    std::uint64_t start_ticks = 0;  // since boot, of kTick each
+
+    // Nothing of it runs any more: only its parent has not asked for its status yet.
+    [[nodiscard]] bool dead() const { return (state == 'Z' || state == 'X') && threads <= 1; }
+};
+
+// USER_HZ is 100 on x86-64 and arm64.
+inline constexpr Nanoseconds kTick = 10'000'000;
+
+// The content of /proc/PID/stat; nothing when it is none. A process' name may have anything in it, also ") R 1".
+std::optional<ProcessStat> parse_process_stat(std::string_view text);
+
+// Error with the errno of what failed: ENOENT or ESRCH when there is no such process.
+Result<ProcessStat> read_process_stat(std::uint32_t pid);
+
+// The effective user id in the content of /proc/PID/status.
+std::optional<std::uint32_t> parse_uid(std::string_view status);
+std::optional<std::uint32_t> read_uid(std::uint32_t pid);
+
+// Processes there are now, ascending.
+std::vector<std::uint32_t> list_processes();
+
+// Whether pids in /proc are those the kernel reports: not in a pid namespace of our own.
+bool in_initial_pid_namespace();
+
+}  // namespace pinwarden
