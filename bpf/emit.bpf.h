@@ -10,6 +10,13 @@ static __always_inline void count(__u32 counter)
     __u64 *value = bpf_map_lookup_elem(&counters, &counter);
     if (value)
         *value += 1;
+    if (pw_affects_ledger(counter))
+        __sync_fetch_and_add(&ledger_losses, 1);
+}
+
+static __always_inline bool ledger_certain(void)
+{
+    return *(volatile __u64 *)&ledger_losses == *(volatile __u64 *)&ledger_losses_mended;
 }
 
 // A record of the given struct with its header filled, or NULL when the ring is full (counted as `lost`).

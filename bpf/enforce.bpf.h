@@ -25,6 +25,7 @@ struct decision {
     __u64 matched;
     char filesystem[PW_FILESYSTEM_NAME];
     __u32 generation;
+    __u32 certain;   // nothing was lost that the daemon has not made good
     __u32 resolved;  // the daemon has seen every pin of the file
     __u32 seen;      // the operation meets a pin the daemon has seen
     __u32 policy;    // slot + 1
@@ -54,7 +55,7 @@ static __always_inline bool on_filesystem(const struct pw_policy *policy, const 
 }
 
 // Whether the operation meets a pin this policy is about; a pin the daemon has not yet seen counts as the policy's
-// `unresolved` says.
+// `unresolved` says, and so does every pin after a loss: which ones there are is then known of none.
 static __always_inline bool meets_pin(struct decision *decision, const struct pw_policy *policy, __u32 slot)
 {
     bool by_doubt = !decision->resolved && policy->flags & PW_POLICY_UNRESOLVED_DENY;
@@ -67,7 +68,8 @@ static __always_inline bool meets_pin(struct decision *decision, const struct pw
     }
     struct pw_pin_verdict_key key = {.file = decision->key, .slot = slot, .table = decision->generation & 1};
     struct pw_pin_verdict *verdict = bpf_map_lookup_elem(&pin_verdicts, &key);
-    if (verdict && pw_overlaps(verdict->first_page, verdict->end_page, decision->pages.first, decision->pages.end))
+    if (decision->certain && verdict &&
+        pw_overlaps(verdict->first_page, verdict->end_page, decision->pages.first, decision->pages.end))
         return true;
     decision->unresolved = by_doubt;
     return by_doubt;
@@ -141,8 +143,10 @@ static __noinline __u32 decide_truncate(struct dentry *dentry, __u64 old_size, _
     struct pw_file_ack *ack = bpf_map_lookup_elem(&file_acks, &decision.key);
     // The sequence is read before the range: a pin that comes in between only makes the range wider than needed.
     decision.sequence = *(volatile __u64 *)&pins->sequence;
-    decision.resolved = ack && ack->sequence == decision.sequence;
-    decision.seen = ack && pw_overlaps(ack->first_page, ack->end_page, decision.pages.first, decision.pages.end);
+    decision.certain = ledger_certain();
+    decision.resolved = decision.certain && ack && ack->sequence == decision.sequence;
+    decision.seen = decision.certain && ack &&
+                    pw_overlaps(ack->first_page, ack->end_page, decision.pages.first, decision.pages.end);
     __u64 first = decision.resolved ? ack->first_page : pins->first_page;
     __u64 end = decision.resolved ? ack->end_page : pins->end_page;
     if (first < decision.pages.first)

@@ -139,6 +139,10 @@ __u32 prefix_count;
 __u64 last_pin;
 // Entries of file_pins: without any, nobody asks what is renamed.
 __u64 files_known;
+// Losses after which the daemon's ledger may be wrong, and of how many of them the daemon says that it is right again,
+// or ~0 that it is not. Unless the two are equal, what it said about pins is not relied upon.
+__u64 ledger_losses;
+__u64 ledger_losses_mended;
 // Always 0, which the verifier does not know. Before 6.7 it follows a callback of bpf_loop or bpf_find_vma only once,
 // with what the context holds at first, takes that for the whole truth, and removes the branches that are never taken
 // then. So what a callback both changes and compares must start from this, not from a constant.

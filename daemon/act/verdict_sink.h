@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -29,6 +30,12 @@ public:
                                          const FileState& state) = 0;
     // Takes that back: the file has no pins left, or the policy is gone.
     virtual Result<void> clear_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation) = 0;
+    // How many losses the kernel's side has counted after which the ledger may be wrong.
+    [[nodiscard]] virtual std::uint64_t losses() const = 0;
+    // Says that the ledger is right although so many were lost, or, with nothing, that it may be wrong. Whenever more
+    // were lost than that, or it may be wrong, no pin is known for certain, and what was said by the calls above counts
+    // for nothing: each policy decides by its `unresolved`.
+    virtual void trust_ledger(std::optional<std::uint64_t> after_losses) = 0;
     // Pages the ledger let go of: lowers their block counters.
     virtual void untrack(const std::vector<PageRun>& pages) = 0;
 };

@@ -188,17 +188,38 @@ void Engine::warn(const Result<void>& result)
     }
 }
 
+// What the kernel counted is lost for the ledger from this moment on, whatever the counters of the causes say yet.
+void Engine::look_after_losses()
+{
+    if (const std::uint64_t losses = around_.verdicts.losses(); losses != kernel_losses_) {
+        kernel_losses_ = losses;
+        ledger_.lost_events();
+    }
+}
+
+void Engine::tell_certainty()
+{
+    const auto certain = ledger_.certain() ? std::optional(kernel_losses_) : std::nullopt;
+    if (certain != told_certain_) {
+        around_.verdicts.trust_ledger(certain);
+        told_certain_ = certain;
+    }
+}
+
 void Engine::flush()
 {
     if (const auto changed = ledger_.take_changed_files(); !changed.empty()) {
         warn(enforcer_.update(changed, ledger_, around_.clock.now()));
     }
+    // After what is known of the files, which counts again with it.
+    tell_certainty();
     announce_pins();
 }
 
 void Engine::tick(KernelHealth health)
 {
     health_ = std::move(health);
+    look_after_losses();
     daemon_losses_.subscriber_dropped = around_.fanout.dropped();
     daemon_losses_.missed_runs = 0;
     for (const HookState& hook : health_.hooks) {
@@ -254,7 +275,9 @@ void Engine::step_audit()
 
 void Engine::start_audit()
 {
+    look_after_losses();
     losses_before_audit_ = ledger_losses_;
+    kernel_losses_before_audit_ = kernel_losses_;
     audit_.emplace(Audit::Parts{.ledger = ledger_,
                                 .truth = around_.truth,
                                 .clock = around_.clock,
@@ -267,6 +290,8 @@ void Engine::finish_audit(const Result<void>& result)
     const AuditRequest request = std::move(audits_.front());
     audits_.pop_front();
     const AuditReport& report = audit_->report();
+    look_after_losses();
+    const bool lost_more = losses_before_audit_ != ledger_losses_ || kernel_losses_before_audit_ != kernel_losses_;
     if (result) {
         if (report.differing_folios > 0) {
             log_differences(report);
@@ -280,7 +305,7 @@ void Engine::finish_audit(const Result<void>& result)
         if (!report.exact && report.differing_folios > 0 && !request.options.repair) {
             ledger_.lost_events();
         }
-        if (report.exact && report.whole_memory && request.options.repair && losses_before_audit_ == ledger_losses_) {
+        if (report.exact && report.whole_memory && request.options.repair && !lost_more) {
             ledger_.verified();
         }
     }

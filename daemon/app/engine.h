@@ -102,6 +102,8 @@ private:
     void on(const OwnerEvent& event) { owners_.runs(event); }
     void on(const RenameEvent& event) { ledger_.rename(event); }
     void look_after_owners();
+    void look_after_losses();
+    void tell_certainty();
 
     void start_audit();
     void log_differences(const AuditReport& report);
@@ -123,6 +125,9 @@ private:
     KernelHealth health_;
     DaemonLosses daemon_losses_;
     std::uint64_t ledger_losses_ = 0;
+    // As the kernel's side decides by it; read fresh, while `ledger_losses_` comes with the health.
+    std::uint64_t kernel_losses_ = 0;
+    std::optional<std::uint64_t> told_certain_ = 0;
 
     struct AuditRequest {
         AuditOptions options;
@@ -132,6 +137,7 @@ private:
     std::optional<Audit> audit_;
     Nanoseconds next_audit_step_ = 0;
     std::uint64_t losses_before_audit_ = 0;
+    std::uint64_t kernel_losses_before_audit_ = 0;
     Nanoseconds next_repair_ = 0;
     Nanoseconds next_sample_ = 0;
     AuditCounters audit_counters_;

@@ -27,6 +27,11 @@ public:
     Result<void> set_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation,
                                  const FileState& state) override;
     Result<void> clear_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation) override;
+    [[nodiscard]] std::uint64_t losses() const override { return maps_.ledger_losses(); }
+    void trust_ledger(std::optional<std::uint64_t> after_losses) override
+    {
+        maps_.set_ledger_losses_mended(after_losses.value_or(~std::uint64_t{0}));
+    }
     void untrack(const std::vector<PageRun>& pages) override;
 
 private:

@@ -301,7 +301,10 @@ MapFds Programs::maps() const
 
 SharedVariables Programs::shared() const
 {
-    return {.policy_generation = &skeleton_->bss->policy_generation, .prefix_count = &skeleton_->bss->prefix_count};
+    return {.policy_generation = &skeleton_->bss->policy_generation,
+            .prefix_count = &skeleton_->bss->prefix_count,
+            .ledger_losses = &skeleton_->bss->ledger_losses,
+            .ledger_losses_mended = &skeleton_->bss->ledger_losses_mended};
 }
 
 AuditHandles Programs::audit() const

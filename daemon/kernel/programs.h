@@ -49,6 +49,8 @@ struct MapFds {
 struct SharedVariables {
     std::uint32_t* policy_generation = nullptr;
     std::uint32_t* prefix_count = nullptr;
+    const __u64* ledger_losses = nullptr;
+    __u64* ledger_losses_mended = nullptr;
 };
 
 // The programs and tables that ask about pages, and the variables they are called with: see bpf/audit.bpf.h.

@@ -142,6 +142,16 @@ std::vector<std::pair<pw_file_key, std::uint64_t>> VerdictMaps::file_sequences()
     return sequences;
 }
 
+std::uint64_t VerdictMaps::ledger_losses() const
+{
+    return *static_cast<const volatile __u64*>(shared_.ledger_losses);
+}
+
+void VerdictMaps::set_ledger_losses_mended(std::uint64_t losses)
+{
+    std::atomic_ref<__u64>(*shared_.ledger_losses_mended).store(losses);
+}
+
 void VerdictMaps::untrack(std::uint64_t page_address, std::uint64_t pins)
 {
     // The same arithmetic as block_of() in bpf/emit.bpf.h.

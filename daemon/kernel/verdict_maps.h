@@ -42,6 +42,10 @@ public:
     Result<void> clear_pin_verdict(const pw_pin_verdict_key& key);
     // Every file the kernel has an entry for, with the sequence of its pins.
     [[nodiscard]] std::vector<std::pair<pw_file_key, std::uint64_t>> file_sequences() const;
+    // How many losses the programs have counted after which the ledger may be wrong.
+    [[nodiscard]] std::uint64_t ledger_losses() const;
+    // Says that it is right again after so many, or ~0 that it is not.
+    void set_ledger_losses_mended(std::uint64_t losses);
     // Lowers the block counter of the page with this struct page address by `pins`.
     void untrack(std::uint64_t page_address, std::uint64_t pins);
 

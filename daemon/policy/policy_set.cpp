@@ -265,7 +265,7 @@ std::string explain(const OperationEvent& operation, const Policy* policy, std::
 {
     const std::string what = "truncate to " + std::to_string(operation.new_size) + " bytes";
     const std::string pins = ": " + pins_overlap(pins_hit);
-    const std::string unresolved = operation.unresolved ? "; decided before the newest pin was known" : "";
+    const std::string unresolved = operation.unresolved ? "; decided while not all pins were known" : "";
     if (operation.policy < 0) {
         return "no policy matched " + what + pins + unresolved;
     }

@@ -114,6 +114,13 @@ enum pw_counter {
     PW_COUNTERS,
 };
 
+// Whether the ledger may be wrong after such a loss.
+static inline int pw_affects_ledger(__u32 counter)
+{
+    return counter <= PW_LOST_RELEASE || counter == PW_LOST_FILE_STATE || counter == PW_LOST_TASK ||
+           counter == PW_DOUBT_RANGE_CUT;
+}
+
 struct pw_header {
     __u32 kind;   // enum pw_kind
     __u32 bytes;  // of the whole record, this header included

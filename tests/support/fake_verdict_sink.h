@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -31,6 +32,8 @@ public:
     CompiledPolicies installed;
     std::uint32_t generation = 0;
     std::vector<PageRun> untracked;
+    std::uint64_t counted_losses = 0;
+    std::optional<std::uint64_t> trusted = 0;
     // Calls that begin with one of these fail and change nothing.
     std::set<std::string> failing;
 
@@ -59,6 +62,13 @@ public:
     {
         return called("clear " + key_text(file, slot, of_generation),
                       [&] { verdicts.erase({file, slot, of_generation & 1U}); });
+    }
+
+    [[nodiscard]] std::uint64_t losses() const override { return counted_losses; }
+    void trust_ledger(std::optional<std::uint64_t> after_losses) override
+    {
+        trusted = after_losses;
+        calls.push_back(after_losses ? "trust after " + std::to_string(*after_losses) : "distrust");
     }
 
     void untrack(const std::vector<PageRun>& pages) override

@@ -1,5 +1,6 @@
 #include "app/engine.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <vector>
@@ -83,6 +84,14 @@ struct World {
         }
         engine.step(pages_record(5, 0, addresses));
         engine.flush();
+    }
+
+    void finish_audits()
+    {
+        while (const auto next = engine.next_audit_step()) {
+            clock.time = std::max(clock.time, *next);
+            engine.step_audit();
+        }
     }
 
     static pw_operation truncate(pw_verdict verdict, std::uint32_t slot_plus_one, std::uint32_t generation)
@@ -375,6 +384,51 @@ TEST_CASE("an owner whose exit got lost is noticed", "[engine]")
     world.engine.tick({});
     CHECK(world.engine.ledger().find(5)->owner_exited);
     CHECK(world.engine.ledger().find(5)->orphaned == world.clock.time);
+}
+
+TEST_CASE("after a loss nothing is trusted, until an audit has made it good", "[engine]")
+{
+    World world;
+    world.pin_file();
+    world.truth.pin({100, 12});
+    CHECK(world.sink.trusted == 0U);
+
+    SECTION("counted by the kernel")
+    {
+        world.sink.counted_losses = 3;
+        world.engine.tick({});
+    }
+    SECTION("noticed by the daemon")
+    {
+        Bytes broken = bytes_of(raw_pin());
+        broken.resize(40);
+        world.engine.step(broken);
+        world.engine.tick({});
+    }
+    CHECK_FALSE(world.engine.ledger().certain());
+    CHECK_FALSE(world.sink.trusted);
+    const std::uint64_t losses = world.sink.counted_losses;
+
+    SECTION("made good")
+    {
+        world.finish_audits();
+        CHECK(world.engine.ledger().certain());
+        CHECK(world.sink.trusted == losses);
+        // The file's own state was told before.
+        CHECK(world.sink.calls.back() == "trust after " + std::to_string(losses));
+    }
+    SECTION("more is lost while the audit looks")
+    {
+        world.truth.before_look = [&] { world.sink.counted_losses = losses + 1; };
+        world.finish_audits();
+        CHECK_FALSE(world.engine.ledger().certain());
+        CHECK_FALSE(world.sink.trusted);
+        world.truth.before_look = {};
+        world.clock.time += 20'000'000'000;
+        world.engine.tick({});
+        world.finish_audits();
+        CHECK(world.sink.trusted == losses + 1);
+    }
 }
 
 TEST_CASE("a refused policy changes nothing, a checked one neither", "[engine]")

@@ -298,7 +298,7 @@ TEST_CASE("a decision is explained in one sentence", "[policy_set]")
     deny.unresolved = true;
     CHECK(explain(deny, &policy, 0) ==
           "policy \"x\" denied truncate to 0 bytes with EBUSY: pins overlap that the daemon does not know; decided "
-          "before the newest pin was known");
+          "while not all pins were known");
 }
 
 }  // namespace pinwarden
