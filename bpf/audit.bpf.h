@@ -180,3 +180,19 @@ int adopt_pages(void *ctx)
     adopted_pin = pin;
     return 0;
 }
+
+// Records the file ranges of the first audit.pages entries of `adopted`, which are consecutive pages of a pin that was
+// not worth it when it was made: it was not meant to last.
+SEC("?syscall")
+int record_pages(void *ctx)
+{
+    __u32 key = 0;
+    struct adopted_pages *pages = bpf_map_lookup_elem(&adopted, &key);
+    __u32 total = audit.pages;
+
+    if (!pages || !total || total > PW_AUDIT_PAGES)
+        return 0;
+    struct acquire call = {.pages = pages->page, .address = existing.address};
+    ranges_by_page(&call, existing.pin, 0, total);
+    return 0;
+}

@@ -16,6 +16,8 @@ const volatile __u32 mark_whole_call;
 
 // Before 6.7 the index of a page of hugetlbfs counted huge pages.
 const volatile __u32 hugetlb_counts_huge_pages;
+// Whether pins without FOLL_LONGTERM are recorded wherever they are, set by the loader.
+const volatile __u32 track_short_term;
 
 // GUP_PIN_COUNTING_BIAS: a pin adds this to the reference count of a small folio. The same in all kernels since 5.6.
 enum { GUP_PIN_COUNTING_BIAS = 1024 };

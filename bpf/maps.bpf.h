@@ -162,5 +162,10 @@ struct {
     __u32 looked_at;
     __u32 folio;
 } audit;
+// What record_pages is asked: the pin, and the user address of the first of the pages, as the ledger has them.
+struct {
+    __u64 pin;
+    __u64 address;
+} existing;
 // The pin that adopt_pages made, 0 when it could not.
 __u64 adopted_pin;

@@ -300,8 +300,9 @@ static __noinline int on_acquire(void *ctx, struct acquire *call)
     call->address &= ~((1ULL << PW_PAGE_SHIFT) - 1);
     if (returned == 0 || (returned < 0 && !long_term))
         return 0;
-    // A brief pin matters only on pages somebody holds for long: its release must not be taken for theirs.
-    if (!long_term && !any_tracked(call->pages, returned))
+    // Unless all are asked for, a brief pin matters only on pages somebody holds for long: its release must not be
+    // taken for theirs.
+    if (!long_term && !track_short_term && !any_tracked(call->pages, returned))
         return 0;
     __u64 pin = __sync_fetch_and_add(&last_pin, 1) + 1;
     bool known = emit_pin(ctx, call, pin);
@@ -389,7 +390,7 @@ int BPF_KPROBE(pin_user_pages_remote_kprobe, __u64 mm, __u64 address, __u64 requ
     __u32 tid = (__u32)bpf_get_current_pid_tgid();
     struct remote_call call = {
         .mm = mm, .address = address, .requested = requested, .flags = (__u32)flags, .pages = pages};
-    if (!((__u32)flags & foll_longterm))
+    if (!((__u32)flags & foll_longterm) && !track_short_term)
         return 0;
     if (bpf_map_update_elem(&remote_calls, &tid, &call, BPF_NOEXIST)) {
         count(PW_LOST_PIN);

@@ -72,9 +72,10 @@ Result<std::vector<Policy>> load_all_policies(const std::vector<std::string>& pa
     return all;
 }
 
-Result<std::unique_ptr<Programs>> load_programs(const KernelBtf& btf, std::uint32_t ring_bytes)
+Result<std::unique_ptr<Programs>> load_programs(const KernelBtf& btf, const Options& options)
 {
-    return Programs::load(btf, ProgramOptions{.ring_bytes = ring_bytes});
+    return Programs::load(
+        btf, ProgramOptions{.ring_bytes = options.ring_bytes, .track_short_term = options.track_short_term});
 }
 
 KernelPins read_vmstat()
@@ -125,7 +126,7 @@ Result<void> probe()
     if (!btf) {
         return std::unexpected(btf.error());
     }
-    auto programs = load_programs(*btf, Options().ring_bytes);
+    auto programs = load_programs(*btf, Options());
     if (!programs) {
         return std::unexpected(programs.error());
     }
@@ -147,7 +148,7 @@ Result<void> run_daemon(const Options& options)
     if (!signals) {
         return std::unexpected(signals.error());
     }
-    auto programs = load_programs(*btf, options.ring_bytes);
+    auto programs = load_programs(*btf, options);
     if (!programs) {
         return std::unexpected(programs.error());
     }
@@ -180,7 +181,8 @@ Result<void> run_daemon(const Options& options)
                    .cgroups = cgroups,
                    .fanout = fanout,
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); }},
-                  geometry, kernel_release(), {.leak_after = options.leak_after});
+                  geometry, kernel_release(),
+                  {.leak_after = options.leak_after, .long_lived_after = options.long_lived_after});
     if (!KernelNames::available()) {
         const std::string notice =
             "the kernel hides its symbols (kernel.kptr_restrict, or CAP_SYSLOG is missing): drivers "

@@ -1,5 +1,6 @@
 #include "app/engine.h"
 
+#include <pinwarden/overlap.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,16 +49,19 @@ void Engine::step(std::span<const std::byte> record)
 
 void Engine::on(PinEvent& event)
 {
+    if (event.error == 0 && !event.long_term) {
+        // Most are gone in a moment: who it was is asked when it stays.
+        ledger_.pin(event, {});
+        return;
+    }
     event.owner.names = owners_.of(event.owner);
     if (event.error != 0) {
         on_failed(event);
         return;
     }
     const std::string driver = classify_driver(name_stack(event.stack, around_.names));
-    if (event.long_term) {
-        ++acquired_[driver];
-        unannounced_[event.pin] = event.time;
-    }
+    ++acquired_[driver];
+    unannounced_[event.pin] = event.time;
     ledger_.pin(event, driver);
 }
 
@@ -76,7 +80,7 @@ void Engine::on(const ReleaseEvent& event)
     around_.verdicts.untrack(outcome.let_go);
     for (Released& part : outcome.released) {
         // The first and the last part of a release carry the record; what lies between is not news.
-        if (part.record.id == 0 || !part.record.long_term || part.bytes == 0) {
+        if (part.record.id == 0 || !part.record.shown() || part.bytes == 0) {
             continue;
         }
         if (part.fully) {
@@ -149,12 +153,56 @@ void Engine::look_after_owners()
     }
 }
 
+void Engine::look_for_long_lived()
+{
+    const Nanoseconds now = around_.clock.now();
+    if (now < options_.long_lived_after) {
+        return;
+    }
+    for (const PinId id : ledger_.take_long_lived(now - options_.long_lived_after)) {
+        const PinRecord& pin = *ledger_.find(id);
+        const std::string driver = classify_driver(name_stack(pin.stack, around_.names));
+        ledger_.identify(id, driver, owners_.of(pin.owner));
+        ++acquired_[driver];
+        unannounced_[id] = now;
+        record_files(id);
+    }
+}
+
+// Its ranges come through the ring, so they are known a moment later.
+void Engine::record_files(PinId id)
+{
+    const std::uint64_t address = ledger_.find(id)->address;
+    std::vector<PageNumber> pages;
+    std::uint64_t first = 0;
+    const auto flush = [&] {
+        if (!pages.empty()) {
+            warn(around_.truth.record_files(id, address + (first << PW_PAGE_SHIFT), pages));
+            pages.clear();
+        }
+    };
+    for (const Extent& extent : ledger_.listed_pages(id)) {
+        for (std::uint64_t i = 0; i < extent.count; ++i) {
+            if (pages.size() == PageTruth::kBatch || first + pages.size() != extent.position + i) {
+                flush();
+                first = extent.position + i;
+            }
+            pages.push_back(extent.first + i);
+        }
+    }
+    flush();
+}
+
 std::optional<Nanoseconds> Engine::next_tick() const
 {
     std::optional<Nanoseconds> next = enforcer_.next_tick();
-    if (const auto orphan = ledger_.orphans().next()) {
-        next = std::min(next.value_or(*orphan + options_.leak_after), *orphan + options_.leak_after);
-    }
+    const auto earlier = [&next](std::optional<Nanoseconds> since, Nanoseconds after) {
+        if (since) {
+            next = std::min(next.value_or(*since + after), *since + after);
+        }
+    };
+    earlier(ledger_.orphans().next(), options_.leak_after);
+    earlier(ledger_.oldest_brief(), options_.long_lived_after);
     return next;
 }
 
@@ -236,6 +284,8 @@ void Engine::tick(KernelHealth health)
     look_after_owners();
     warn(enforcer_.tick(ledger_, around_.clock.now()));
     flush();
+    // Last, so that they are announced with their files.
+    look_for_long_lived();
 }
 
 void Engine::audit(AuditOptions options, AuditDone done)
@@ -473,13 +523,15 @@ Snapshot Engine::snapshot(bool with_pins)
     snapshot.losses = losses();
     snapshot.notices = notices_;
     snapshot.ledger_certain = ledger_.certain();
-    snapshot.pin_count = ledger_.pins().size();
+    snapshot.pin_count = ledger_.shown_pins();
     snapshot.pinned_bytes = ledger_.pinned_bytes();
     snapshot.policies = policy_states();
     snapshot.policy_generation = enforcer_.generation();
     if (with_pins) {
         for (const auto& [id, pin] : ledger_.pins()) {
-            snapshot.pins.push_back(view_pin(pin, ledger_, around_.names));
+            if (pin.shown()) {
+                snapshot.pins.push_back(view_pin(pin, ledger_, around_.names));
+            }
         }
     }
     return snapshot;

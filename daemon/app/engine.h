@@ -52,7 +52,8 @@ struct KernelHealth {
 };
 
 struct EngineOptions {
-    Nanoseconds leak_after = 30'000'000'000;  // an orphan is a leak from then on
+    Nanoseconds leak_after = 30'000'000'000;        // an orphan is a leak from then on
+    Nanoseconds long_lived_after = 10'000'000'000;  // a pin without FOLL_LONGTERM is shown from then on
 };
 
 // Owned by one thread.
@@ -102,6 +103,8 @@ private:
     void on(const OwnerEvent& event) { owners_.runs(event); }
     void on(const RenameEvent& event) { ledger_.rename(event); }
     void look_after_owners();
+    void look_for_long_lived();
+    void record_files(PinId id);
     void look_after_losses();
     void tell_certainty();
 

@@ -51,6 +51,10 @@ public:
     Result<Scan> scan(PageNumber first, std::uint64_t pages) override;
     [[nodiscard]] PageNumber limit() const override { return limit_; }
     Result<void> adopt(std::span<const PageNumber> pages, bool folio) override;
+    Result<void> record_files(std::uint64_t pin, std::uint64_t address, std::span<const PageNumber> pages) override
+    {
+        return runner_.record(pin, address, addresses(pages));
+    }
     std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() override;
     Result<std::vector<std::uint64_t>> live_objects() override { return objects_.live(); }
     Result<bool> any_under_way() override { return objects_.any_under_way(); }

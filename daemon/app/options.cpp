@@ -61,6 +61,13 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
         ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
     add_duration(app, "--leak-after", options.leak_after,
                  "how long a pin may outlive its owner before it is called a leak: 500ms, 30s, 5m, 1h");
+    add_duration(app, "--long-lived-after", options.long_lived_after,
+                 "how long a pin that was not made for long (direct I/O, ...) is held before it is shown like one that "
+                 "was");
+    app.add_flag("--track-short-term", options.track_short_term,
+                 "record every pin that is not made for long, so that those that stay are found, not only where memory "
+                 "is pinned for long as well; costs each direct read or write some microseconds and two records in the "
+                 "ring, about 500 bytes");
     app.add_flag(
         "!--no-census", options.census,
         "do not look for pins from before the start: on a machine with terabytes of memory that takes a while");

@@ -17,6 +17,8 @@ struct Options {
     std::uint32_t ring_bytes = 16U << 20U;
     std::string log_level = "info";
     Nanoseconds leak_after = 30'000'000'000;
+    bool track_short_term = false;
+    Nanoseconds long_lived_after = 10'000'000'000;
     bool census = true;  // at the start
     bool probe = false;
 };

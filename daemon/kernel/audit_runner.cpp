@@ -90,4 +90,16 @@ Result<std::uint64_t> AuditRunner::adopt(std::span<const std::uint64_t> pages, b
     return *handles_.adopted_pin;
 }
 
+Result<void> AuditRunner::record(std::uint64_t pin, std::uint64_t address, std::span<const std::uint64_t> pages)
+{
+    if (pages.empty() || pages.size() > PW_AUDIT_PAGES) {
+        return fail("no pages to record, or too many", EINVAL);
+    }
+    std::copy(pages.begin(), pages.end(), adopted_);
+    *handles_.pages = static_cast<std::uint32_t>(pages.size());
+    *handles_.existing_pin = pin;
+    *handles_.existing_address = address;
+    return run(handles_.record);
+}
+
 }  // namespace pinwarden

@@ -37,6 +37,10 @@ public:
     // Its records come through the ring. Returns the pin's id; ENOBUFS when the ring is full.
     Result<std::uint64_t> adopt(std::span<const std::uint64_t> pages, bool folio);
 
+    // Records the files of pages, at most PW_AUDIT_PAGES, that a pin has at consecutive positions, the first at this
+    // user address. The ranges come through the ring.
+    Result<void> record(std::uint64_t pin, std::uint64_t address, std::span<const std::uint64_t> pages);
+
 private:
     AuditRunner(const AuditHandles& handles, std::uint64_t page_bytes, pw_page_state* states, std::uint64_t* adopted)
         : handles_(handles), page_bytes_(page_bytes), states_(states), adopted_(adopted)

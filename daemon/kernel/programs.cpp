@@ -131,6 +131,7 @@ Result<pinwarden_bpf*> open_skeleton(const KernelBtf& btf, const ProgramOptions&
     skeleton->rodata->foll_longterm = follow_flag(btf, "FOLL_LONGTERM", kFollLongtermBefore63);
     // The function that made up for it went when base pages came.
     skeleton->rodata->hugetlb_counts_huge_pages = btf.parameters("hugetlb_basepage_index") ? 1 : 0;
+    skeleton->rodata->track_short_term = options.track_short_term ? 1 : 0;
     skeleton->rodata->mark_whole_call = left_out.contains("pin_user_pages_enter") ? 0 : 1;
     skeleton->rodata->tasks_preempt = tasks_preempt(btf, kernel_release());
     bpf_map__set_max_entries(skeleton->maps.events, options.ring_bytes);
@@ -313,6 +314,7 @@ AuditHandles Programs::audit() const
     return {.read = bpf_program__fd(skeleton_->progs.audit_pages_read),
             .scan = bpf_program__fd(skeleton_->progs.audit_pages_scan),
             .adopt = bpf_program__fd(skeleton_->progs.adopt_pages),
+            .record = bpf_program__fd(skeleton_->progs.record_pages),
             .audit_pages = bpf_map__fd(skeleton_->maps.audit_pages),
             .adopted = bpf_map__fd(skeleton_->maps.adopted),
             .first = &variables.first,
@@ -321,7 +323,9 @@ AuditHandles Programs::audit() const
             .folio = &variables.folio,
             .found = &variables.found,
             .looked_at = &variables.looked_at,
-            .adopted_pin = &skeleton_->bss->adopted_pin};
+            .adopted_pin = &skeleton_->bss->adopted_pin,
+            .existing_pin = &skeleton_->bss->existing.pin,
+            .existing_address = &skeleton_->bss->existing.address};
 }
 
 PageArray Programs::page_array() const

@@ -29,6 +29,7 @@ struct HookStatus {
 
 struct ProgramOptions {
     std::uint32_t ring_bytes = 1U << 24U;  // power of two, at least a page
+    bool track_short_term = false;         // record every pin, also without FOLL_LONGTERM
 };
 
 // Descriptors are borrowed from the object and valid while it lives.
@@ -58,6 +59,7 @@ struct AuditHandles {
     int read = -1;
     int scan = -1;
     int adopt = -1;
+    int record = -1;
     int audit_pages = -1;
     int adopted = -1;
     __u64* first = nullptr;
@@ -67,6 +69,8 @@ struct AuditHandles {
     const std::uint32_t* found = nullptr;
     const std::uint32_t* looked_at = nullptr;
     const __u64* adopted_pin = nullptr;
+    __u64* existing_pin = nullptr;
+    __u64* existing_address = nullptr;
 };
 
 // Where the kernel keeps its array of struct page. Zeroes where it does not tell.

@@ -10,6 +10,9 @@
 namespace pinwarden {
 namespace {
 
+// Long-lived pins that are remembered when they are gone: ranges asked for are there a moment later.
+constexpr std::size_t kGoneKept = 1024;
+
 constexpr std::uint64_t kPageBytes = 1ULL << PW_PAGE_SHIFT;
 
 // Its positions are folios of any size, which do not map to file pages one by one.
@@ -83,6 +86,9 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     pin.requested_pages = event.requested_pages;
     pin.pinned_pages = event.pinned_pages;
     pin.stack = event.stack;
+    if (!pin.shown()) {
+        brief_.emplace(pin.acquired, pin.id);
+    }
     details_[pin.id].live = LivePositions(event.pinned_pages);
     by_owner_[pin.owner.process].insert(pin.id);
     set_bytes(pin, event.pinned_pages * kPageBytes);
@@ -91,6 +97,12 @@ void Ledger::pin(const PinEvent& event, std::string driver)
 void Ledger::range(const RangeEvent& event)
 {
     const auto found = pins_.find(event.pin);
+    if (found == pins_.end() && std::ranges::find(gone_long_lived_, event.pin) != gone_long_lived_.end()) {
+        // Its files were asked for when it was as good as gone.
+        files_.range_arrived(event.file, event.sequence);
+        files_.mark_changed(event.file);
+        return;
+    }
     if (found == pins_.end()) {
         files_.range_lost(event.file, event.sequence);
         certain_ = false;
@@ -153,6 +165,9 @@ void Ledger::pages(const PagesEvent& event)
             adopted_folios_[run.first] = pin.requested_pages;
         }
         extents_.insert({run.first, run.count, pin.id, position});
+        if (!pin.long_term) {
+            detail.listed.push_back({run.first, run.count, pin.id, position});
+        }
         position += run.count;
         detail.next_position = position;
         pin.listed_pages += run.count;
@@ -393,6 +408,14 @@ void Ledger::drop(PinId id)
     if (pin.owner_exited) {
         orphans_.remove(id, pin.orphaned);
     }
+    if (!pin.shown()) {
+        brief_.erase({pin.acquired, id});
+    } else if (!pin.long_term) {
+        gone_long_lived_.push_back(id);
+        if (gone_long_lived_.size() > kGoneKept) {
+            gone_long_lived_.pop_front();
+        }
+    }
     set_bytes(pin, 0);
     const PageRun folio{detail->second.adopted_folio, pin.requested_pages};
     const bool adopted = pin.function == PW_ADOPTED_FOLIO;
@@ -435,6 +458,9 @@ absl::btree_map<std::pair<std::string, Backing>, PinTotals> Ledger::totals() con
 {
     absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals;
     for (const auto& [id, pin] : pins_) {
+        if (!pin.shown()) {
+            continue;
+        }
         PinTotals& total = totals[{pin.driver, pin.backing}];
         ++total.pins;
         total.bytes += pin.bytes;
@@ -444,7 +470,7 @@ absl::btree_map<std::pair<std::string, Backing>, PinTotals> Ledger::totals() con
 
 void Ledger::set_bytes(PinRecord& pin, std::uint64_t bytes)
 {
-    pinned_bytes_ += bytes - pin.bytes;
+    pinned_bytes_ += pin.shown() ? bytes - pin.bytes : 0;
     pin.bytes = bytes;
 }
 

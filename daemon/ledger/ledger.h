@@ -15,6 +15,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,6 +53,14 @@ public:
     [[nodiscard]] absl::btree_map<std::string, OrphanTotals> orphan_totals() const;  // by driver
     // At most so many owners that are not known to have exited, in order, those after `owner`.
     [[nodiscard]] std::vector<ProcessId> live_owners_after(const ProcessId& owner, std::size_t most) const;
+    // Marks the pins without FOLL_LONGTERM that were acquired at `latest` or before as long-lived; returns those that
+    // were not before. What their driver is, what their owner runs, and their files are not known yet.
+    std::vector<PinId> take_long_lived(Nanoseconds latest);
+    void identify(PinId id, std::string driver, std::shared_ptr<const TaskNames> names);
+    // When the oldest was acquired of those pins that are neither.
+    [[nodiscard]] std::optional<Nanoseconds> oldest_brief() const;
+    // Pages a pin without FOLL_LONGTERM was listed with, by position; those that were let go may be missing.
+    [[nodiscard]] std::vector<Extent> listed_pages(PinId id) const;
     // Pin or release events were lost: from now on the ledger may hold pins that are gone or lack some.
     void lost_events() { certain_ = false; }
 
@@ -82,7 +92,9 @@ public:
     }
     // The smallest range that holds the live pages of all pins, long-term or not, on the file. O(1).
     [[nodiscard]] FileState file_state(const FileKey& file) const { return files_.state(file); }
-    // All pins in order of id (which is order of acquisition, per processor).
+    // How many pins are shown, and how much they hold.
+    [[nodiscard]] std::size_t shown_pins() const { return pins_.size() - brief_.size(); }
+    // All pins, brief ones too, in order of id (which is order of acquisition, per processor).
     [[nodiscard]] const absl::btree_map<PinId, PinRecord>& pins() const { return pins_; }
     // All files known, also those that are not pinned any more.
     [[nodiscard]] std::vector<FileKey> files() const { return files_.keys(); }
@@ -104,7 +116,8 @@ private:
         std::uint64_t next_position = 0;  // page lists come in order
         PageNumber adopted_folio = 0;     // for PW_ADOPTED_FOLIO, once listed
         std::vector<std::pair<std::uint64_t, std::uint64_t>>
-            gaps;  // positions first .. end - 1 of lists that were lost
+            gaps;                    // positions first .. end - 1 of lists that were lost
+        std::vector<Extent> listed;  // of a pin without FOLL_LONGTERM
     };
 
     ReleaseRule rule_for(const ReleaseEvent& event, const PinRecord& pin, std::span<const Extent> parts);
@@ -129,6 +142,8 @@ private:
     FileTable files_;
     absl::btree_map<ProcessId, absl::btree_set<PinId>> by_owner_;
     Orphans orphans_;
+    absl::btree_set<std::pair<Nanoseconds, PinId>> brief_;  // pins that are not shown, by acquisition
+    std::deque<PinId> gone_long_lived_;                     // whose file ranges may still be on their way
     // First page → pages, of each folio that a PW_ADOPTED_FOLIO pin is on.
     absl::btree_map<PageNumber, std::uint64_t> adopted_folios_;
     std::uint64_t unmatched_releases_ = 0;

@@ -15,8 +15,10 @@ std::vector<PinId> Ledger::exit(const ExitEvent& event)
         if (!pin.owner_exited) {
             pin.owner_exited = true;
             pin.orphaned = event.time;
-            orphans_.add(id, event.time);
-            orphaned.push_back(id);
+            if (pin.shown()) {
+                orphans_.add(id, event.time);
+                orphaned.push_back(id);
+            }
         }
     }
     return orphaned;

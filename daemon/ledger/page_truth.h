@@ -50,6 +50,11 @@ public:
     // Code ENOBUFS: the ring is full now.
     virtual Result<void> adopt(std::span<const PageNumber> pages, bool folio) = 0;
 
+    // Makes known, to the hooks that decide about files too, of which file pages a pin is that was recorded without:
+    // the pages are at consecutive positions of the pin, the first at this user address. The ranges come through the
+    // ring.
+    virtual Result<void> record_files(std::uint64_t pin, std::uint64_t address, std::span<const PageNumber> pages) = 0;
+
     // How many ranges of each file were pinned so far: see FileTable::resync.
     virtual std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() = 0;
 

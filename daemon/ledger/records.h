@@ -41,6 +41,7 @@ struct PinRecord {
     std::uint64_t mm = 0;
     Nanoseconds acquired = 0;
     bool long_term = false;
+    bool long_lived = false;  // without FOLL_LONGTERM, but held for long
     bool writable = false;
     // Pins of pages that the object does not need to hold their folio were let go while it was made: what is left of
     // the pin holds all of the memory, and it counts as pinned to the last.
@@ -53,6 +54,9 @@ struct PinRecord {
     std::vector<PinnedFileRange> ranges;  // as pinned, by position; partly released ones are not cut
     std::vector<std::uint64_t> stack;
     Backing backing = Backing::kAnonymous;
+
+    // Whether it concerns anybody: a brief pin is in the ledger only so that its release is not taken for another's.
+    [[nodiscard]] bool shown() const { return long_term || long_lived; }
 };
 
 struct FileRecord {

@@ -118,6 +118,7 @@ void set_pin(const PinView& view, const Times& times, v1::Pin& out)
     *out.mutable_acquire_time() = times.timestamp(pin.acquired);
     *out.mutable_age() = times.age(pin.acquired);
     out.set_long_term(pin.long_term);
+    out.set_long_lived(pin.long_lived);
     out.set_writable(pin.writable);
     for (const std::string& frame : view.stack) {
         out.add_stack(valid_utf8(frame));
@@ -190,8 +191,8 @@ private:
         const PinRecord& a = before.pin;
         const PinRecord& b = after.pin;
         return a.driver == b.driver && a.function == b.function && a.long_term == b.long_term &&
-               a.writable == b.writable && a.owner_exited == b.owner_exited && a.backing == b.backing &&
-               same_names(a.owner, b.owner) && b.acquired >= a.acquired &&
+               a.long_lived == b.long_lived && a.writable == b.writable && a.owner_exited == b.owner_exited &&
+               a.backing == b.backing && same_names(a.owner, b.owner) && b.acquired >= a.acquired &&
                b.acquired - a.acquired <= kSameRegistration && before.stack == after.stack && file_goes_on(a, b);
     }
 

@@ -66,6 +66,11 @@ public:
         }
         return {};
     }
+    Result<void> record_files(std::uint64_t pin, std::uint64_t address, std::span<const PageNumber> pages) override
+    {
+        recorded.push_back({pin, address, {pages.begin(), pages.end()}});
+        return {};
+    }
     std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() override { return sequences; }
 
     Result<std::vector<std::uint64_t>> live_objects() override { return objects; }
@@ -73,6 +78,14 @@ public:
 
     std::vector<std::uint64_t> objects;
     std::function<bool()> under_way;
+    struct Recorded {
+        std::uint64_t pin;
+        std::uint64_t address;
+        std::vector<PageNumber> pages;
+
+        friend bool operator==(const Recorded&, const Recorded&) = default;
+    };
+    std::vector<Recorded> recorded;
     std::uint64_t pages_there_are = 1U << 20U;
     int looks = 0;
     int full = 0;  // how many adoptions find the ring full

@@ -62,7 +62,7 @@ struct World {
                    .log_warning = [this](const std::string& text) { warnings.push_back(text); }},
                   kGeometry,
                   "6.1.0-test",
-                  {.leak_after = 5'000'000'000}};
+                  {.leak_after = 5'000'000'000, .long_lived_after = 3'000'000'000}};
 
     World() { REQUIRE(engine.apply({}, false).has_value()); }
 
@@ -428,6 +428,90 @@ TEST_CASE("after a loss nothing is trusted, until an audit has made it good", "[
         world.engine.tick({});
         world.finish_audits();
         CHECK(world.sink.trusted == losses + 1);
+    }
+}
+
+TEST_CASE("a brief pin is nobody's business until it has lasted", "[engine]")
+{
+    constexpr Nanoseconds kSecond = 1'000'000'000;
+    World world;
+    const auto queue = world.fanout.subscribe();
+    REQUIRE(queue.has_value());
+    pw_pin pin = raw_pin();
+    pin.flags = 0;
+    pin.scope = pin.scope_kind = 0;
+    pin.pinned_pages = 4;
+    pin.header.time = kSecond;
+    world.feed(pin);
+    world.engine.step(pages_record(5, 0, page_addresses({100, 101, 102, 200})));
+    pw_release part = raw_release(200, 1);
+    part.scope = part.scope_kind = 0;
+    world.feed(part);
+    world.engine.tick({});
+    CHECK(world.engine.snapshot(true).pins.empty());
+    CHECK(world.engine.snapshot(false).pin_count == 0);
+    CHECK(world.engine.snapshot(false).pinned_bytes == 0);
+    CHECK(world.engine.metrics().totals.empty());
+    CHECK(world.engine.next_tick() == 4 * kSecond);
+    CHECK_FALSE((*queue)->pop(std::chrono::seconds(0)).has_value());
+
+    SECTION("it ends")
+    {
+        pw_release rest = raw_release(100, 3);
+        rest.scope = rest.scope_kind = 0;
+        world.feed(rest);
+        world.clock.time = 4 * kSecond;
+        world.engine.tick({});
+        CHECK(world.engine.ledger().pins().empty());
+        CHECK(world.truth.recorded.empty());
+        CHECK(world.engine.metrics().pins_acquired.empty());
+        CHECK(world.engine.metrics().pins_released.empty());
+        CHECK_FALSE((*queue)->pop(std::chrono::seconds(0)).has_value());
+        CHECK_FALSE(world.engine.next_tick().has_value());
+    }
+    SECTION("it lasts")
+    {
+        world.clock.time = 4 * kSecond;
+        world.engine.tick({});
+        REQUIRE(world.truth.recorded.size() == 1);
+        CHECK(world.truth.recorded[0] == FakePageTruth::Recorded{5, 0x7f0000000000, {100, 101, 102}});
+        world.engine.step(file_record("x\0data\0mnt\0"sv));
+        pw_range range = raw_range();
+        range.pages = 3;
+        world.feed(range);
+        world.engine.flush();
+        const Snapshot snapshot = world.engine.snapshot(true);
+        REQUIRE(snapshot.pins.size() == 1);
+        CHECK(snapshot.pins[0].pin.long_lived);
+        CHECK_FALSE(snapshot.pins[0].pin.long_term);
+        CHECK(snapshot.pins[0].pin.driver == "rdma_rxe");
+        CHECK(snapshot.pinned_bytes == 3 * 4096);
+        CHECK(world.sink.acks.at(kFile).state.end_page == 6);
+        const auto told = (*queue)->pop(std::chrono::seconds(0));
+        REQUIRE(told.has_value());
+        CHECK(std::get<PinnedNotice>(told->item->what).pin.files.at(kFile).path == "/mnt/data/x");
+
+        pw_release rest = raw_release(100, 3);
+        rest.scope = rest.scope_kind = 0;
+        world.feed(rest);
+        world.engine.flush();
+        CHECK(world.engine.metrics().pins_acquired.at("rdma_rxe") == 1);
+        CHECK(world.engine.metrics().pins_released.at("rdma_rxe") == 1);
+        CHECK(world.engine.snapshot(false).pinned_bytes == 0);
+        CHECK(world.engine.ledger().certain());
+    }
+    SECTION("it ends before its files are told")
+    {
+        world.clock.time = 4 * kSecond;
+        world.engine.tick({});
+        pw_release rest = raw_release(100, 3);
+        rest.scope = rest.scope_kind = 0;
+        world.feed(rest);
+        world.feed(raw_range());
+        world.engine.flush();
+        CHECK(world.engine.ledger().certain());
+        CHECK(world.sink.acks.at(kFile).state.complete);
+        CHECK(world.sink.acks.at(kFile).state.first_page == world.sink.acks.at(kFile).state.end_page);
     }
 }
 

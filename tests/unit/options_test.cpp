@@ -32,6 +32,9 @@ TEST_CASE("options: what is not given has its default, what is given is taken", 
     CHECK(given->policies == std::vector<std::string>{"a.yaml", "b"});
     CHECK(given->ring_bytes == 65536);
     CHECK(given->socket == "/tmp/s");
+    CHECK_FALSE(defaults->track_short_term);
+    CHECK(parse({"--track-short-term", "--long-lived-after", "1s"})->track_short_term);
+    CHECK(parse({"--long-lived-after", "1s"})->long_lived_after == 1'000'000'000);
     CHECK(parse({"--leak-after", "500ms"})->leak_after == 500'000'000);
 }
 
