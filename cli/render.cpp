@@ -38,7 +38,8 @@ std::vector<Cell> range_cells(const v1::Pin& pin, int range)
 
 Cell owner_cell(const v1::Process& owner)
 {
-    return owner.exited() ? Cell{visible(owner.comm()) + " (exited)", Colour::kYellow} : Cell{visible(owner.comm())};
+    const std::string name = visible(owner.comm()) + (owner.inferred() ? " (inferred)" : "");
+    return owner.exited() ? Cell{name + " (exited)", Colour::kYellow} : Cell{name};
 }
 
 // A runtime's id is 64 digits, of which people use the first twelve.

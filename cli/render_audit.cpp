@@ -111,7 +111,7 @@ std::string render_census(const v1::RunCensusResponse& census, const Style& styl
     std::string text = census.total().folios() > 0 ? table.text(style) + "\n" : std::string();
     text += "Looked at " + counted(census.scanned_pages(), "page") + " of memory in " + took(census.duration()) +
             "; adopted " + std::to_string(census.adopted_pins()) + " of " + counted(census.missing_pins(), "pin") +
-            " the ledger did not have.\n";
+            " the ledger did not have, inferred the owner of " + std::to_string(census.inferred_pins()) + ".\n";
     text += "The kernel's own sums since boot (approximate, brief pins included): " +
             std::to_string(census.kernel_pins_acquired()) + " acquired, " +
             std::to_string(census.kernel_pins_released()) + " released.\n";

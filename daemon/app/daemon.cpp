@@ -21,6 +21,7 @@
 #include "policy/path_resolver.h"
 #include "policy/policy_yaml.h"
 #include "proc/holder_search.h"
+#include "proc/page_owners.h"
 #include "proc/process_table.h"
 #include "publish/api_server.h"
 #include "publish/metrics_server.h"
@@ -169,6 +170,7 @@ Result<void> run_daemon(const Options& options)
     SystemPathResolver paths;
     ProcProcesses processes;
     ProcHolders holders;
+    ProcOwners owners;
     KernelNames names;
     KernelCgroups cgroups;
     Fanout fanout(kMaxSubscribers, kSubscriberQueue);
@@ -177,6 +179,7 @@ Result<void> run_daemon(const Options& options)
                    .paths = paths,
                    .truth = truth,
                    .processes = processes,
+                   .owners = owners,
                    .names = names,
                    .cgroups = cgroups,
                    .fanout = fanout,

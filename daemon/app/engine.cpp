@@ -54,6 +54,10 @@ void Engine::on(PinEvent& event)
         ledger_.pin(event, {});
         return;
     }
+    if (auto found = inferred_.extract(event.pin)) {
+        event.owner = std::move(found.mapped());
+        event.inferred = true;
+    }
     event.owner.names = owners_.of(event.owner);
     if (event.error != 0) {
         on_failed(event);
@@ -203,6 +207,9 @@ std::optional<Nanoseconds> Engine::next_tick() const
     };
     earlier(ledger_.orphans().next(), options_.leak_after);
     earlier(ledger_.oldest_brief(), options_.long_lived_after);
+    if (!ledger_.certain() && audits_.empty()) {
+        earlier(next_repair_, 0);
+    }
     return next;
 }
 
@@ -237,12 +244,15 @@ void Engine::warn(const Result<void>& result)
 }
 
 // What the kernel counted is lost for the ledger from this moment on, whatever the counters of the causes say yet.
-void Engine::look_after_losses()
+bool Engine::look_after_losses()
 {
-    if (const std::uint64_t losses = around_.verdicts.losses(); losses != kernel_losses_) {
-        kernel_losses_ = losses;
-        ledger_.lost_events();
+    const std::uint64_t losses = around_.verdicts.losses();
+    if (losses == kernel_losses_) {
+        return false;
     }
+    kernel_losses_ = losses;
+    ledger_.lost_events();
+    return true;
 }
 
 void Engine::tell_certainty()
@@ -267,7 +277,7 @@ void Engine::flush()
 void Engine::tick(KernelHealth health)
 {
     health_ = std::move(health);
-    look_after_losses();
+    const bool losing = look_after_losses();
     daemon_losses_.subscriber_dropped = around_.fanout.dropped();
     daemon_losses_.missed_runs = 0;
     for (const HookState& hook : health_.hooks) {
@@ -279,7 +289,7 @@ void Engine::tick(KernelHealth health)
                             " events lost: the list of pins may be incomplete from now on");
         ledger_.lost_events();
     }
-    mend_ledger(lost > ledger_losses_);
+    mend_ledger(losing || lost > ledger_losses_);
     ledger_losses_ = lost;
     look_after_owners();
     warn(enforcer_.tick(ledger_, around_.clock.now()));
@@ -291,15 +301,6 @@ void Engine::tick(KernelHealth health)
 void Engine::audit(AuditOptions options, AuditDone done)
 {
     audits_.push_back({options, std::move(done)});
-}
-
-std::optional<Nanoseconds> Engine::next_tick() const
-{
-    const auto regular = enforcer_.next_tick();
-    if (ledger_.certain() || !audits_.empty()) {
-        return regular;
-    }
-    return regular ? std::min(*regular, next_repair_) : next_repair_;
 }
 
 std::optional<Nanoseconds> Engine::next_audit_step() const
@@ -331,7 +332,9 @@ void Engine::start_audit()
     audit_.emplace(Audit::Parts{.ledger = ledger_,
                                 .truth = around_.truth,
                                 .clock = around_.clock,
-                                .release = [this](const ReleaseEvent& event) { on(event); }},
+                                .release = [this](const ReleaseEvent& event) { on(event); },
+                                .owners = &around_.owners,
+                                .inferred = [this](PinId id, const Task& owner) { inferred_[id] = owner; }},
                    audits_.front().options);
 }
 
@@ -396,8 +399,8 @@ void Engine::adopt_what_is_pinned()
             around_.log_warning("memory could not be searched for pins from before the start: " + view.error().message);
         } else if (view->report.adopted_pins > 0) {
             around_.log_warning(std::to_string(view->report.adopted_pins) +
-                                " pinned pages were found that somebody pinned before the start; their owners are "
-                                "not known");
+                                " pinned pages were found that somebody pinned before the start; the owners of " +
+                                std::to_string(view->report.inferred_pins) + " could be inferred");
         }
     });
 }

@@ -38,6 +38,7 @@ struct Surroundings {
     PathResolver& paths;
     PageTruth& truth;
     ProcessTable& processes;
+    OwnerSearch& owners;
     StackNamer& names;
     CgroupNamer& cgroups;
     Fanout& fanout;
@@ -105,7 +106,7 @@ private:
     void look_after_owners();
     void look_for_long_lived();
     void record_files(PinId id);
-    void look_after_losses();
+    bool look_after_losses();  // whether there were any
     void tell_certainty();
 
     void start_audit();
@@ -144,6 +145,7 @@ private:
     Nanoseconds next_repair_ = 0;
     Nanoseconds next_sample_ = 0;
     AuditCounters audit_counters_;
+    std::map<PinId, Task> inferred_;  // owners of pins that were adopted and are not here yet
     std::string kernel_release_;
     Nanoseconds started_;
     std::vector<std::string> notices_;

@@ -117,12 +117,9 @@ Result<PageTruth::Scan> KernelTruth::scan(PageNumber first, std::uint64_t pages)
     return Scan{states(raw->pinned), raw->looked_at};
 }
 
-Result<void> KernelTruth::adopt(std::span<const PageNumber> pages, bool folio)
+Result<std::uint64_t> KernelTruth::adopt(std::span<const PageNumber> pages, bool folio)
 {
-    if (auto pin = runner_.adopt(addresses(pages), folio); !pin) {
-        return std::unexpected(pin.error());
-    }
-    return {};
+    return runner_.adopt(addresses(pages), folio);
 }
 
 std::vector<std::pair<FileKey, std::uint64_t>> KernelTruth::file_sequences()

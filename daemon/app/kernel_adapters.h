@@ -50,7 +50,7 @@ public:
     Result<std::vector<PageState>> read(std::span<const PageNumber> pages) override;
     Result<Scan> scan(PageNumber first, std::uint64_t pages) override;
     [[nodiscard]] PageNumber limit() const override { return limit_; }
-    Result<void> adopt(std::span<const PageNumber> pages, bool folio) override;
+    Result<std::uint64_t> adopt(std::span<const PageNumber> pages, bool folio) override;
     Result<void> record_files(std::uint64_t pin, std::uint64_t address, std::span<const PageNumber> pages) override
     {
         return runner_.record(pin, address, addresses(pages));

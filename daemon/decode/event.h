@@ -95,6 +95,7 @@ struct PinEvent {
     bool long_term = false;
     bool writable = false;
     bool remote = false;
+    bool inferred = false;  // the owner was not reported, but found out
     Scope scope;
     Task owner;
     std::vector<std::uint64_t> stack;

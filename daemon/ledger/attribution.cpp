@@ -50,12 +50,12 @@ std::uint32_t release_rank(const ReleaseEvent& event, const PinRecord& pin)
         return pin.id == event.only ? 0 : ExtentIndex::kNever;
     }
     if (event.repair) {
-        // What is brief is rather gone than what was pinned for long, and what belongs to nobody rather than to
-        // somebody.
-        if (!pin.long_term) {
+        // What is brief is rather gone than what was pinned for long, and what belongs to nobody for certain rather
+        // than to somebody.
+        if (!pin.shown()) {
             return 1;
         }
-        return pin.owner_exited || pin.owner.process.pid == 0 ? 2 : 3;
+        return pin.owner_exited || pin.owner.process.pid == 0 || pin.inferred ? 2 : 3;
     }
     if (event.scope.kind == PW_SCOPE_NONE) {
         if (pin.scope.object != 0) {

@@ -78,6 +78,15 @@ Result<std::optional<Nanoseconds>> Audit::step()
             }
             settled();
             break;
+        case Phase::kOwners:
+            owners_ = parts_.owners->result();
+            if (!owners_) {
+                return now + kBetweenLateLooks;
+            }
+            // Meanwhile pins came and went: what differs is looked at again.
+            settling_since_ = now;
+            phase_ = Phase::kSettle;
+            break;
         case Phase::kRepair: {
             auto complete = repair_some();
             if (!complete) {
@@ -114,7 +123,7 @@ Result<void> Audit::drop_gone()
     for (const auto& [id, pin] : parts_.ledger.pins()) {
         const bool object_is_gone =
             pin.scope.object != 0 && !std::binary_search(live->begin(), live->end(), pin.scope.object);
-        if (pin.acquired < report_.started && (object_is_gone || !pin.long_term)) {
+        if (pin.acquired < report_.started && (object_is_gone || !pin.shown())) {
             gone[id];
         }
     }
@@ -297,6 +306,9 @@ void Audit::settled()
         finish();
         return;
     }
+    if (look_for_owners(differing)) {
+        return;
+    }
     report_.differing_folios = differing.size();
     for (const Suspect& suspect : differing) {
         note(suspect);
@@ -338,7 +350,15 @@ void Audit::note(const Suspect& suspect)
 
 void Audit::plan_repair(const std::vector<Suspect>& differing)
 {
-    std::vector<PageNumber> pages;
+    const auto owner_of = [this](const PageState& state) -> std::optional<Task> {
+        const auto found = owners_ ? owners_->find(state.folio) : std::map<PageNumber, Task>::iterator();
+        return owners_ && found != owners_->end() ? std::optional(found->second) : std::nullopt;
+    };
+    const auto by_process = [](const std::optional<Task>& left, const std::optional<Task>& right) {
+        return (left ? left->process : ProcessId{}) < (right ? right->process : ProcessId{});
+    };
+    // Pages of one owner, or of none that is known, make pins together.
+    std::map<std::optional<Task>, std::vector<PageNumber>, decltype(by_process)> together(by_process);
     for (const Suspect& suspect : differing) {
         const PageState& state = suspect.state;
         if (suspect.ledger_pins > state.pins) {
@@ -354,51 +374,78 @@ void Audit::plan_repair(const std::vector<Suspect>& differing)
         const std::uint64_t missing = state.pins - suspect.ledger_pins;
         if (state.folio_pages == 1) {
             // A page once, as a call would have pinned it; what it has beyond that are pins of their own.
-            pages.push_back(state.folio);
-            to_adopt_.insert(to_adopt_.end(), missing - 1, {state.folio});
+            together[owner_of(state)].push_back(state.folio);
+            for (std::uint64_t i = 1; i < missing; ++i) {
+                to_adopt_.push_back({{state.folio}, false, owner_of(state)});
+            }
         } else if (missing == state.folio_pages) {
             for (std::uint64_t i = 0; i < missing; ++i) {
-                pages.push_back(state.folio + i);
+                together[owner_of(state)].push_back(state.folio + i);
             }
         } else {
-            std::vector<PageNumber> anywhere;
-            anywhere.reserve(missing);
+            Adoption anywhere{{}, true, owner_of(state)};
+            anywhere.pages.reserve(missing);
             for (std::uint64_t i = 0; i < missing; ++i) {
-                anywhere.push_back(state.folio + i % state.folio_pages);
+                anywhere.pages.push_back(state.folio + i % state.folio_pages);
             }
-            folios_to_adopt_.push_back(std::move(anywhere));
+            to_adopt_.push_back(std::move(anywhere));
         }
     }
-    for (std::size_t at = 0; at < pages.size(); at += PageTruth::kBatch) {
-        const auto batch = std::span(pages).subspan(at, std::min(PageTruth::kBatch, pages.size() - at));
-        to_adopt_.emplace_back(batch.begin(), batch.end());
+    for (const auto& [owner, pages] : together) {
+        for (std::size_t at = 0; at < pages.size(); at += PageTruth::kBatch) {
+            const auto batch = std::span(pages).subspan(at, std::min(PageTruth::kBatch, pages.size() - at));
+            to_adopt_.push_back({{batch.begin(), batch.end()}, false, owner});
+        }
     }
     report_.dropped_pins += parts_.ledger.drop_unlisted(report_.started);
+}
+
+// Whether there is somebody to be looked for, once: pages that are to be adopted.
+bool Audit::look_for_owners(const std::vector<Suspect>& differing)
+{
+    if (!options_.repair || parts_.owners == nullptr || owners_) {
+        return false;
+    }
+    std::vector<PageState> missing;
+    for (const Suspect& suspect : differing) {
+        if (suspect.state.pins > suspect.ledger_pins) {
+            missing.push_back(suspect.state);
+            missing.back().page = suspect.state.folio;
+        }
+    }
+    if (missing.empty()) {
+        return false;
+    }
+    parts_.owners->start(std::move(missing));
+    phase_ = Phase::kOwners;
+    return true;
 }
 
 // Adopts one list, so that the ring does not fill with what is put back; false while there is more to do.
 Result<bool> Audit::repair_some()
 {
-    const bool folio = to_adopt_.empty();
-    auto& lists = folio ? folios_to_adopt_ : to_adopt_;
-    if (lists.empty()) {
+    if (to_adopt_.empty()) {
         return true;
     }
-    std::vector<PageNumber>& pages = lists.back();
-    const std::size_t batch = std::min(PageTruth::kBatch, pages.size());
-    auto adopted = parts_.truth.adopt(std::span(pages).last(batch), folio);
-    if (!adopted && adopted.error().code == ENOBUFS) {
+    Adoption& adoption = to_adopt_.back();
+    const std::size_t batch = std::min(PageTruth::kBatch, adoption.pages.size());
+    const auto pin = parts_.truth.adopt(std::span(adoption.pages).last(batch), adoption.folio);
+    if (!pin && pin.error().code == ENOBUFS) {
         return false;
     }
-    if (!adopted) {
-        return std::unexpected(adopted.error());
+    if (!pin) {
+        return std::unexpected(pin.error());
     }
     report_.adopted_pins += batch;
-    pages.resize(pages.size() - batch);
-    if (pages.empty()) {
-        lists.pop_back();
+    if (adoption.owner && parts_.inferred) {
+        parts_.inferred(*pin, *adoption.owner);
+        report_.inferred_pins += batch;
     }
-    return to_adopt_.empty() && folios_to_adopt_.empty();
+    adoption.pages.resize(adoption.pages.size() - batch);
+    if (adoption.pages.empty()) {
+        to_adopt_.pop_back();
+    }
+    return to_adopt_.empty();
 }
 
 void Audit::finish()

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "ledger/ledger.h"
+#include "ledger/owner_search.h"
 #include "ledger/page_truth.h"
 
 namespace pinwarden {
@@ -58,6 +59,7 @@ struct AuditReport {
     std::uint64_t missing_pins = 0;            // the kernel has, the ledger had not
     std::uint64_t surplus_pins = 0;            // the ledger had, the kernel has not
     std::uint64_t adopted_pins = 0;            // of the missing, now in the ledger
+    std::uint64_t inferred_pins = 0;           // of the adopted, with an owner that was found
     std::uint64_t dropped_pins = 0;            // of the surplus, no longer in the ledger
     bool exact = false;                        // the ledger now equals the kernel's counts, as far as was looked
     std::vector<AuditDifference> differences;  // the first kListed
@@ -74,6 +76,9 @@ public:
         PageTruth& truth;
         const Clock& clock;
         std::function<void(const ReleaseEvent&)> release;  // takes a pin the kernel has not out of the ledger
+        OwnerSearch* owners = nullptr;                     // finds whose pins are adopted; without it nobody's
+        // Told of a pin that is adopted for that owner; its records are still on their way.
+        std::function<void(PinId, const Task&)> inferred = {};
     };
 
     // All parts must outlive the audit.
@@ -87,7 +92,7 @@ public:
     [[nodiscard]] const AuditReport& report() const { return report_; }
 
 private:
-    enum class Phase { kObjects, kLedger, kMemory, kSettle, kRepair, kDone };
+    enum class Phase { kObjects, kLedger, kMemory, kSettle, kOwners, kRepair, kDone };
 
     struct Suspect {
         PageState state;
@@ -114,6 +119,7 @@ private:
     [[nodiscard]] Nanoseconds patience() const;
     [[nodiscard]] bool steady(const Suspect& suspect, Nanoseconds now) const;
     void settled();
+    bool look_for_owners(const std::vector<Suspect>& differing);
     void note(const Suspect& suspect);
     void plan_repair(const std::vector<Suspect>& differing);
     void finish();
@@ -131,8 +137,14 @@ private:
     bool looked_again_ = false;
     bool under_way_ = false;  // calls that may have pinned what is missing
     bool repaired_ = false;
-    std::vector<std::vector<PageNumber>> to_adopt_;
-    std::vector<std::vector<PageNumber>> folios_to_adopt_;
+    // Of each page that is missing from the ledger, once they were looked for.
+    std::optional<std::map<PageNumber, Task>> owners_;
+    struct Adoption {
+        std::vector<PageNumber> pages;
+        bool folio = false;
+        std::optional<Task> owner;
+    };
+    std::vector<Adoption> to_adopt_;
     std::vector<std::pair<FileKey, std::uint64_t>> sequences_;
 };
 

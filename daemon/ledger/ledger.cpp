@@ -75,6 +75,7 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     PinRecord& pin = at->second;
     pin.id = event.pin;
     pin.owner = event.owner;
+    pin.inferred = event.inferred;
     pin.driver = std::move(driver);
     pin.scope = event.scope;
     pin.function = event.function;

@@ -127,6 +127,7 @@ private:
     Released let_go(PinId id, std::span<const Extent> parts);
     void drop(PinId id);
 
+    void orphan_pins_of(const ProcessId& process, Nanoseconds time, std::vector<PinId>& orphaned);
     void set_bytes(PinRecord& pin, std::uint64_t bytes);
     void count_bytes(PinRecord& pin, const Detail& detail);
     void classify_backing(PinRecord& pin) const;

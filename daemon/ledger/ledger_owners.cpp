@@ -1,27 +1,37 @@
 // The ledger by owner: who is gone, and what is left of them.
 #include "ledger/ledger.h"
+#include "ledger/owner_search.h"
 
 namespace pinwarden {
 
 std::vector<PinId> Ledger::exit(const ExitEvent& event)
 {
     std::vector<PinId> orphaned;
-    const auto owned = by_owner_.find(event.process);
+    const ProcessId& process = event.process;
+    orphan_pins_of(process, event.time, orphaned);
+    if (const Nanoseconds beyond = process.start_time % kInferredGrain; beyond != 0) {
+        orphan_pins_of({process.pid, process.start_time - beyond}, event.time, orphaned);
+    }
+    return orphaned;
+}
+
+void Ledger::orphan_pins_of(const ProcessId& process, Nanoseconds time, std::vector<PinId>& orphaned)
+{
+    const auto owned = by_owner_.find(process);
     if (owned == by_owner_.end()) {
-        return orphaned;
+        return;
     }
     for (const PinId id : owned->second) {
         PinRecord& pin = pins_.at(id);
         if (!pin.owner_exited) {
             pin.owner_exited = true;
-            pin.orphaned = event.time;
+            pin.orphaned = time;
             if (pin.shown()) {
-                orphans_.add(id, event.time);
+                orphans_.add(id, time);
                 orphaned.push_back(id);
             }
         }
     }
-    return orphaned;
 }
 
 std::vector<PinId> Ledger::take_leaks(Nanoseconds latest)

@@ -47,8 +47,8 @@ public:
 
     // Makes a pin of pages that are pinned but not tracked: from now on their releases are reported, and it comes
     // through the ring like any other. With `folio` the pages are the same large folio's, and which ones is not known.
-    // Code ENOBUFS: the ring is full now.
-    virtual Result<void> adopt(std::span<const PageNumber> pages, bool folio) = 0;
+    // Returns the pin's id. Code ENOBUFS: the ring is full now.
+    virtual Result<std::uint64_t> adopt(std::span<const PageNumber> pages, bool folio) = 0;
 
     // Makes known, to the hooks that decide about files too, of which file pages a pin is that was recorded without:
     // the pages are at consecutive positions of the pin, the first at this user address. The ranges come through the

@@ -31,6 +31,7 @@ std::string_view to_string(Backing backing);
 struct PinRecord {
     PinId id = 0;
     Task owner;
+    bool inferred = false;  // the owner was not reported, but found by who maps the pages
     bool owner_exited = false;
     Nanoseconds orphaned = 0;  // when its owner exited; 0 while it has not
     bool leak = false;         // orphaned for longer than the limit

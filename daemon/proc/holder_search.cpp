@@ -83,6 +83,20 @@ pw_scope_kind kind_of_file(std::string_view link, const std::function<std::strin
     return PW_SCOPE_NONE;
 }
 
+bool has_pinning_file(std::uint32_t pid)
+{
+    std::error_code error;
+    const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
+    for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+        const std::string path = entry->path().string();
+        if (kind_of_file(link_of(path), [&] { return protocol_of(path); }) != PW_SCOPE_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Holders ProcHolders::find(const std::set<pw_scope_kind>& kinds)
 {
     Holders found;

@@ -14,6 +14,9 @@ namespace pinwarden {
 // socket does not tell what it is: `protocol` is then asked, and says "XDP" for AF_XDP.
 pw_scope_kind kind_of_file(std::string_view link, const std::function<std::string()>& protocol);
 
+// Whether the process has a file open through which memory can be pinned.
+bool has_pinning_file(std::uint32_t pid);
+
 class ProcHolders final : public HolderSearch {
 public:
     Holders find(const std::set<pw_scope_kind>& kinds) override;

@@ -44,7 +44,9 @@ std::vector<std::string_view> words(std::string_view text)
     return found;
 }
 
-Result<std::string> read_text(const std::string& path)
+}  // namespace
+
+Result<std::string> read_text_file(const std::string& path)
 {
     const OwnedFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd.valid()) {
@@ -61,8 +63,6 @@ Result<std::string> read_text(const std::string& path)
     }
     return text;
 }
-
-}  // namespace
 
 std::optional<ProcessStat> parse_process_stat(std::string_view text)
 {
@@ -87,7 +87,7 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text)
 Result<ProcessStat> read_process_stat(std::uint32_t pid)
 {
     const std::string path = "/proc/" + std::to_string(pid) + "/stat";
-    const auto text = read_text(path);
+    const auto text = read_text_file(path);
     if (!text) {
         return std::unexpected(text.error());
     }
@@ -98,14 +98,14 @@ Result<ProcessStat> read_process_stat(std::uint32_t pid)
     return *stat;
 }
 
-std::optional<std::uint32_t> parse_uid(std::string_view status)
+std::optional<std::uint32_t> parse_id(std::string_view status, std::string_view name)
 {
-    constexpr std::string_view kUid = "\nUid:";
-    const std::size_t at = status.find(kUid);
+    const std::string start = "\n" + std::string(name) + ":";
+    const std::size_t at = status.find(start);
     if (at == std::string_view::npos) {
         return std::nullopt;
     }
-    const std::string_view line = status.substr(at + kUid.size());
+    const std::string_view line = status.substr(at + start.size());
     // Real, effective, saved, file system.
     const auto ids = words(line.substr(0, line.find('\n')));
     return ids.size() < 2 ? std::nullopt : number<std::uint32_t>(ids[1]);
@@ -113,8 +113,46 @@ std::optional<std::uint32_t> parse_uid(std::string_view status)
 
 std::optional<std::uint32_t> read_uid(std::uint32_t pid)
 {
-    const auto text = read_text("/proc/" + std::to_string(pid) + "/status");
-    return text ? parse_uid(*text) : std::nullopt;
+    const auto text = read_text_file("/proc/" + std::to_string(pid) + "/status");
+    return text ? parse_id(*text, "Uid") : std::nullopt;
+}
+
+std::optional<std::string> parse_cgroup(std::string_view text)
+{
+    constexpr std::string_view kUnified = "0::";
+    while (!text.empty()) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        if (line.starts_with(kUnified)) {
+            return std::string(line.substr(kUnified.size()));
+        }
+        text.remove_prefix(std::min(text.size(), line.size() + 1));
+    }
+    return std::nullopt;
+}
+
+std::optional<Task> read_task(std::uint32_t pid)
+{
+    const std::string folder = "/proc/" + std::to_string(pid);
+    const auto stat = read_process_stat(pid);
+    const auto status = read_text_file(folder + "/status");
+    if (!stat || !status) {
+        return std::nullopt;
+    }
+    Task task;
+    task.process = {pid, stat->start_ticks * kTick};
+    task.tid = pid;
+    task.uid = parse_id(*status, "Uid").value_or(0);
+    task.gid = parse_id(*status, "Gid").value_or(0);
+    task.comm = stat->comm;
+    // A cgroup's id is the inode number of its folder.
+    struct stat cgroup{};
+    if (const auto text = read_text_file(folder + "/cgroup"); text) {
+        const auto path = parse_cgroup(*text);
+        if (path && ::stat(("/sys/fs/cgroup" + *path).c_str(), &cgroup) == 0) {
+            task.cgroup = cgroup.st_ino;
+        }
+    }
+    return task;
 }
 
 std::vector<std::uint32_t> list_processes()

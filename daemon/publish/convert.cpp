@@ -107,6 +107,7 @@ void set_pin(const PinView& view, const Times& times, v1::Pin& out)
     const PinRecord& pin = view.pin;
     out.set_id(pin.id);
     set_process(pin.owner, pin.owner_exited, times, *out.mutable_owner());
+    out.mutable_owner()->set_inferred(pin.inferred);
     out.set_driver(valid_utf8(pin.driver));
     out.set_function(std::string(function_name(pin.function)));
     out.set_backing(std::string(to_string(pin.backing)));

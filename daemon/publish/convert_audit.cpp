@@ -100,6 +100,7 @@ v1::RunCensusResponse census_to_proto(const AuditView& view)
     set_entry("all", total, *out.mutable_total());
     out.set_missing_pins(report.missing_pins);
     out.set_adopted_pins(report.adopted_pins);
+    out.set_inferred_pins(report.inferred_pins);
     out.set_scanned_pages(report.scanned_pages);
     out.set_kernel_pins_acquired(view.kernel_pins.acquired);
     out.set_kernel_pins_released(view.kernel_pins.released);

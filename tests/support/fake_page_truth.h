@@ -54,7 +54,7 @@ public:
         return scan;
     }
     [[nodiscard]] PageNumber limit() const override { return pages_there_are; }
-    Result<void> adopt(std::span<const PageNumber> pages, bool folio) override
+    Result<std::uint64_t> adopt(std::span<const PageNumber> pages, bool folio) override
     {
         if (full > 0) {
             --full;
@@ -64,7 +64,7 @@ public:
         if (on_adopt) {
             on_adopt(adopted.back().first, folio);
         }
-        return {};
+        return first_adopted + adopted.size();
     }
     Result<void> record_files(std::uint64_t pin, std::uint64_t address, std::span<const PageNumber> pages) override
     {
@@ -86,6 +86,7 @@ public:
         friend bool operator==(const Recorded&, const Recorded&) = default;
     };
     std::vector<Recorded> recorded;
+    std::uint64_t first_adopted = 1000;  // one less than the id of the first adopted pin
     std::uint64_t pages_there_are = 1U << 20U;
     int looks = 0;
     int full = 0;  // how many adoptions find the ring full

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "support/fake_owners.h"
 #include "support/fake_page_truth.h"
 #include "support/ledgers.h"
 
@@ -27,6 +28,8 @@ struct Books {
     Ledger ledger;
     FakePageTruth truth;
     SetClock clock;
+    FakeOwners owners;
+    std::map<PinId, Task> inferred;
     std::uint64_t adopted = 0;
 
     Books()
@@ -50,7 +53,9 @@ struct Books {
         Audit audit({.ledger = ledger,
                      .truth = truth,
                      .clock = clock,
-                     .release = [this](const ReleaseEvent& event) { ledger.release(event); }},
+                     .release = [this](const ReleaseEvent& event) { ledger.release(event); },
+                     .owners = &owners,
+                     .inferred = [this](PinId id, const Task& owner) { inferred[id] = owner; }},
                     options);
         for (int steps = 0; steps < 1000; ++steps) {
             const auto next = audit.step();
@@ -302,4 +307,36 @@ TEST_CASE("what a call that is under way has pinned is not adopted before it ret
         CHECK(report.exact);
         CHECK(report.adopted_pins == 10);
     }
+}
+
+TEST_CASE("what is adopted is kept apart by owner")
+{
+    Books books;
+    books.truth.pin({500, 4});
+    books.truth.pin({501, 1});
+    const auto task = [](std::uint32_t pid) { return Task{{pid, 1}, pid, 0, 0, 0, "x", {}}; };
+    books.owners.owners = {{500, task(7)}, {501, task(8)}, {503, task(7)}};
+    const AuditReport report = books.audit({.repair = true});
+    CHECK(report.exact);
+    CHECK(report.adopted_pins == 5);
+    CHECK(report.inferred_pins == 4);
+    CHECK(books.owners.asked.size() == 4);
+    std::map<std::vector<PageNumber>, std::uint32_t> found;
+    for (std::size_t i = 0; i < books.truth.adopted.size(); ++i) {
+        const auto owner = books.inferred.find(1001 + i);
+        found[books.truth.adopted[i].first] = owner == books.inferred.end() ? 0 : owner->second.process.pid;
+    }
+    CHECK(found == std::map<std::vector<PageNumber>, std::uint32_t>{{{500, 503}, 7}, {{501}, 8}, {{502}, 0}});
+    CHECK(books.audit().exact);
+}
+
+TEST_CASE("what was let go while owners were looked for is not adopted")
+{
+    Books books;
+    books.truth.pin({500, 2});
+    books.owners.meanwhile = [&books] { books.truth.unpin({501, 1}); };
+    const AuditReport report = books.audit({.repair = true});
+    CHECK(report.exact);
+    CHECK(report.adopted_pins == 1);
+    CHECK(books.ledger.held({500, 2}) == 1);
 }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "support/fake_owners.h"
 #include "support/fake_page_truth.h"
 #include "support/fake_processes.h"
 #include "support/fake_verdict_sink.h"
@@ -47,15 +48,18 @@ struct World {
     FakePathResolver paths;
     FakePageTruth truth;
     FakeProcesses processes;
+    FakeOwners owners;
     FixedNames names;
     FixedCgroups cgroups;
     Fanout fanout{4, 64};
     std::vector<std::string> warnings;
+    Bytes on_its_way;
     Engine engine{{.clock = clock,
                    .verdicts = sink,
                    .paths = paths,
                    .truth = truth,
                    .processes = processes,
+                   .owners = owners,
                    .names = names,
                    .cgroups = cgroups,
                    .fanout = fanout,
@@ -391,20 +395,21 @@ TEST_CASE("after a loss nothing is trusted, until an audit has made it good", "[
     World world;
     world.pin_file();
     world.truth.pin({100, 12});
+    world.truth.objects = {raw_pin().scope};
     CHECK(world.sink.trusted == 0U);
 
-    SECTION("counted by the kernel")
-    {
+    if (GENERATE(true, false)) {
         world.sink.counted_losses = 3;
-        world.engine.tick({});
-    }
-    SECTION("noticed by the daemon")
-    {
+    } else {
         Bytes broken = bytes_of(raw_pin());
         broken.resize(40);
         world.engine.step(broken);
-        world.engine.tick({});
     }
+    world.engine.tick({});
+    // While events get lost nothing is mended.
+    CHECK_FALSE(world.engine.next_audit_step());
+    world.clock.time += 200'000'000;
+    world.engine.tick({});
     CHECK_FALSE(world.engine.ledger().certain());
     CHECK_FALSE(world.sink.trusted);
     const std::uint64_t losses = world.sink.counted_losses;
@@ -513,6 +518,49 @@ TEST_CASE("a brief pin is nobody's business until it has lasted", "[engine]")
         CHECK(world.sink.acks.at(kFile).state.complete);
         CHECK(world.sink.acks.at(kFile).state.first_page == world.sink.acks.at(kFile).state.end_page);
     }
+}
+
+TEST_CASE("an adopted pin has the owner that was found, and is its orphan when that one goes", "[engine]")
+{
+    World world;
+    world.truth.pin({100, 2});
+    world.truth.first_adopted = 4;
+    Task owner{{300, 70'000'000}, 300, 1000, 1000, 0, "found", {}};
+    world.owners.owners = {{100, owner}, {101, owner}};
+    world.engine.adopt_what_is_pinned();
+    world.truth.on_adopt = [&](const std::vector<PageNumber>&, bool) {
+        pw_pin pin{};
+        pin.header = {PW_KIND_PIN, sizeof(pin), 3000};
+        pin.pin = 5;
+        pin.requested_pages = pin.pinned_pages = 2;
+        pin.function = PW_ADOPTED;
+        pin.flags = PW_PIN_LONGTERM;
+        world.on_its_way = bytes_of(pin);
+    };
+    while (const auto next = world.engine.next_audit_step()) {
+        world.clock.time = std::max(world.clock.time, *next);
+        world.engine.step_audit();
+        if (!world.on_its_way.empty()) {
+            world.engine.step(std::exchange(world.on_its_way, {}));
+            world.engine.step(pages_record(5, 0, page_addresses({100, 101})));
+        }
+    }
+    const PinRecord* pin = world.engine.ledger().find(5);
+    REQUIRE(pin != nullptr);
+    CHECK(pin->inferred);
+    CHECK(pin->owner.comm == "found");
+    CHECK(pin->mm == 0);
+
+    pw_exit exit = raw_exit();
+    exit.pid = 300;
+    exit.start_time = 81'234'567;
+    world.feed(exit);
+    CHECK_FALSE(pin->owner_exited);
+    exit.start_time = 70'000'001;
+    world.feed(exit);
+    CHECK(pin->owner_exited);
+    world.feed(raw_release(100, 2));
+    CHECK(world.engine.ledger().pins().empty());
 }
 
 TEST_CASE("a refused policy changes nothing, a checked one neither", "[engine]")

@@ -6,6 +6,7 @@
 
 #include "app/owner_check.h"
 #include "proc/holder_search.h"
+#include "proc/page_owners.h"
 #include "proc/process_stat.h"
 #include "support/fake_processes.h"
 #include "support/ledgers.h"
@@ -47,8 +48,12 @@ TEST_CASE("a process is dead when no thread of it is left", "[proc]")
 
 TEST_CASE("the user is the effective one", "[proc]")
 {
-    CHECK(parse_uid("Name:\tx\nUmask:\t0022\nUid:\t1000\t1001\t0\t0\nGid:\t5\t5\t5\t5\n") == 1001U);
-    CHECK_FALSE(parse_uid("Name:\tUid:\n"));
+    const std::string status = "Name:\tx\nUmask:\t0022\nUid:\t1000\t1001\t0\t0\nGid:\t5\t6\t7\t8\n";
+    CHECK(parse_id(status, "Uid") == 1001U);
+    CHECK(parse_id(status, "Gid") == 6U);
+    CHECK_FALSE(parse_id("Name:\tUid:\n", "Uid"));
+    CHECK(parse_cgroup("1:name=x:/a\n0::/b.slice/c\n") == "/b.slice/c");
+    CHECK_FALSE(parse_cgroup("1:name=x:/a\n"));
 }
 
 TEST_CASE("this process is found in /proc", "[proc]")
@@ -127,4 +132,25 @@ TEST_CASE("of many owners a few are looked at each time, and all in turn", "[pro
         CHECK(processes.asked - before <= OwnerCheck::kAtOnce);
     }
     CHECK(processes.asked == kOwners);
+}
+
+TEST_CASE("mappings and page tables are read as /proc writes them", "[proc]")
+{
+    CHECK(parse_maps("7f01c000-7f01e000 rw-s 00002000 fd:01 4711                     /mnt/a b\n"
+                     "garbage\n"
+                     "7ffe000-7fff000 rw-p 00000000 00:00 0\n") ==
+          std::vector<MappedRange>{{0x7f01c000, 0x7f01e000, 4711, 0xfdU << 20U | 1U}, {0x7ffe000, 0x7fff000, 0, 0}});
+    CHECK(mapped_page(1ULL << 63U | 1ULL << 61U | 4711) == 4711U);
+    CHECK_FALSE(mapped_page(4711));         // swapped out, or nothing there
+    CHECK_FALSE(mapped_page(1ULL << 63U));  // hidden from those who may not know
+}
+
+TEST_CASE("an owner is inferred from the one process that comes into question", "[proc]")
+{
+    CHECK(choose_owner({{7, true}}) == 7U);
+    CHECK(choose_owner({{7, false}}) == 7U);
+    CHECK(choose_owner({{6, false}, {7, true}, {8, false}}) == 7U);
+    CHECK_FALSE(choose_owner({{6, false}, {7, false}}));
+    CHECK_FALSE(choose_owner({{6, true}, {7, true}}));
+    CHECK_FALSE(choose_owner({}));
 }

@@ -114,7 +114,7 @@ TEST_CASE("1 GiB of a killed process in io_uring: orphaned at once, gone when th
 TEST_CASE("an owner whose exit is not reported is found gone")
 {
     Daemon::stop_shared();
-    Daemon daemon({"--ring-size", "4KiB"});
+    Daemon daemon({"--ring-size", "16KiB"});
     Machine::instance().rdma("rw");
     Pinner pinner;
     pinner.ok("memfd lost 4096");
@@ -122,7 +122,8 @@ TEST_CASE("an owner whose exit is not reported is found gone")
     REQUIRE(daemon.api().pins().size() == 1);
     const pid_t heir = std::stoi(pinner.ok("heir"));
     {
-        // Long enough that the ring is full when the owner goes.
+        // So much that the ring is full when the owner goes: a release is the smallest record of all but an exit, and
+        // of the room that none fits in, the noise itself takes what an exit needs.
         const Daemon::Paused paused(daemon);
         Pinner noise;
         noise.ok("memfd noise 4096");

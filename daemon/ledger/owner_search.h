@@ -1,0 +1,31 @@
+// Whose pages are those that were found pinned? The real search looks through the address spaces of processes; tests
+// have a list.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "ledger/page_truth.h"
+
+namespace pinwarden {
+
+// Start times of processes that were found, not reported, are whole multiples of this: /proc tells no more.
+inline constexpr Nanoseconds kInferredGrain = 10'000'000;
+
+class OwnerSearch {
+public:
+    OwnerSearch() = default;
+    OwnerSearch(const OwnerSearch&) = delete;
+    OwnerSearch& operator=(const OwnerSearch&) = delete;
+    virtual ~OwnerSearch() = default;
+
+    // Starts to look for who maps these pages, elsewhere than on the caller's thread; what was looked for before is
+    // given up. Ends by itself.
+    virtual void start(std::vector<PageState> pages) = 0;
+    // Nothing while it still looks; then the process of each page for which just one comes into question. Start times
+    // are cut, see kInferredGrain.
+    virtual std::optional<std::map<PageNumber, Task>> result() = 0;
+};
+
+}  // namespace pinwarden
