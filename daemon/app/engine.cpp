@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/views.h"
+#include "decode/paths.h"
 
 namespace pinwarden {
 namespace {
@@ -103,6 +104,23 @@ void Engine::on(const ReleaseEvent& event)
         }
         announce(event.time, ReleasedNotice{std::move(view), part.bytes, part.fully, part.rule});
     }
+}
+
+void Engine::on(FileEvent& event)
+{
+    // What was pinned before the start, or without FOLL_LONGTERM, is found by its pages: they do not tell through which
+    // mount it was mapped.
+    if (event.cut && event.parts.size() == 1 && event.parts.front().device != 0) {
+        PathPart& part = event.parts.front();
+        if (auto place = around_.paths.mounted(part.device, part.root + part.path)) {
+            part.root = std::move(place->root);
+            part.path = std::move(place->path);
+            event.parts.push_back({0, "", std::move(place->mountpoint)});
+            event.cut = false;
+            event.path = path_of(event.parts, event.cut);
+        }
+    }
+    ledger_.file(event);
 }
 
 void Engine::on(OperationEvent& event)
@@ -466,6 +484,7 @@ AuditView Engine::view_audit(const AuditReport& report) const
 void Engine::mounts_changed()
 {
     flush();
+    around_.paths.mounts_changed();
     warn(enforcer_.mounts_changed(ledger_, around_.clock.now()));
 }
 

@@ -98,7 +98,7 @@ private:
     void on(const RangeEvent& event) { ledger_.range(event); }
     void on(const PagesEvent& event) { ledger_.pages(event); }
     void on(const ReleaseEvent& event);
-    void on(const FileEvent& event) { ledger_.file(event); }
+    void on(FileEvent& event);
     void on(OperationEvent& event);
     void on(const ExitEvent& event);
     void on(const OwnerEvent& event) { owners_.runs(event); }

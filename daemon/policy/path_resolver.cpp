@@ -72,6 +72,7 @@ std::optional<Mount> parse_line(const std::string& line)
         return std::nullopt;
     }
     mount.device = kernel_device(major, minor);
+    mount.root = undo_octal(root);
     mount.mountpoint = undo_octal(mountpoint);
     return mount;
 }
@@ -130,6 +131,37 @@ std::vector<Mount> parse_mountinfo(const std::string& text)
         }
     }
     return mounts;
+}
+
+std::optional<MountedPath> find_mounted(const std::vector<Mount>& mounts, std::uint32_t device, const std::string& path)
+{
+    const Mount* best = nullptr;
+    for (const Mount& mount : mounts) {
+        const bool shows = mount.device == device && at_or_below(path, mount.root);
+        // Of several the one that shows most of the file system, and of those the first.
+        if (shows && (best == nullptr || mount.root.size() < best->root.size())) {
+            best = &mount;
+        }
+    }
+    if (best == nullptr) {
+        return std::nullopt;
+    }
+    const auto whole = [](const std::string& directory) { return directory == "/" ? std::string() : directory; };
+    const std::string root = whole(best->root);
+    return MountedPath{whole(best->mountpoint), root, path.substr(root.size())};
+}
+
+std::optional<MountedPath> SystemPathResolver::mounted(std::uint32_t device, const std::string& path)
+{
+    if (auto found = find_mounted(mounts_, device, path)) {
+        return found;
+    }
+    auto mounts = read_mounts();
+    if (!mounts) {
+        return std::nullopt;
+    }
+    mounts_ = std::move(*mounts);
+    return find_mounted(mounts_, device, path);
 }
 
 // In the kernel a file is matched by walking from its dentry up through its parents, looking each one up among the ids

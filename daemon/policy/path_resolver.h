@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,15 +14,24 @@ namespace pinwarden {
 struct Mount {
     std::uint64_t id = 0;
     std::uint32_t device = 0;  // of the file system itself, kernel encoding
-    std::string mountpoint;    // octal escapes undone
+    std::string root;          // what of it is mounted, octal escapes undone
+    std::string mountpoint;    // the same
 };
 
 // Lines that do not parse are skipped: a kernel may add fields, but these come first.
 std::vector<Mount> parse_mountinfo(const std::string& text);
 
+// See PathResolver::mounted.
+std::optional<MountedPath> find_mounted(const std::vector<Mount>& mounts, std::uint32_t device, const std::string& path);
+
 class SystemPathResolver final : public PathResolver {
 public:
     Result<ResolvedPath> resolve(const std::string& path) override;
+    std::optional<MountedPath> mounted(std::uint32_t device, const std::string& path) override;
+    void mounts_changed() override { mounts_.clear(); }
+
+private:
+    std::vector<Mount> mounts_;  // when they were last needed
 };
 
 }  // namespace pinwarden

@@ -32,6 +32,13 @@ struct ResolvedPath {
     std::vector<DirectoryId> directories;
 };
 
+// A file's path, in three parts that make it up.
+struct MountedPath {
+    std::string mountpoint;  // empty for the root of everything
+    std::string root;        // of the mount, in the file system; not seen in the path
+    std::string path;        // from there on
+};
+
 // Finds a path prefix's own directory and the roots of all mounts below it. Injected: the real one asks the kernel.
 class PathResolver {
 public:
@@ -43,6 +50,12 @@ public:
     // Without directories when the path does not exist (yet). Error for anything else that keeps it from being looked
     // up.
     virtual Result<ResolvedPath> resolve(const std::string& path) = 0;
+
+    // Where a file is seen of which only its path in its file system is known, if that is mounted where the daemon sees
+    // it.
+    virtual std::optional<MountedPath> mounted(std::uint32_t device, const std::string& path) = 0;
+    // Something was mounted or unmounted.
+    virtual void mounts_changed() = 0;
 };
 
 // The compiled form: exactly what goes into the kernel's maps.

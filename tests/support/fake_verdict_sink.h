@@ -107,7 +107,14 @@ public:
     std::map<std::string, std::vector<DirectoryId>> directories;
     std::map<std::string, std::string> links;  // path → where it leads
     std::map<std::string, Error> errors;
+    std::map<std::uint32_t, std::string> mountpoints;  // of whole file systems, by device
 
+    std::optional<MountedPath> mounted(std::uint32_t device, const std::string& path) override
+    {
+        const auto found = mountpoints.find(device);
+        return found == mountpoints.end() ? std::nullopt : std::optional(MountedPath{found->second, "", path});
+    }
+    void mounts_changed() override {}
     Result<ResolvedPath> resolve(const std::string& path) override
     {
         if (const auto error = errors.find(path); error != errors.end()) {

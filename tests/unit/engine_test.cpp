@@ -436,6 +436,24 @@ TEST_CASE("after a loss nothing is trusted, until an audit has made it good", "[
     }
 }
 
+TEST_CASE("a file that was found by its pages gets its path from where its file system is mounted", "[engine]")
+{
+    World world;
+    world.pin_file();
+    const FileKey key{42, 8U << 20U | 1U, 9};
+    const auto path = [&] { return world.engine.ledger().find_file(key)->path; };
+    // 8:1, as the kernel's side writes it.
+    constexpr std::string_view kWithDevice = "x\0data\0/aaiaaaab\0"sv;
+    world.engine.step(file_record(kWithDevice, PW_FILE_PATH_CUT));
+    CHECK(path() == ".../data/x");
+    world.paths.mountpoints[8U << 20U | 1U] = "/mnt";
+    world.engine.step(file_record(kWithDevice, PW_FILE_PATH_CUT));
+    CHECK(path() == "/mnt/data/x");
+    CHECK(world.engine.ledger().find_file(key)->pinned_path == "/mnt/data/x");
+    world.engine.step(file_record("x\0data\0"sv, PW_FILE_PATH_CUT));
+    CHECK(path() == ".../data/x");
+}
+
 TEST_CASE("a brief pin is nobody's business until it has lasted", "[engine]")
 {
     constexpr Nanoseconds kSecond = 1'000'000'000;

@@ -48,6 +48,27 @@ TEST_CASE("mountinfo is parsed", "[path_resolver]")
     CHECK(mounts[2].mountpoint == "/mnt/a b\\c");
 }
 
+TEST_CASE("where a file is seen of which the path in its file system is known", "[path_resolver]")
+{
+    const std::vector<Mount> mounts = parse_mountinfo(
+        "30 1 259:2 / / rw - ext4 a rw\n"
+        "31 30 0:40 /sub /mnt/part rw - tmpfs b rw\n"
+        "32 30 0:40 / /mnt/whole rw - tmpfs b rw\n"
+        "33 30 0:40 / /mnt/again rw - tmpfs b rw\n"
+        "34 30 0:41 /only/this /mnt/bind rw - btrfs c rw\n");
+    const auto text = [&](std::uint32_t device, const std::string& path) -> std::string {
+        const auto found = find_mounted(mounts, device, path);
+        return found ? found->mountpoint + "|" + found->root + "|" + found->path : "nowhere";
+    };
+    CHECK(text((259U << 20U) | 2U, "/data/x") == "||/data/x");
+    CHECK(text(40, "/sub/x") == "/mnt/whole||/sub/x");
+    CHECK(text(41, "/only/this/x") == "/mnt/bind|/only/this|/x");
+    CHECK(text(41, "/only/this") == "/mnt/bind|/only/this|");
+    CHECK(text(41, "/only/that") == "nowhere");
+    CHECK(text(41, "/only/thistle") == "nowhere");
+    CHECK(text(42, "/x") == "nowhere");
+}
+
 TEST_CASE("a path that is not there has no directories", "[path_resolver]")
 {
     SystemPathResolver resolver;
