@@ -57,7 +57,7 @@ public:
     }
     std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() override;
     Result<std::vector<std::uint64_t>> live_objects() override { return objects_.live(); }
-    Result<bool> any_under_way() override { return objects_.any_under_way(); }
+    Result<std::vector<CallUnderWay>> calls_under_way() override { return objects_.calls_under_way(); }
 
 private:
     [[nodiscard]] std::vector<std::uint64_t> addresses(std::span<const PageNumber> pages) const;

@@ -10,8 +10,17 @@
 namespace pinwarden {
 namespace {
 
-// Appends the first eight bytes of every value.
-Result<void> read_numbers(int map, std::vector<std::uint64_t>& numbers)
+template <typename Number>
+Number number_at(const std::byte* bytes)
+{
+    Number number = 0;
+    std::memcpy(&number, bytes, sizeof(number));
+    return number;
+}
+
+// Calls `entry` with the key and the first eight bytes of the value of every entry.
+template <typename Entry>
+Result<void> read_table(int map, Entry entry)
 {
     constexpr std::uint32_t kAtOnce = 1024;
     bpf_map_info info{};
@@ -31,9 +40,7 @@ Result<void> read_numbers(int map, std::vector<std::uint64_t>& numbers)
             return std::unexpected(system_error("read the table of objects", error));
         }
         for (std::size_t i = 0; i < count; ++i) {
-            std::uint64_t number = 0;
-            std::memcpy(&number, &values[i * info.value_size], sizeof(number));
-            numbers.push_back(number);
+            entry(&keys[i * info.key_size], number_at<std::uint64_t>(&values[i * info.value_size]));
         }
         if (error == -ENOENT) {
             return {};
@@ -49,7 +56,8 @@ Result<std::vector<std::uint64_t>> ObjectTable::live() const
     std::vector<std::uint64_t> numbers;
     // Those under way first: they get into the table before they are not under way any more.
     for (const int map : {tasks_, objects_}) {
-        if (auto read = read_numbers(map, numbers); !read) {
+        auto read = read_table(map, [&](const std::byte* /*key*/, std::uint64_t number) { numbers.push_back(number); });
+        if (!read) {
             return std::unexpected(read.error());
         }
     }
@@ -57,13 +65,17 @@ Result<std::vector<std::uint64_t>> ObjectTable::live() const
     return numbers;
 }
 
-Result<bool> ObjectTable::any_under_way() const
+Result<std::vector<CallUnderWay>> ObjectTable::calls_under_way() const
 {
-    std::vector<std::uint64_t> numbers;
-    if (auto read = read_numbers(tasks_, numbers); !read) {
+    std::vector<CallUnderWay> calls;
+    auto read = read_table(tasks_, [&](const std::byte* key, std::uint64_t object) {
+        calls.push_back({number_at<std::uint32_t>(key), object});
+    });
+    if (!read) {
         return std::unexpected(read.error());
     }
-    return !numbers.empty();
+    std::sort(calls.begin(), calls.end());
+    return calls;
 }
 
 }  // namespace pinwarden

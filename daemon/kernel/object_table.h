@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "kernel/programs.h"
+#include "ledger/page_truth.h"
 
 namespace pinwarden {
 
@@ -17,9 +18,8 @@ public:
     // The numbers, ascending, of all objects there are: also of those that are being made or let go just now. What was
     // made after the call began may be missing.
     [[nodiscard]] Result<std::vector<std::uint64_t>> live() const;
-    // Whether any thread is in the middle of making such an object or letting one go, or in the kernel's long-term
-    // loop.
-    [[nodiscard]] Result<bool> any_under_way() const;
+    // Which threads are in the middle of making such an object or letting one go, or in the kernel's long-term loop.
+    [[nodiscard]] Result<std::vector<CallUnderWay>> calls_under_way() const;
 
 private:
     int tasks_;

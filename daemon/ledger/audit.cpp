@@ -21,6 +21,8 @@ constexpr Nanoseconds kAdoptAfter = 100'000'000;
 constexpr Nanoseconds kPatience = 10'000'000'000;
 constexpr Nanoseconds kPatienceSoon = 1'500'000'000;
 constexpr Nanoseconds kGiveUpAfter = 3'000'000'000;
+// What a repair leaves different is repaired again, but something that does not come to rest not for ever.
+constexpr int kRepairs = 3;
 constexpr Nanoseconds kBetweenLooks = 5'000'000;
 constexpr Nanoseconds kBetweenLateLooks = 50'000'000;
 
@@ -73,7 +75,7 @@ Result<std::optional<Nanoseconds>> Audit::step()
                 break;
             }
             looked_again_ = false;
-            if (!all_steady(now) && now < settling_since_ + kGiveUpAfter + (under_way_ ? patience() : 0)) {
+            if (!all_steady(now) && now < settling_since_ + kGiveUpAfter + (waits_ ? patience() : 0)) {
                 return now + (now < settling_since_ + 2 * kSurplusAfter ? kBetweenLooks : kBetweenLateLooks);
             }
             settled();
@@ -95,7 +97,9 @@ Result<std::optional<Nanoseconds>> Audit::step()
             if (!*complete) {
                 return now + kBetweenLooks;
             }
-            repaired_ = true;
+            done = read_calls();
+            during_repair_ = under_way_;
+            ++repairs_;
             settling_since_ = now;
             phase_ = Phase::kSettle;
             break;
@@ -213,13 +217,15 @@ void Audit::compare(const PageState& state)
 // Compares what was looked at in the step before, now that every record sent before the look has been handled. Where
 // the ledger has changed since, the two numbers are of different moments and say nothing. Where it has not, the kernel
 // can have more only by a call that has not returned yet; less it cannot have, because a release is reported before it
-// happens.
+// happens. What has just been adopted may be about to be let go by a call whose report came before.
 void Audit::judge(Nanoseconds now)
 {
+    waits_ = false;
     for (const Look& look : looked_at_) {
         const std::uint64_t held = parts_.ledger.held({look.state.folio, look.state.folio_pages});
         const bool changed = held != look.ledger_pins;
-        if (!changed && held == look.state.pins) {
+        const bool equal = !changed && held == look.state.pins;
+        if (equal && !any_goes_on(during_repair_, now)) {
             suspects_.erase(look.folio);
             continue;
         }
@@ -227,10 +233,13 @@ void Audit::judge(Nanoseconds now)
         if (added) {
             continue;
         }
-        const bool waits = under_way_ && look.state.pins > held && now < settling_since_ + patience();
-        const bool same =
-            !changed && !waits && held == suspect->second.ledger_pins && look.state.pins == suspect->second.state.pins;
-        suspect->second = {look.state, held, same ? suspect->second.since : now};
+        const bool same_numbers =
+            !changed && held == suspect->second.ledger_pins && look.state.pins == suspect->second.state.pins;
+        const Calls calls = same_numbers && suspect->second.calls ? suspect->second.calls : under_way_;
+        const bool waits = equal || (look.state.pins > held && any_goes_on(calls, now));
+        const bool same = same_numbers && !waits;
+        waits_ = waits_ || waits;
+        suspect->second = {look.state, held, same ? suspect->second.since : now, calls};
     }
     looked_at_.clear();
 }
@@ -279,12 +288,25 @@ Result<void> Audit::look_again()
         }
     }
     // After the pages: a call that has ended since has reported what it pinned.
-    const auto under_way = parts_.truth.any_under_way();
-    if (!under_way) {
-        return std::unexpected(under_way.error());
+    return read_calls();
+}
+
+Result<void> Audit::read_calls()
+{
+    auto calls = parts_.truth.calls_under_way();
+    if (!calls) {
+        return std::unexpected(calls.error());
     }
-    under_way_ = *under_way;
+    under_way_ = std::make_shared<const std::vector<CallUnderWay>>(std::move(*calls));
     return {};
+}
+
+// Whether any of these was under way still when it was last looked; for as long as calls are waited for.
+bool Audit::any_goes_on(const Calls& calls, Nanoseconds now) const
+{
+    return calls && under_way_ && now < settling_since_ + patience() &&
+           std::ranges::any_of(
+               *calls, [this](const CallUnderWay& call) { return std::ranges::binary_search(*under_way_, call); });
 }
 
 // What still differs now, differs.
@@ -302,14 +324,14 @@ void Audit::settled()
                std::tie(right.state.file, right.state.file_page, right.state.folio);
     });
     report_.unsettled_folios = suspects_.size() - differing.size();
-    if (repaired_) {
+    if (repairs_ > 0 && (differing.empty() || repairs_ == kRepairs)) {
         finish();
         return;
     }
     if (look_for_owners(differing)) {
         return;
     }
-    report_.differing_folios = differing.size();
+    report_.differing_folios += differing.size();
     for (const Suspect& suspect : differing) {
         note(suspect);
     }

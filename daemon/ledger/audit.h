@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -94,10 +95,13 @@ public:
 private:
     enum class Phase { kObjects, kLedger, kMemory, kSettle, kOwners, kRepair, kDone };
 
+    using Calls = std::shared_ptr<const std::vector<CallUnderWay>>;
+
     struct Suspect {
         PageState state;
         std::uint64_t ledger_pins = 0;
         Nanoseconds since = 0;  // when one of the two numbers last changed
+        Calls calls = nullptr;  // that were under way then, once it was looked
     };
 
     // What the kernel and the ledger said of a folio, one right after the other.
@@ -111,9 +115,11 @@ private:
     Result<void> look_at_ledger();
     Result<void> look_at_memory();
     Result<void> look_again();
+    Result<void> read_calls();
     Result<bool> repair_some();
     void compare(const PageState& state);
     void judge(Nanoseconds now);
+    [[nodiscard]] bool any_goes_on(const Calls& calls, Nanoseconds now) const;
     [[nodiscard]] bool all_steady(Nanoseconds now) const;
     void tally(const PageState& state);
     [[nodiscard]] Nanoseconds patience() const;
@@ -135,8 +141,10 @@ private:
     std::vector<Look> looked_at_;                    // in this step
     Nanoseconds settling_since_ = 0;
     bool looked_again_ = false;
-    bool under_way_ = false;  // calls that may have pinned what is missing
-    bool repaired_ = false;
+    Calls under_way_;      // calls, when it was last looked
+    Calls during_repair_;  // calls that were under way when the repair was done
+    bool waits_ = false;   // for calls that may have pinned what is missing, or may let go what was adopted
+    int repairs_ = 0;
     // Of each page that is missing from the ledger, once they were looked for.
     std::optional<std::map<PageNumber, Task>> owners_;
     struct Adoption {

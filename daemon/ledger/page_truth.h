@@ -1,6 +1,7 @@
 // What the kernel itself knows about pages. The real one asks it; tests have a model.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -22,6 +23,15 @@ struct PageState {
     bool anonymous = false;
     std::optional<FileKey> file;  // whose cache the folio is in
     std::uint64_t file_page = 0;  // of `page`
+};
+
+// A call that makes an object or lets one go, by the thread that is in it and the object's number. Two calls of one
+// thread for one object cannot be told apart.
+struct CallUnderWay {
+    std::uint32_t thread = 0;
+    std::uint64_t object = 0;  // 0: not known
+
+    friend auto operator<=>(const CallUnderWay&, const CallUnderWay&) = default;
 };
 
 class PageTruth {
@@ -61,9 +71,9 @@ public:
     // The numbers (see Scope), ascending, of the objects there are. One that is made after the call began may be
     // missing.
     virtual Result<std::vector<std::uint64_t>> live_objects() = 0;
-    // Whether a call that pins may be under way, which has pinned pages already and will report them when it returns. A
-    // registration of gigabytes takes a while.
-    virtual Result<bool> any_under_way() = 0;
+    // In order. One that pins has pinned pages already and will report them when it returns, and a registration of
+    // gigabytes takes a while; one that lets go has reported, or kept to itself, what is still to be let go.
+    virtual Result<std::vector<CallUnderWay>> calls_under_way() = 0;
 };
 
 }  // namespace pinwarden

@@ -74,10 +74,13 @@ public:
     std::vector<std::pair<FileKey, std::uint64_t>> file_sequences() override { return sequences; }
 
     Result<std::vector<std::uint64_t>> live_objects() override { return objects; }
-    Result<bool> any_under_way() override { return under_way && under_way(); }
+    Result<std::vector<CallUnderWay>> calls_under_way() override
+    {
+        return under_way ? under_way() : std::vector<CallUnderWay>();
+    }
 
     std::vector<std::uint64_t> objects;
-    std::function<bool()> under_way;
+    std::function<std::vector<CallUnderWay>()> under_way;
     struct Recorded {
         std::uint64_t pin;
         std::uint64_t address;
