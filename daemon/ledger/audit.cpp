@@ -20,6 +20,9 @@ constexpr Nanoseconds kAdoptAfter = 100'000'000;
 // How long calls under way are waited for: on a busy machine there always are some.
 constexpr Nanoseconds kPatience = 10'000'000'000;
 constexpr Nanoseconds kPatienceSoon = 1'500'000'000;
+// How long owners are looked for.
+constexpr Nanoseconds kSearch = 10'000'000'000;
+constexpr Nanoseconds kSearchSoon = 300'000'000;
 constexpr Nanoseconds kGiveUpAfter = 3'000'000'000;
 // What a repair leaves different is repaired again, but something that does not come to rest not for ever.
 constexpr int kRepairs = 3;
@@ -438,7 +441,7 @@ bool Audit::look_for_owners(const std::vector<Suspect>& differing)
     if (missing.empty()) {
         return false;
     }
-    parts_.owners->start(std::move(missing));
+    parts_.owners->start(std::move(missing), options_.soon ? kSearchSoon : kSearch);
     phase_ = Phase::kOwners;
     return true;
 }

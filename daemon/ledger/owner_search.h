@@ -21,8 +21,9 @@ public:
     virtual ~OwnerSearch() = default;
 
     // Starts to look for who maps these pages, elsewhere than on the caller's thread; what was looked for before is
-    // given up. Ends by itself.
-    virtual void start(std::vector<PageState> pages) = 0;
+    // given up. Ends by itself; what was not found after `longest` is not known, because half an answer could name the
+    // wrong one of two.
+    virtual void start(std::vector<PageState> pages, Nanoseconds longest) = 0;
     // Nothing while it still looks; then the process of each page for which just one comes into question. Start times
     // are cut, see kInferredGrain.
     virtual std::optional<std::map<PageNumber, Task>> result() = 0;

@@ -21,8 +21,6 @@ namespace pinwarden {
 namespace {
 
 constexpr std::size_t kEntriesAtOnce = 8192;
-// What was not found by then is not known: half an answer could name the wrong one of two.
-constexpr std::chrono::seconds kLongest{10};
 
 using Files = absl::flat_hash_set<std::pair<std::uint64_t, std::uint32_t>>;  // inode, device
 
@@ -43,7 +41,8 @@ bool take(std::string_view& text, char expected)
 
 class Search {
 public:
-    Search(std::vector<PageState> pages, std::stop_token stop) : stop_(std::move(stop))
+    Search(std::vector<PageState> pages, Nanoseconds longest, std::stop_token stop)
+        : stop_(std::move(stop)), deadline_(std::chrono::steady_clock::now() + std::chrono::nanoseconds(longest))
     {
         for (const PageState& state : pages) {
             wanted_.insert(state.page);
@@ -137,7 +136,7 @@ private:
     }
 
     std::stop_token stop_;
-    std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::now() + kLongest;
+    std::chrono::steady_clock::time_point deadline_;
     absl::flat_hash_set<PageNumber> wanted_;
     Files files_;
     absl::flat_hash_map<PageNumber, std::vector<Mapper>> mappers_;
@@ -189,15 +188,15 @@ std::optional<std::uint32_t> choose_owner(const std::vector<Mapper>& mappers)
     return pinners == 0 && mappers.size() == 1 ? std::optional(mappers.front().pid) : std::nullopt;
 }
 
-void ProcOwners::start(std::vector<PageState> pages)
+void ProcOwners::start(std::vector<PageState> pages, Nanoseconds longest)
 {
     stop();
     if (!in_initial_pid_namespace()) {
         found_.emplace();
         return;
     }
-    thread_ = std::jthread([this, pages = std::move(pages)](std::stop_token stop) mutable {
-        auto owners = Search(std::move(pages), std::move(stop)).run();
+    thread_ = std::jthread([this, pages = std::move(pages), longest](std::stop_token stop) mutable {
+        auto owners = Search(std::move(pages), longest, std::move(stop)).run();
         const std::scoped_lock lock(mutex_);
         found_ = std::move(owners);
     });

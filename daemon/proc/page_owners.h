@@ -39,7 +39,7 @@ std::optional<std::uint32_t> choose_owner(const std::vector<Mapper>& mappers);
 class ProcOwners final : public OwnerSearch {
 public:
     ~ProcOwners() override { stop(); }
-    void start(std::vector<PageState> pages) override;
+    void start(std::vector<PageState> pages, Nanoseconds longest) override;
     std::optional<std::map<PageNumber, Task>> result() override;
 
 private:

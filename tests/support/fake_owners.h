@@ -12,7 +12,7 @@ namespace pinwarden::test {
 
 class FakeOwners final : public OwnerSearch {
 public:
-    void start(std::vector<PageState> pages) override
+    void start(std::vector<PageState> pages, Nanoseconds /*longest*/) override
     {
         asked = std::move(pages);
         left = looks;
