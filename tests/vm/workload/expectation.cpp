@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -33,6 +34,17 @@ std::string describe(const Owner& owner, const Pages& pages, Strictness strictne
     return text.str();
 }
 
+std::uint64_t pages_missing(const std::map<Owner, Pages>& owners, int pid)
+{
+    std::uint64_t missing = 0;
+    for (const auto& [owner, pages] : owners) {
+        for (const auto& [address, count] : pages) {
+            missing += owner.first == pid && count > 0 ? static_cast<std::uint64_t>(count) : 0;
+        }
+    }
+    return missing;
+}
+
 }  // namespace
 
 std::string difference(const std::vector<Held>& expected, const std::vector<pinwarden::v1::Pin>& pins,
@@ -46,8 +58,13 @@ std::string difference(const std::vector<Held>& expected, const std::vector<pinw
             ++pages[at];
         }
     }
+    std::set<int> inferred;  // processes
     for (const auto& pin : pins) {
         if (pin.owner().pid() == 0 && strictness == Strictness::kNoWrong) {
+            continue;
+        }
+        if (pin.owner().inferred()) {
+            inferred.insert(static_cast<int>(pin.owner().pid()));
             continue;
         }
         Pages& pages = owners[{static_cast<int>(pin.owner().pid()), pin.driver()}];
@@ -57,6 +74,12 @@ std::string difference(const std::vector<Held>& expected, const std::vector<pinw
     }
     for (const auto& [owner, pages] : owners) {
         text << describe(owner, pages, strictness);
+    }
+    // Which of its pages they are is not known, nor how many where a large folio counts as a whole.
+    for (const int pid : inferred) {
+        if (pages_missing(owners, pid) == 0) {
+            text << "  inferred of process " << pid << ", all of whose pins are listed\n";
+        }
     }
     return text.str();
 }
