@@ -245,7 +245,7 @@ static long tracked_step(__u32 step, struct tracked_walk *walk)
 {
     __u64 page = 0;
     bpf_probe_read_kernel(&page, sizeof(page), &walk->pages[step]);
-    walk->tracked = block_tracked(block_of(page));
+    walk->tracked = block_tracked(block_of(page)) || (folios_adopted && block_tracked(block_of(page_folio(page))));
     return walk->tracked;
 }
 

@@ -146,6 +146,15 @@ static __always_inline bool run_tracked(__u64 page, __u64 pages)
     return range.tracked;
 }
 
+// Whether pins are tracked on the folio that a release of this page may let go of although it does not name theirs.
+static __always_inline bool folio_tracked(__u64 page, __u64 folio)
+{
+    if (page != folio)
+        return folios_adopted && block_tracked(block_of(folio));
+    __u32 span = folio_pages((void *)folio);
+    return span > 1 && run_tracked(folio, span);
+}
+
 // `pins` pins of a folio are let go; which of its pages they are on is not said unless it is all of them.
 static __always_inline int on_release_folio(__u64 folio, __u64 pins, __u32 function)
 {
@@ -156,14 +165,14 @@ static __always_inline int on_release_folio(__u64 folio, __u64 pins, __u32 funct
 }
 
 // void unpin_user_page(struct page *page)
-// io_uring names the head of a folio of which it has pinned another page.
+// io_uring names the head of a folio of which it has pinned another page, in another block perhaps.
 SEC("?fentry/unpin_user_page")
 int unpin_user_page_enter(void *ctx)
 {
     __u64 page = ARGUMENT(ctx, 0);
-    if (!block_tracked(block_of(page)))
-        return 0;
     __u64 folio = page_folio(page);
+    if (!block_tracked(block_of(page)) && !folio_tracked(page, folio))
+        return 0;
     __u32 span = folio_pages((void *)folio);
     __u32 offset = (page - folio) / bpf_core_type_size(struct page);
     return UNPREEMPTED(emit_release(folio, 1, span > 1 ? span : 0, PW_UNPIN_USER_PAGE, offset));
@@ -192,7 +201,7 @@ int unpin_user_page_range_dirty_lock_enter(void *ctx)
 {
     __u64 page = ARGUMENT(ctx, 0);
     __u64 pages = ARGUMENT(ctx, 1);
-    if (!run_tracked(page, pages))
+    if (!run_tracked(page, pages) && !folios_adopted)
         return 0;
     return UNPREEMPTED(emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK, PW_ANY_PAGE));
 }

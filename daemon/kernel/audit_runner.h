@@ -33,7 +33,7 @@ public:
     // Looks for pinned folios among `count` pages, at most 2^20, from `first` on.
     Result<Scan> scan(std::uint64_t first, std::uint32_t count);
 
-    // Makes one pin of the pages, at most PW_AUDIT_PAGES, in that order; with `folio` they are the same one folio's.
+    // Makes one pin of the pages, at most PW_AUDIT_PAGES, in that order; see PageTruth::adopt.
     // Its records come through the ring. Returns the pin's id; ENOBUFS when the ring is full.
     Result<std::uint64_t> adopt(std::span<const std::uint64_t> pages, bool folio);
 

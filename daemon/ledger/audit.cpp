@@ -408,12 +408,7 @@ void Audit::plan_repair(const std::vector<Suspect>& differing)
                 together[owner_of(state)].push_back(state.folio + i);
             }
         } else {
-            Adoption anywhere{{}, true, owner_of(state)};
-            anywhere.pages.reserve(missing);
-            for (std::uint64_t i = 0; i < missing; ++i) {
-                anywhere.pages.push_back(state.folio + i % state.folio_pages);
-            }
-            to_adopt_.push_back(std::move(anywhere));
+            to_adopt_.push_back({std::vector<PageNumber>(missing, state.folio), true, owner_of(state)});
         }
     }
     for (const auto& [owner, pages] : together) {

@@ -56,8 +56,8 @@ public:
     [[nodiscard]] virtual PageNumber limit() const = 0;
 
     // Makes a pin of pages that are pinned but not tracked: from now on their releases are reported, and it comes
-    // through the ring like any other. With `folio` the pages are the same large folio's, and which ones is not known.
-    // Returns the pin's id. Code ENOBUFS: the ring is full now.
+    // through the ring like any other. With `folio` every one is the first page of the same large folio, and which of
+    // its pages are pinned is not known. Returns the pin's id. Code ENOBUFS: the ring is full now.
     virtual Result<std::uint64_t> adopt(std::span<const PageNumber> pages, bool folio) = 0;
 
     // Makes known, to the hooks that decide about files too, of which file pages a pin is that was recorded without:

@@ -22,7 +22,8 @@ struct Mount {
 std::vector<Mount> parse_mountinfo(const std::string& text);
 
 // See PathResolver::mounted.
-std::optional<MountedPath> find_mounted(const std::vector<Mount>& mounts, std::uint32_t device, const std::string& path);
+std::optional<MountedPath> find_mounted(const std::vector<Mount>& mounts, std::uint32_t device,
+                                        const std::string& path);
 
 class SystemPathResolver final : public PathResolver {
 public:
