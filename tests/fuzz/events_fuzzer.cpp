@@ -1,10 +1,12 @@
 // Any sequence of records that the decoder accepts, and of what else is done to a ledger: after each step it is
 // consistent, and it can always be emptied.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "decode/decoder.h"
 #include "fuzz/event_bounds.h"
@@ -12,6 +14,7 @@
 #include "fuzz/ledger_invariants.h"
 #include "fuzz/require.h"
 #include "ledger/ledger.h"
+#include "ledger/owner_search.h"
 
 namespace pinwarden::fuzz {
 namespace {
@@ -40,6 +43,8 @@ public:
             case 3: ledger_.resync({1 + script_.below(3), 8U << 20U | 1U, 9}, script_.below(16)); break;
             case 4: take_changed(); break;
             case 5: repair(); break;
+            case 6: ledger_.take_long_lived(static_cast<Nanoseconds>(script_.below(128))); break;
+            case 7: ledger_.take_leaks(static_cast<Nanoseconds>(script_.below(128))); break;
             default: feed(script_.record()); break;
         }
         check_invariants(ledger_);
@@ -102,11 +107,19 @@ private:
 
     void apply(const ExitEvent& event)
     {
-        std::size_t owned = 0;
+        // An owner that was inferred has a start time that is cut.
+        ProcessId inferred = event.process;
+        inferred.start_time -= inferred.start_time % kInferredGrain;
+        std::vector<PinId> owned;
         for (const auto& [id, pin] : ledger_.pins()) {
-            owned += pin.owner.process == event.process ? 1U : 0U;
+            const bool is_owner = pin.owner.process == event.process || pin.owner.process == inferred;
+            if (is_owner && !pin.owner_exited && pin.shown()) {
+                owned.push_back(id);
+            }
         }
-        require(ledger_.exit(event) == owned, "an exit orphans all pins of the process");
+        std::vector<PinId> orphaned = ledger_.exit(event);
+        std::sort(orphaned.begin(), orphaned.end());
+        require(orphaned == owned, "an exit orphans all pins of the process");
         for (const auto& [id, pin] : ledger_.pins()) {
             require(pin.owner.process != event.process || pin.owner_exited,
                     "pins of a process that exited are orphans");

@@ -83,16 +83,26 @@ void check_totals(const Ledger& ledger)
 {
     std::uint64_t bytes = 0;
     std::uint64_t live = 0;
+    std::size_t shown = 0;
     std::vector<PinId> holders;
+    std::set<PinId> orphans;
     for (const auto& [id, pin] : ledger.pins()) {
         require(pin.id == id && ledger.find(id) == &pin, "a pin is found by its id");
-        bytes += pin.bytes;
+        shown += pin.shown() ? 1U : 0U;
+        bytes += pin.shown() ? pin.bytes : 0;
+        if (pin.shown() && pin.owner_exited) {
+            orphans.insert(id);
+        }
         live += pin.live_pages;
         if (pin.live_pages > 0) {
             holders.push_back(id);
         }
     }
-    require(bytes == ledger.pinned_bytes(), "the pinned bytes are those of all pins");
+    require(bytes == ledger.pinned_bytes(), "the pinned bytes are those of all pins that are shown");
+    require(shown == ledger.shown_pins(), "the ledger knows how many pins are shown");
+    std::set<PinId> listed;
+    ledger.orphans().visit([&](PinId id) { listed.insert(id); });
+    require(listed == orphans, "the orphans are the pins that are shown and whose owner has exited");
     require(live == ledger.held(kEverywhere), "the pages held are the live pages of all pins");
     require(holders == ledger.holders(kEverywhere), "the holders are the pins with live pages");
     PinTotals all;
@@ -100,7 +110,7 @@ void check_totals(const Ledger& ledger)
         all.pins += total.pins;
         all.bytes += total.bytes;
     }
-    require(all.pins == ledger.pins().size() && all.bytes == bytes, "the totals add up");
+    require(all.pins == shown && all.bytes == bytes, "the totals add up");
 }
 
 void check_span(const PinRecord& pin, const FileKey& file, const FileSpan& span)
