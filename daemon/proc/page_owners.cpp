@@ -41,7 +41,7 @@ bool take(std::string_view& text, char expected)
 
 class Search {
 public:
-    Search(std::vector<PageState> pages, Nanoseconds longest, std::stop_token stop)
+    Search(const std::vector<PageState>& pages, Nanoseconds longest, std::stop_token stop)
         : stop_(std::move(stop)), deadline_(std::chrono::steady_clock::now() + std::chrono::nanoseconds(longest))
     {
         for (const PageState& state : pages) {
@@ -89,15 +89,10 @@ private:
         if (!maps || !pagemap.valid()) {
             return true;
         }
-        for (const MappedRange& range : parse_maps(*maps)) {
-            if (!can_pin && !files_.contains({range.inode, range.device})) {
-                continue;
-            }
-            if (!look_through(pagemap.get(), range, {pid, can_pin})) {
-                return false;
-            }
-        }
-        return true;
+        return std::ranges::all_of(parse_maps(*maps), [&](const MappedRange& range) {
+            const bool may_have_pinned = can_pin || files_.contains({range.inode, range.device});
+            return !may_have_pinned || look_through(pagemap.get(), range, {pid, can_pin});
+        });
     }
 
     bool look_through(int pagemap, const MappedRange& range, Mapper mapper)
@@ -195,8 +190,8 @@ void ProcOwners::start(std::vector<PageState> pages, Nanoseconds longest)
         found_.emplace();
         return;
     }
-    thread_ = std::jthread([this, pages = std::move(pages), longest](std::stop_token stop) mutable {
-        auto owners = Search(std::move(pages), longest, std::move(stop)).run();
+    thread_ = std::jthread([this, pages = std::move(pages), longest](std::stop_token stop) {
+        auto owners = Search(pages, longest, std::move(stop)).run();
         const std::scoped_lock lock(mutex_);
         found_ = std::move(owners);
     });
