@@ -24,7 +24,7 @@ TEST_CASE("a process' stat is read whatever its name", "[proc]")
 {
     for (const std::string comm : {"plain", "a b", ") R 1 (", ""}) {
         INFO(comm);
-        const auto stat = parse_process_stat("812 (" + comm + ")" + kStat + "\n");
+        const auto stat = parse_process_stat(std::string("812 (").append(comm).append(")").append(kStat).append("\n"));
         REQUIRE(stat);
         CHECK(stat->comm == comm);
         CHECK(stat->state == 'S');
