@@ -1,0 +1,94 @@
+// What the engine tells when it is asked.
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "app/engine.h"
+#include "app/views.h"
+
+namespace pinwarden {
+
+std::vector<LossState> Engine::losses() const
+{
+    return list_losses(health_.counters, daemon_losses_);
+}
+
+std::vector<PolicyState> Engine::policy_states() const
+{
+    std::vector<PolicyState> states;
+    const auto& policies = enforcer_.policies().policies();
+    for (std::size_t slot = 0; slot < policies.size(); ++slot) {
+        const Policy& policy = policies[slot];
+        states.push_back({policy, std::string(policy_state(enforcer_.compiled(), slot)),
+                          enforcer_.compiled().pending.at(slot), enforcer_.policies().counters(policy.name)});
+    }
+    return states;
+}
+
+Snapshot Engine::snapshot(bool with_pins)
+{
+    Snapshot snapshot;
+    snapshot.version = PINWARDEN_VERSION;
+    snapshot.kernel_release = kernel_release_;
+    snapshot.daemon_pid = static_cast<std::uint32_t>(getpid());
+    snapshot.taken = around_.clock.now();
+    snapshot.started = started_;
+    snapshot.boot_to_unix = around_.clock.boot_to_unix();
+    snapshot.hooks = health_.hooks;
+    snapshot.losses = losses();
+    snapshot.notices = notices_;
+    snapshot.ledger_certain = ledger_.certain();
+    snapshot.pin_count = ledger_.shown_pins();
+    snapshot.pinned_bytes = ledger_.pinned_bytes();
+    snapshot.policies = policy_states();
+    snapshot.policy_generation = enforcer_.generation();
+    if (with_pins) {
+        for (const auto& [id, pin] : ledger_.pins()) {
+            if (pin.shown()) {
+                snapshot.pins.push_back(view_pin(pin, ledger_, around_.names));
+            }
+        }
+    }
+    return snapshot;
+}
+
+FailureList Engine::failures() const
+{
+    return {.failures = {failures_.last().begin(), failures_.last().end()},
+            .total = failures_.total(),
+            .taken = around_.clock.now(),
+            .boot_to_unix = around_.clock.boot_to_unix()};
+}
+
+MetricsSnapshot Engine::metrics() const
+{
+    MetricsSnapshot metrics;
+    metrics.version = PINWARDEN_VERSION;
+    metrics.kernel_release = kernel_release_;
+    metrics.totals = ledger_.totals();
+    metrics.orphans = ledger_.orphan_totals();
+    if (const auto oldest = ledger_.orphans().oldest()) {
+        metrics.oldest_orphan = *oldest + around_.clock.boot_to_unix();
+    }
+    metrics.orphan_releases = orphan_releases_;
+    metrics.pins_acquired = acquired_;
+    metrics.pins_released = released_;
+    metrics.pins_failed = failures_.counts();
+    metrics.conflicts = conflicts_;
+    metrics.losses = losses();
+    metrics.hooks = health_.hooks;
+    metrics.unmatched_releases = ledger_.unmatched_releases();
+    metrics.ambiguous_releases = ledger_.ambiguous_releases();
+    metrics.ledger_certain = ledger_.certain();
+    metrics.audits = audit_counters_;
+    for (const PolicyState& policy : policy_states()) {
+        metrics.policies_active += policy.state == "active" ? 1U : 0U;
+        metrics.policies_monitoring += policy.state == "monitoring" ? 1U : 0U;
+        metrics.policies_pending += policy.state == "pending" ? 1U : 0U;
+        metrics.policies_off += policy.state == "off" ? 1U : 0U;
+    }
+    return metrics;
+}
+
+}  // namespace pinwarden

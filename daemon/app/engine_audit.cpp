@@ -1,0 +1,184 @@
+// How the engine has its ledger compared with the kernel, and mended.
+#include <algorithm>
+#include <utility>
+
+#include "app/engine.h"
+
+namespace pinwarden {
+namespace {
+
+// Between attempts to mend the ledger that left it different.
+constexpr Nanoseconds kRepairAgainAfter = 10'000'000'000;
+// When nothing was lost for that long, losing has ended.
+constexpr Nanoseconds kLosingEnds = 100'000'000;
+constexpr Nanoseconds kSampleEvery = 60'000'000'000;
+constexpr std::uint64_t kSampleBlocks = 256;
+
+}  // namespace
+
+void Engine::audit(AuditOptions options, AuditDone done)
+{
+    audits_.push_back({options, std::move(done)});
+}
+
+std::optional<Nanoseconds> Engine::next_audit_step() const
+{
+    return audits_.empty() ? std::nullopt : std::optional(next_audit_step_);
+}
+
+void Engine::step_audit()
+{
+    if (audits_.empty() || around_.clock.now() < next_audit_step_) {
+        return;
+    }
+    if (!audit_) {
+        start_audit();
+    }
+    const auto next = audit_->step();
+    if (next && *next) {
+        next_audit_step_ = **next;
+        return;
+    }
+    finish_audit(next ? Result<void>() : std::unexpected(next.error()));
+}
+
+void Engine::start_audit()
+{
+    look_after_losses();
+    losses_before_audit_ = ledger_losses_;
+    kernel_losses_before_audit_ = kernel_losses_;
+    audit_.emplace(Audit::Parts{.ledger = ledger_,
+                                .truth = around_.truth,
+                                .clock = around_.clock,
+                                .release = [this](const ReleaseEvent& event) { on(event); },
+                                .owners = &around_.owners,
+                                .inferred = [this](PinId id, const Task& owner) { inferred_[id] = owner; }},
+                   audits_.front().options);
+}
+
+void Engine::finish_audit(const Result<void>& result)
+{
+    const AuditRequest request = std::move(audits_.front());
+    audits_.pop_front();
+    const AuditReport& report = audit_->report();
+    look_after_losses();
+    const bool lost_more = losses_before_audit_ != ledger_losses_ || kernel_losses_before_audit_ != kernel_losses_;
+    if (result) {
+        if (report.differing_folios > 0) {
+            log_differences(report);
+        }
+        ++audit_counters_.runs;
+        audit_counters_.missing_pins += report.missing_pins;
+        audit_counters_.surplus_pins += report.surplus_pins;
+        audit_counters_.adopted_pins += report.adopted_pins;
+        audit_counters_.dropped_pins += report.dropped_pins;
+        audit_counters_.unsettled_folios = report.unsettled_folios;
+        if (!report.exact && report.differing_folios > 0 && !request.options.repair) {
+            ledger_.lost_events();
+        }
+        if (report.exact && report.whole_memory && request.options.repair && !lost_more) {
+            ledger_.verified();
+        }
+    }
+    const Result<AuditView> view =
+        result ? Result<AuditView>(view_audit(report)) : Result<AuditView>(std::unexpected(result.error()));
+    audit_.reset();
+    flush();
+    if (request.done) {
+        request.done(view);
+    }
+}
+
+// So that somebody can find the cause.
+void Engine::log_differences(const AuditReport& report)
+{
+    constexpr std::size_t kMost = 8;
+    for (std::size_t i = 0; i < std::min(kMost, report.differences.size()); ++i) {
+        const AuditDifference& difference = report.differences[i];
+        std::string holders;
+        for (const PinId id : difference.holders) {
+            if (const PinRecord* pin = ledger_.find(id)) {
+                holders += (holders.empty() ? ": " : ", ") + pin->driver + " of process " +
+                           std::to_string(pin->owner.process.pid) + (pin->long_term ? "" : ", brief");
+            }
+        }
+        around_.log_warning(std::to_string(difference.folios) + " folios of " +
+                            std::to_string(difference.state.folio_pages) + " pages, " +
+                            (difference.state.file ? "of a file" : "of no file") + ", each pinned " +
+                            std::to_string(difference.ledger_pins) + " times in the ledger and " +
+                            std::to_string(difference.state.pins) + " times in the kernel" + holders);
+    }
+}
+
+void Engine::adopt_what_is_pinned()
+{
+    audit({.whole_memory = true, .repair = true}, [this](const Result<AuditView>& view) {
+        if (!view) {
+            around_.log_warning("memory could not be searched for pins from before the start: " + view.error().message);
+        } else if (view->report.adopted_pins > 0) {
+            around_.log_warning(std::to_string(view->report.adopted_pins) +
+                                " pinned pages were found that somebody pinned before the start; the owners of " +
+                                std::to_string(view->report.inferred_pins) + " could be inferred");
+        }
+    });
+}
+
+// The ledger is mended as soon as no more is lost: while events get lost, what is mended is wrong again at once.
+void Engine::mend_ledger(bool still_losing)
+{
+    const Nanoseconds now = around_.clock.now();
+    if (still_losing) {
+        next_repair_ = now + kLosingEnds;
+        return;
+    }
+    if (!audits_.empty()) {
+        return;
+    }
+    if (!ledger_.certain() && now >= next_repair_) {
+        next_repair_ = now + kRepairAgainAfter;
+        audit({.whole_memory = true, .soon = true, .repair = true}, [this](const Result<AuditView>& view) {
+            if (!view) {
+                around_.log_warning("the ledger could not be compared with the kernel: " + view.error().message);
+                return;
+            }
+            const AuditReport& report = view->report;
+            around_.log_warning(
+                "ledger compared with the kernel's pin counts after a loss: " + std::to_string(report.dropped_pins) +
+                " pages dropped, " + std::to_string(report.adopted_pins) + " adopted" +
+                (ledger_.certain() ? "; it is exact again" : "; it is still uncertain"));
+        });
+    } else if (ledger_.certain() && now >= next_sample_) {
+        next_sample_ = now + kSampleEvery;
+        audit({.whole_memory = false, .repair = false, .sample = kSampleBlocks}, {});
+    }
+}
+
+AuditView Engine::view_audit(const AuditReport& report) const
+{
+    AuditView view{.report = report,
+                   .certain = ledger_.certain(),
+                   .files = {},
+                   .holders = {},
+                   .kernel_pins = health_.pins,
+                   .boot_to_unix = around_.clock.boot_to_unix()};
+    for (const auto& [key, memory] : report.files) {
+        if (const FileRecord* file = ledger_.find_file(key)) {
+            view.files[key] = {file->path, file->filesystem, file->deleted};
+        }
+    }
+    for (const AuditDifference& difference : report.differences) {
+        if (difference.state.file) {
+            if (const FileRecord* file = ledger_.find_file(*difference.state.file)) {
+                view.files[*difference.state.file] = {file->path, file->filesystem, file->deleted};
+            }
+        }
+        for (const PinId id : difference.holders) {
+            if (const PinRecord* pin = ledger_.find(id)) {
+                view.holders.emplace(id, PinHolder{pin->owner, pin->driver});
+            }
+        }
+    }
+    return view;
+}
+
+}  // namespace pinwarden
