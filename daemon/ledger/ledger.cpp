@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <tuple>
 
-#include "ledger/attribution.h"
-
 namespace pinwarden {
 namespace {
 
@@ -25,15 +23,6 @@ bool counts_folios(const PinRecord& pin)
 bool holds_whole(const PinRecord& pin)
 {
     return counts_folios(pin) || pin.coalesced;
-}
-
-void append(std::vector<PageRun>& runs, PageRun run)
-{
-    if (!runs.empty() && runs.back().first + runs.back().count == run.first) {
-        runs.back().count += run.count;
-    } else {
-        runs.push_back(run);
-    }
 }
 
 }  // namespace
@@ -181,131 +170,6 @@ void Ledger::file(const FileEvent& event)
     for (const PinId id : files_.name(event)) {
         classify_backing(pins_.at(id));
     }
-}
-
-ReleaseOutcome Ledger::release(const ReleaseEvent& event)
-{
-    ReleaseOutcome outcome;
-    std::vector<Extent> taken;
-    outcome.unmatched_pages = take_runs(event, taken);
-    unmatched_releases_ += outcome.unmatched_pages;
-    for (const Extent& extent : taken) {
-        append(outcome.let_go, {extent.first, extent.count});
-    }
-    std::sort(taken.begin(), taken.end(), [](const Extent& left, const Extent& right) {
-        return std::tie(left.pin, left.position) < std::tie(right.pin, right.position);
-    });
-    for (auto first = taken.begin(); first != taken.end();) {
-        const PinId id = first->pin;
-        const auto end = std::find_if(first, taken.end(), [&](const Extent& extent) { return extent.pin != id; });
-        PinRecord& pin = pins_.at(id);
-        const ReleaseRule rule = rule_for(event, pin, std::span(first, end));
-        pin.coalesced = pin.coalesced || (event.making && rule == ReleaseRule::kObject);
-        outcome.released.push_back(let_go(id, std::span(first, end)));
-        outcome.released.back().rule = rule;
-        first = end;
-    }
-    return outcome;
-}
-
-// What told, once `parts` are out of the index: who else could have been meant is still in it.
-ReleaseRule Ledger::rule_for(const ReleaseEvent& event, const PinRecord& pin, std::span<const Extent> parts)
-{
-    if (event.repair) {
-        return ReleaseRule::kRepair;
-    }
-    const std::uint32_t rank = release_rank(event, pin);
-    if (rank == 0) {
-        return ReleaseRule::kObject;
-    }
-    ReleaseRule rule = ReleaseRule::kOnlyHolder;
-    for (const Extent& part : parts) {
-        bool equal = false;
-        extents_.visit({part.first, part.count}, [&](const Extent& other) {
-            const std::uint32_t others =
-                other.pin == pin.id ? ExtentIndex::kNever : release_rank(event, pins_.at(other.pin));
-            if (others != ExtentIndex::kNever && rule == ReleaseRule::kOnlyHolder) {
-                rule = ReleaseRule::kAddressSpace;
-            }
-            equal = equal || others == rank;
-            return !equal;
-        });
-        if (equal) {
-            rule = ReleaseRule::kOldest;
-            ambiguous_releases_ += part.count;
-        }
-    }
-    return rule;
-}
-
-std::uint64_t Ledger::take_runs(const ReleaseEvent& event, std::vector<Extent>& taken)
-{
-    const auto rank = [&](PinId id) { return release_rank(event, pins_.at(id)); };
-    std::uint64_t missing = 0;
-    for (const PageRun& run : event.runs) {
-        if (event.span > 0) {
-            missing += take_anywhere(event, run, event.span, taken);
-            continue;
-        }
-        const std::uint64_t left = extents_.remove(run, rank, taken);
-        missing += left > 0 && !adopted_folios_.empty() ? left - take_adopted(event, run, left, taken) : left;
-    }
-    return missing;
-}
-
-// Of a folio that was found pinned it is not known which pages are: any of them stands for any other.
-std::uint64_t Ledger::take_adopted(const ReleaseEvent& event, PageRun run, std::uint64_t most,
-                                   std::vector<Extent>& taken)
-{
-    std::uint64_t left = most;
-    auto folio = adopted_folios_.upper_bound(run.first);
-    if (folio != adopted_folios_.begin()) {
-        --folio;
-    }
-    for (; folio != adopted_folios_.end() && folio->first < run.first + run.count && left > 0; ++folio) {
-        const PageNumber first = std::max(folio->first, run.first);
-        const PageNumber end = std::min(folio->first + folio->second, run.first + run.count);
-        if (first < end) {
-            const std::uint64_t here = std::min(left, end - first);
-            left -= here - take_anywhere(event, {folio->first, here}, folio->second, taken);
-        }
-    }
-    return most - left;
-}
-
-std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span,
-                                    std::vector<Extent>& taken)
-{
-    const PageRun folio{run.first, span};
-    absl::flat_hash_map<PinId, std::uint64_t> held;
-    extents_.visit(folio, [&](const Extent& extent) {
-        std::uint64_t& pages = held[extent.pin];
-        pages += extent.count;
-        return event.named || pages < run.count || release_rank(event, pins_.at(extent.pin)) != 0;
-    });
-    // On a tie, who has the page that was named; then who has enough; then the oldest.
-    std::vector<PinId> naming;
-    if (event.named) {
-        naming = holders({*event.named, 1});
-    }
-    std::vector<std::tuple<std::uint32_t, bool, bool, PinId>> order;
-    order.reserve(held.size());
-    for (const auto& [id, pages] : held) {
-        if (const std::uint32_t rank = release_rank(event, pins_.at(id)); rank != ExtentIndex::kNever) {
-            const bool named = std::binary_search(naming.begin(), naming.end(), id);
-            order.emplace_back(rank, !named, pages < run.count, id);
-        }
-    }
-    std::sort(order.begin(), order.end());
-    std::uint64_t left = run.count;
-    for (auto next = order.begin(); next != order.end() && left > 0; ++next) {
-        const PinId id = std::get<PinId>(*next);
-        if (event.named && !std::get<1>(*next)) {
-            left -= extents_.remove_of(id, {*event.named, 1}, 1, taken);
-        }
-        left -= extents_.remove_of(id, folio, left, taken);
-    }
-    return left;
 }
 
 std::uint64_t Ledger::drop_unlisted(Nanoseconds before)
