@@ -62,6 +62,49 @@ struct folio___nr_pages_short {
 };
 #pragma clang attribute pop
 
+// What a system call's own function is called, and the registers it takes its arguments from.
+#if defined(__TARGET_ARCH_x86)
+#define SYSCALL_FUNCTION(name) "__x64_sys_" name
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct pt_regs___syscall {
+    unsigned long di;
+    unsigned long si;
+    unsigned long dx;
+    unsigned long r10;
+    unsigned long r8;
+    unsigned long orig_ax;
+};
+#pragma clang attribute pop
+#define SYSCALL_REGISTER_0 di
+#define SYSCALL_REGISTER_1 si
+#define SYSCALL_REGISTER_2 dx
+#define SYSCALL_REGISTER_3 r10
+#define SYSCALL_NUMBER orig_ax
+#elif defined(__TARGET_ARCH_arm64)
+#define SYSCALL_FUNCTION(name) "__arm64_sys_" name
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct pt_regs___syscall {
+    __u64 regs[31];
+    __s32 syscallno;
+};
+#pragma clang attribute pop
+#define SYSCALL_REGISTER_0 regs[0]
+#define SYSCALL_REGISTER_1 regs[1]
+#define SYSCALL_REGISTER_2 regs[2]
+#define SYSCALL_REGISTER_3 regs[3]
+#define SYSCALL_NUMBER syscallno
+#endif
+
+// `n` must be a literal.
+#define SYSCALL_ARGUMENT(registers, n) BPF_CORE_READ(registers, SYSCALL_REGISTER_##n)
+
+// Of the system call the current task is in; negative when it is in none.
+static __always_inline long current_syscall(void)
+{
+    struct pt_regs___syscall *registers = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+    return (int)BPF_CORE_READ(registers, SYSCALL_NUMBER);
+}
+
 // The dentry an entry of an inode's list of aliases lies in.
 static __always_inline struct dentry *alias_dentry(struct hlist_node *alias)
 {

@@ -123,6 +123,23 @@ struct task_struct {
     struct signal_struct *signal;
 };
 
+enum mmu_notifier_event {
+    MMU_NOTIFY_UNMAP = 0,
+    MMU_NOTIFY_CLEAR,
+};
+
+struct mmu_notifier_range {
+    struct mm_struct *mm;
+    unsigned long start;
+    unsigned long end;
+    enum mmu_notifier_event event;
+};
+
+struct madvise_behavior {
+    struct mm_struct *mm;
+    int behavior;
+};
+
 struct xa_node {
     unsigned char shift;
     void *slots[64];

@@ -14,6 +14,7 @@ enum {
     OWNERS_MAX = 1 << 16,
     PREFIXES_MAX = 1 << 14,
     VERDICTS_MAX = 1 << 18,
+    SPACES_MAX = 1 << 16,
 };
 
 // One ring for all records: shared, so that records are in the order in which they were reserved on any processor.
@@ -54,6 +55,14 @@ struct {
     __type(key, struct pw_file_key);
     __type(value, struct pw_file_ack);
 } file_acks SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, SPACES_MAX);
+    __type(key, __u64);
+    __type(value, struct pw_mm_pins);
+} mm_pins SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -146,6 +155,8 @@ __u32 folios_adopted;
 // or ~0 that it is not. Unless the two are equal, what it said about pins is not relied upon.
 __u64 ledger_losses;
 __u64 ledger_losses_mended;
+// The last number given to an address space.
+__u64 last_space;
 // Always 0, which the verifier does not know. Before 6.7 it follows a callback of bpf_loop or bpf_find_vma only once,
 // with what the context holds at first, takes that for the whole truth, and removes the branches that are never taken
 // then. So what a callback both changes and compares must start from this, not from a constant.

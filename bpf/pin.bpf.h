@@ -8,6 +8,7 @@
 #include "longterm_loop.bpf.h"
 #include "owner.bpf.h"
 #include "preempt.bpf.h"
+#include "space.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -257,6 +258,14 @@ static __always_inline bool any_tracked(__u64 *pages, __u64 pages_count)
     return walk.tracked;
 }
 
+// The number of the address space that holds the addresses of a long-term pin; 0 when they are none.
+static __always_inline __u64 note_space(struct acquire *call)
+{
+    if (!(call->flags & foll_longterm) || call->returned <= 0 || call->function == PW_MEMFD_PIN_FOLIOS)
+        return 0;
+    return note_addresses(call->mm ? call->mm : current_mm(), call->address, call->returned);
+}
+
 static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
 {
     if (!call)
@@ -264,11 +273,14 @@ static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
     bool long_term = call->flags & foll_longterm;
     note_owner();
     struct pw_pin *record = RESERVE(pw_pin, PW_KIND_PIN, PW_LOST_PIN);
-    if (!record)
+    if (!record) {
+        note_space(call);
         return 0;
+    }
     record->pin = pin;
     record->address = call->address;
     record->mm = call->mm ? call->mm : current_mm();
+    record->space = note_space(call);
     record->requested_pages = call->requested;
     record->pinned_pages = call->returned > 0 ? call->returned : 0;
     record->error = call->returned < 0 ? call->returned : 0;

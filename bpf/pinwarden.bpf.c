@@ -3,6 +3,7 @@
 
 #include "audit.bpf.h"
 #include "enforce.bpf.h"
+#include "invalidate.bpf.h"
 #include "lifecycle.bpf.h"
 #include "pin.bpf.h"
 #include "rename.bpf.h"
@@ -20,5 +21,6 @@ EXPORT_LAYOUT(pw_operation);
 EXPORT_LAYOUT(pw_exit);
 EXPORT_LAYOUT(pw_owner);
 EXPORT_LAYOUT(pw_rename);
+EXPORT_LAYOUT(pw_invalidation);
 
 char LICENSE[] SEC("license") = "GPL";

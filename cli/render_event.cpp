@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdint>
+#include <sstream>
 #include <string>
 
 #include "cli/render.h"
@@ -47,8 +49,26 @@ std::string release_text(const v1::WatchEventsResponse& event)
                 : "");
 }
 
+std::string hexadecimal(std::uint64_t number)
+{
+    std::ostringstream text;
+    text << "0x" << std::hex << number;
+    return text.str();
+}
+
+// Of addresses, not of a file.
+bool is_invalidation(const v1::Conflict& conflict)
+{
+    return !conflict.has_file();
+}
+
 std::string operation_text(const v1::Conflict& conflict)
 {
+    if (is_invalidation(conflict)) {
+        return visible(conflict.operation()) + " of " + hexadecimal(conflict.address()) + "-" +
+               hexadecimal(conflict.address() + conflict.length()) + " by " + process_name(conflict.caller()) +
+               " uid " + std::to_string(conflict.caller().uid());
+    }
     return visible(conflict.operation()) + " of " + file_name(conflict.file()) + " from " +
            human_bytes(conflict.old_size()) + " to " + human_bytes(conflict.new_size()) + " by " +
            process_name(conflict.caller()) + " uid " + std::to_string(conflict.caller().uid());
@@ -61,8 +81,8 @@ std::string conflict_text(const v1::Conflict& conflict)
         return text + "pins the ledger does not have";
     }
     const v1::Pin& first = conflict.pins(0);
-    text += human_bytes(first.bytes()) + " pinned by " + process_name(first.owner()) + " through " +
-            visible(first.driver());
+    text += human_bytes(is_invalidation(conflict) ? conflict.pinned_bytes() : first.bytes()) + " pinned by " +
+            process_name(first.owner()) + " through " + visible(first.driver());
     if (conflict.pins_size() > 1) {
         text += " and " + counted(static_cast<std::uint64_t>(conflict.pins_size() - 1), "more pin");
     }

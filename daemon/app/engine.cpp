@@ -121,19 +121,36 @@ void Engine::on(OperationEvent& event)
     event.caller.names = owners_.of(event.caller);
     Conflict conflict = correlate(ledger_, event);
     enforcer_.count(event);
+    count_conflict(to_string(event.operation), conflict.pins, event.verdict);
+    if (around_.fanout.has_subscribers()) {
+        announce(event.time, ConflictNotice{view_conflict(std::move(conflict), enforcer_.deciding(event))});
+    }
+}
 
+void Engine::on(const InvalidationEvent& event)
+{
+    const auto conflict = correlate(ledger_, event, ledger_.invalidate(event));
+    if (!conflict) {
+        return;
+    }
+    count_conflict(to_string(event.operation), conflict->pins, PW_VERDICT_ALLOW);
+    if (around_.fanout.has_subscribers()) {
+        announce(event.time, InvalidationNotice{view_invalidation(*conflict, ledger_, around_.names)});
+    }
+}
+
+// Once for every driver whose pins were hit.
+void Engine::count_conflict(std::string_view operation, const std::vector<PinRecord>& pins, pw_verdict verdict)
+{
     std::set<std::string> drivers;
-    for (const PinRecord& pin : conflict.pins) {
+    for (const PinRecord& pin : pins) {
         drivers.insert(pin.driver);
     }
     if (drivers.empty()) {
         drivers.insert("unknown");
     }
     for (const std::string& driver : drivers) {
-        ++conflicts_[{std::string(to_string(event.operation)), driver, std::string(to_string(event.verdict))}];
-    }
-    if (around_.fanout.has_subscribers()) {
-        announce(event.time, ConflictNotice{view_conflict(std::move(conflict), enforcer_.deciding(event))});
+        ++conflicts_[{std::string(operation), driver, std::string(to_string(verdict))}];
     }
 }
 

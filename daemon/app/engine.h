@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "act/enforcer.h"
@@ -20,6 +21,7 @@
 #include "app/owner_check.h"
 #include "base/clock.h"
 #include "correlate/conflict.h"
+#include "correlate/invalidation.h"
 #include "decode/decoder.h"
 #include "ledger/audit.h"
 #include "ledger/driver.h"
@@ -108,7 +110,9 @@ private:
     void record_files(PinId id);
     bool look_after_losses();  // whether there were any
     void tell_certainty();
+    void on(const InvalidationEvent& event);
 
+    void count_conflict(std::string_view operation, const std::vector<PinRecord>& pins, pw_verdict verdict);
     void start_audit();
     void log_differences(const AuditReport& report);
     void finish_audit(const Result<void>& result);

@@ -25,6 +25,8 @@ constexpr std::array kCauses = {
     Cause{PW_DOUBT_PATH_CUT, "path_cut"},
     Cause{PW_LOST_EXECUTABLE, "ring_full_executable"},
     Cause{PW_LOST_RENAME, "ring_full_rename"},
+    Cause{PW_LOST_INVALIDATION, "ring_full_invalidation"},
+    Cause{PW_LOST_SPACE, "space_table_full"},
 };
 
 }  // namespace

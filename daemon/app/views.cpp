@@ -76,4 +76,18 @@ ConflictView view_conflict(Conflict conflict, const Policy* policy)
     return view;
 }
 
+InvalidationView view_invalidation(const InvalidationConflict& conflict, const Ledger& ledger, StackNamer& names)
+{
+    InvalidationView view;
+    view.operation = to_string(conflict.event.operation);
+    view.caller = conflict.event.caller;
+    view.range = conflict.range;
+    view.bytes = conflict.bytes;
+    view.reason = explain(conflict);
+    for (const PinRecord& pin : conflict.pins) {
+        view.pins.push_back(view_pin(pin, ledger, names));
+    }
+    return view;
+}
+
 }  // namespace pinwarden

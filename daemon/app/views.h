@@ -2,6 +2,7 @@
 #pragma once
 
 #include "correlate/conflict.h"
+#include "correlate/invalidation.h"
 #include "ledger/driver.h"
 #include "ledger/ledger.h"
 #include "publish/snapshot.h"
@@ -14,5 +15,7 @@ PinView view_pin(PinRecord pin, const Ledger& ledger, StackNamer& names);
 FailedPin view_failure(const PinEvent& event, StackNamer& names);
 // `policy` may be nullptr: none decided.
 ConflictView view_conflict(Conflict conflict, const Policy* policy);
+
+InvalidationView view_invalidation(const InvalidationConflict& conflict, const Ledger& ledger, StackNamer& names);
 
 }  // namespace pinwarden

@@ -158,6 +158,7 @@ Result<Event> decode_pin(Record record)
     event.pin = raw.pin;
     event.address = raw.address;
     event.mm = raw.mm;
+    event.space = raw.space;
     event.requested_pages = raw.requested_pages;
     event.pinned_pages = raw.error == 0 ? raw.pinned_pages : 0;
     event.error = -raw.error;
@@ -337,6 +338,50 @@ Result<Event> decode_exit(Record record)
     return ExitEvent{raw.header.time, {raw.pid, raw.start_time}};
 }
 
+// Empty when `first` is not before `end`, as the kernel sends what there is none of.
+Result<AddressRange> address_range(std::string_view field, std::uint64_t first, std::uint64_t end)
+{
+    constexpr std::uint64_t kPageMask = (1ULL << PW_PAGE_SHIFT) - 1;
+    if (end < first || ((first | end) & kPageMask) != 0) {
+        return wrong("invalidation", "a range of addresses (" + std::string(field) + ") that is none");
+    }
+    return AddressRange{first, end - first};
+}
+
+Result<Event> decode_invalidation(Record record)
+{
+    const auto raw = read<pw_invalidation>(record);
+    if (auto checked = check_fixed("invalidation", record, raw.header.bytes, sizeof(raw)); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.operation == 0 || raw.operation >= PW_INVALIDATION_KINDS) {
+        return out_of_range("invalidation", "operation", raw.operation);
+    }
+    if (raw.space == 0) {
+        return out_of_range("invalidation", "space", raw.space);
+    }
+    const auto range = address_range("address", raw.address, raw.end);
+    const auto moved = address_range("moved_to", raw.moved_to, raw.moved_to + raw.moved_bytes);
+    const auto replaced = address_range("replaced", raw.replaced, raw.replaced_end);
+    for (const auto* one : {&range, &moved, &replaced}) {
+        if (!*one) {
+            return std::unexpected(one->error());
+        }
+    }
+    if (moved->bytes > range->bytes) {
+        return out_of_range("invalidation", "moved_bytes", moved->bytes);
+    }
+    InvalidationEvent event;
+    event.time = raw.header.time;
+    event.operation = static_cast<pw_invalidation_kind>(raw.operation);
+    event.space = raw.space;
+    event.range = *range;
+    event.moved_to = *moved;
+    event.replaced = *replaced;
+    event.caller = task(raw.caller);
+    return event;
+}
+
 // Whether a record with a path holds together; `head` is where the path begins in it.
 template <typename T>
 Result<void> check_path(std::string_view kind, Record record, const T& raw, std::size_t head)
@@ -443,6 +488,7 @@ Result<Event> Decoder::decode(std::span<const std::byte> record) const
         case PW_KIND_EXIT: return decode_exit(record);
         case PW_KIND_OWNER: return decode_owner(record);
         case PW_KIND_RENAME: return decode_rename(record);
+        case PW_KIND_INVALIDATION: return decode_invalidation(record);
         default: return out_of_range("unknown", "kind", header.kind);
     }
 }

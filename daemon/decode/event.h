@@ -88,6 +88,7 @@ struct PinEvent {
     std::uint64_t pin = 0;
     std::uint64_t address = 0;
     std::uint64_t mm = 0;
+    std::uint64_t space = 0;  // number of the address space that holds the addresses; 0: not known, or none
     std::uint64_t requested_pages = 0;
     std::uint64_t pinned_pages = 0;
     int error = 0;  // positive errno when the call failed
@@ -198,7 +199,26 @@ struct RenameEvent {
     std::string new_path;  // empty: that name is gone, and no other is known
 };
 
+// Consecutive user addresses.
+struct AddressRange {
+    std::uint64_t first = 0;
+    std::uint64_t bytes = 0;
+
+    friend bool operator==(const AddressRange&, const AddressRange&) = default;
+};
+
+// Addresses lost the pages that were mapped there. All are multiples of the page size.
+struct InvalidationEvent {
+    Nanoseconds time = 0;
+    pw_invalidation_kind operation = PW_INVALIDATION_MUNMAP;
+    std::uint64_t space = 0;
+    AddressRange range;     // empty where only `replaced` counts
+    AddressRange moved_to;  // where the first pages of the range are mapped now; empty: nowhere
+    AddressRange replaced;  // what else was mapped over, before anything moved there; empty: nothing
+    Task caller;
+};
+
 using Event = std::variant<PinEvent, RangeEvent, PagesEvent, ReleaseEvent, FileEvent, OperationEvent, ExitEvent,
-                           OwnerEvent, RenameEvent>;
+                           OwnerEvent, RenameEvent, InvalidationEvent>;
 
 }  // namespace pinwarden

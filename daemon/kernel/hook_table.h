@@ -7,6 +7,13 @@
 
 namespace pinwarden {
 
+// What a system call's own function is called.
+#if defined(__x86_64__)
+#define PINWARDEN_SYSCALL(name) "__x64_sys_" name
+#elif defined(__aarch64__)
+#define PINWARDEN_SYSCALL(name) "__arm64_sys_" name
+#endif
+
 enum class Need {
     kRequired,  // without it nothing works: the daemon does not start
     kOptional,  // kernels without it are fine, it is reported as not attached
@@ -64,6 +71,13 @@ inline constexpr std::array kHooks = {
               .need = Need::kRequired,
               .parameters = 3,
               .decides = Decides::kByLsm},
+    HookEntry{"munmap_exit", PINWARDEN_SYSCALL("munmap"), "invalidation", Need::kOptional},
+    HookEntry{"mmap_exit", PINWARDEN_SYSCALL("mmap"), "invalidation", Need::kOptional},
+    HookEntry{"mremap_exit", PINWARDEN_SYSCALL("mremap"), "invalidation", Need::kOptional},
+    HookEntry{"madvise_exit", "do_madvise", "invalidation", Need::kOptional, 4},
+    HookEntry{"madvise_behavior_exit", "madvise_do_behavior", "invalidation", Need::kOptional, 3},
+    HookEntry{"notifier_range_start_enter", "__mmu_notifier_invalidate_range_start", "invalidation", Need::kOptional},
+    HookEntry{"exit_mmap_enter", "exit_mmap", "lifecycle", Need::kRequired},
     HookEntry{"process_exit", "sched_process_exit", "lifecycle", Need::kRequired, 0, {}, true},
     HookEntry{"inode_free", "security_inode_free", "lifecycle", Need::kRequired},
     HookEntry{"dentry_move", "d_move", "lifecycle", Need::kOptional},

@@ -134,6 +134,7 @@ Result<pinwarden_bpf*> open_skeleton(const KernelBtf& btf, const ProgramOptions&
     skeleton->rodata->track_short_term = options.track_short_term ? 1 : 0;
     skeleton->rodata->mark_whole_call = left_out.contains("pin_user_pages_enter") ? 0 : 1;
     skeleton->rodata->tasks_preempt = tasks_preempt(btf, kernel_release());
+    skeleton->rodata->madvise_behavior_tells = left_out.contains("madvise_behavior_exit") ? 0 : 1;
     bpf_map__set_max_entries(skeleton->maps.events, options.ring_bytes);
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj)

@@ -82,6 +82,7 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     details_[pin.id].live = LivePositions(event.pinned_pages);
     by_owner_[pin.owner.process].insert(pin.id);
     set_bytes(pin, event.pinned_pages * kPageBytes);
+    map(event.space, pin);
 }
 
 void Ledger::range(const RangeEvent& event)
@@ -282,6 +283,7 @@ void Ledger::drop(PinId id)
         }
     }
     set_bytes(pin, 0);
+    addresses_.erase(id);
     const PageRun folio{detail->second.adopted_folio, pin.requested_pages};
     const bool adopted = pin.function == PW_ADOPTED_FOLIO;
     details_.erase(detail);

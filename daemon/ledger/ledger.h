@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "decode/event.h"
+#include "ledger/address_index.h"
 #include "ledger/extent_index.h"
 #include "ledger/file_table.h"
 #include "ledger/live_positions.h"
@@ -44,6 +45,10 @@ public:
     // Takes pages from whoever holds them; see attribution.h for whose they are. With event.span > 0, among pins that
     // are equal otherwise, one that has enough pages on the folio goes before one that has not; lowest pages first.
     ReleaseOutcome release(const ReleaseEvent& event);
+
+    // Pages are no longer mapped where they were. The pins stay: the pages are pinned all the same. Where the mapping
+    // stays, and only its pages were dropped, those of a file come back as the same ones: they count as not met.
+    InvalidationOutcome invalidate(const InvalidationEvent& event);
 
     // Marks every pin of the process as orphaned; returns those that were not before.
     std::vector<PinId> exit(const ExitEvent& event);
@@ -132,12 +137,16 @@ private:
     void count_bytes(PinRecord& pin, const Detail& detail);
     void classify_backing(PinRecord& pin) const;
     void shrink_files(const PinRecord& pin, const Detail& detail, std::span<const Extent> parts);
+    void map(std::uint64_t space, const PinRecord& pin);
+    std::uint64_t unmap(const InvalidationEvent& event, AddressRange range, InvalidationOutcome& outcome);
+    std::vector<MappedPages> keep_file_pages(std::uint64_t space, const MappedPages& mapped);
     static std::optional<FileSpan> live_span(const PinRecord& pin, const Detail& detail, const PinnedFileRange& range);
     static std::optional<FileSpan> live_span(const PinRecord& pin, const Detail& detail, const FileKey& file);
     [[nodiscard]] bool has_live_page(const PinRecord& pin, const FileKey& file, std::uint64_t first_page,
                                      std::uint64_t end_page) const;
 
     ExtentIndex extents_;
+    AddressIndex addresses_;
     absl::btree_map<PinId, PinRecord> pins_;
     absl::flat_hash_map<PinId, Detail> details_;
     FileTable files_;

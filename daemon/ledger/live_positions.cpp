@@ -49,4 +49,17 @@ std::optional<std::pair<std::uint64_t, std::uint64_t>> LivePositions::bounds(std
     return std::pair(std::max(low->first, first), std::min(high->second, end));
 }
 
+std::uint64_t LivePositions::count_within(std::uint64_t first, std::uint64_t end) const
+{
+    auto at = intervals_.upper_bound(first);
+    if (at != intervals_.begin() && std::prev(at)->second > first) {
+        --at;
+    }
+    std::uint64_t count = 0;
+    for (; at != intervals_.end() && at->first < end; ++at) {
+        count += std::min(at->second, end) - std::max(at->first, first);
+    }
+    return count;
+}
+
 }  // namespace pinwarden

@@ -24,6 +24,8 @@ public:
     // The smallest range [first, end) that holds every live position of the given range; nothing when there is none.
     [[nodiscard]] std::optional<std::pair<std::uint64_t, std::uint64_t>> bounds(std::uint64_t first,
                                                                                 std::uint64_t end) const;
+    // How many live positions the range [first, end) has. O(1) more for each interval in it.
+    [[nodiscard]] std::uint64_t count_within(std::uint64_t first, std::uint64_t end) const;
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] bool empty() const { return count_ == 0; }
 

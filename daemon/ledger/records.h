@@ -97,6 +97,17 @@ struct ReleaseOutcome {
     std::uint64_t unmatched_pages = 0;  // releases of pins the ledger does not have: short-term ones, mostly
 };
 
+// Pages of a pin that were pinned and mapped when an invalidation took them from their addresses.
+struct MetPin {
+    PinId pin = 0;
+    std::uint64_t pages = 0;
+};
+
+struct InvalidationOutcome {
+    std::vector<MetPin> met;  // by pin
+    AddressRange range;       // which of the event's ranges met them; its first one where both did
+};
+
 // What of a file is pinned now. first_page == end_page when nothing is.
 struct FileState {
     std::uint64_t sequence = 0;  // of the last range seen

@@ -43,6 +43,8 @@ struct Schema {
 struct Choices {
     std::span<const std::string_view> values;
     std::span<const std::string_view> later = {};
+    std::span<const std::string_view> never = {};  // there is such a thing, but no policy can be about it
+    std::string_view why_never = {};
 };
 
 std::vector<std::string> strings(std::span<const std::string_view> views)
@@ -186,6 +188,9 @@ Result<std::size_t> read_choice(const Reader& reader, const std::string& path, c
     if (std::ranges::find(choices.later, *text) != choices.later.end()) {
         return refuse(reader, node.place, path, shown + "is not available in this version; available: " + available);
     }
+    if (std::ranges::find(choices.never, *text) != choices.never.end()) {
+        return refuse(reader, node.place, path, shown + std::string(choices.why_never) + "; available: " + available);
+    }
     const std::string near = nearest(*text, strings(choices.values));
     return refuse(
         reader, node.place, path,
@@ -233,6 +238,8 @@ constexpr std::array<std::string_view, 1> kOperationNames = {"truncate"};
 constexpr std::array kOperations = {Operation::kTruncate};
 constexpr std::array<std::string_view, 5> kLaterOperations = {"punch_hole", "collapse_range", "zero_range",
                                                               "madv_remove", "umount"};
+constexpr std::array<std::string_view, 6> kInvalidations = {"munmap",        "mmap_fixed", "mremap",
+                                                            "madv_dontneed", "madv_guard", "invalidate"};
 
 constexpr std::array<std::string_view, 2> kUnresolvedNames = {"deny", "allow"};
 constexpr std::array kUnresolved = {Unresolved::kDeny, Unresolved::kAllow};
@@ -272,7 +279,12 @@ Result<void> read_operations(Reader& reader, const std::string& path, const Yaml
 {
     return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
         const auto choice =
-            read_choice(reader, item_path, item, {.values = kOperationNames, .later = kLaterOperations});
+            read_choice(reader, item_path, item,
+                        {.values = kOperationNames,
+                         .later = kLaterOperations,
+                         .never = kInvalidations,
+                         .why_never = "cannot be stopped: the kernel has no hook that could fail it. It "
+                                      "is always reported as a conflict, without a policy"});
         if (!choice) {
             return std::unexpected(choice.error());
         }

@@ -271,6 +271,23 @@ void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& ou
     out.set_unresolved(operation.unresolved);
 }
 
+void set_invalidation(const InvalidationView& view, const Times& times, v1::Conflict& out)
+{
+    out.set_operation(view.operation);
+    out.set_address(view.range.first);
+    out.set_length(view.range.bytes);
+    out.set_pinned_bytes(view.bytes);
+    set_process(view.caller, false, times, *out.mutable_caller());
+    Joiner joiner(times);
+    std::ranges::for_each(view.pins, [&](const PinView& pin) { joiner.add(pin); });
+    for (v1::Pin& pin : joiner.take()) {
+        pin.clear_stack();
+        *out.add_pins() = std::move(pin);
+    }
+    out.set_verdict(std::string(to_string(PW_VERDICT_ALLOW)));
+    out.set_reason(valid_utf8(view.reason));
+}
+
 }  // namespace
 
 pw_scope_kind object_kind(const PinRecord& pin)
@@ -405,6 +422,9 @@ std::vector<v1::EventKind> event_kinds(const Notice& notice)
     if (std::holds_alternative<LeakNotice>(notice.what)) {
         return {v1::EVENT_KIND_LEAK};
     }
+    if (std::holds_alternative<InvalidationNotice>(notice.what)) {
+        return {v1::EVENT_KIND_CONFLICT};
+    }
     const ConflictView& conflict = std::get<ConflictNotice>(notice.what).conflict;
     if (conflict.policy.empty() && conflict.conflict.operation.verdict == PW_VERDICT_ALLOW) {
         return {v1::EVENT_KIND_CONFLICT};
@@ -434,6 +454,8 @@ v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind)
         set_pin(leak->pin, times, *out.mutable_pin());
     } else if (const auto* failed = std::get_if<FailedNotice>(&notice.what)) {
         set_failure(failed->failure, times, *out.mutable_failure());
+    } else if (const auto* invalidated = std::get_if<InvalidationNotice>(&notice.what)) {
+        set_invalidation(invalidated->invalidation, times, *out.mutable_conflict());
     } else {
         set_conflict(std::get<ConflictNotice>(notice.what).conflict, times, *out.mutable_conflict());
     }

@@ -23,25 +23,29 @@ constexpr std::array<std::string_view, 3> kKnownDrivers{"io_uring", "rdma_rxe", 
 constexpr std::array<Backing, 2> kCommonBackings{Backing::kAnonymous, Backing::kFile};
 constexpr std::size_t kBackings = 5;
 constexpr std::array<std::string_view, 1> kOperations{"truncate"};
+// Nothing can stop these: their verdict is always allow.
+constexpr std::array<std::string_view, 7> kInvalidations{"invalidate", "madv_dontneed", "madv_guard", "madv_remove",
+                                                         "mmap_fixed", "mremap",        "munmap"};
 constexpr std::array<std::string_view, 3> kVerdicts{"allow", "deny", "would_deny"};
 // What pinning pages fails with; anything else is "other".
 constexpr std::array<int, 5> kPinErrors{EAGAIN, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP};
 constexpr std::string_view kOther = "other";
 static_assert((kMaxDriverLabels + 1) * (kPinErrors.size() + 1) <= kMaxSeriesPerMetric);
 static_assert((kMaxDriverLabels + 1) * kBackings <= kMaxSeriesPerMetric);
-static_assert((kMaxDriverLabels + 1) * kOperations.size() * kVerdicts.size() <= kMaxSeriesPerMetric);
+static_assert((kMaxConflictDriverLabels + 1) * (kOperations.size() * kVerdicts.size() + kInvalidations.size()) <=
+              kMaxSeriesPerMetric);
 
 // Which drivers have series of their own. Once given, a label stays: a counter must not move between two of them.
 class DriverLabels {
 public:
-    DriverLabels() : known_(kKnownDrivers.begin(), kKnownDrivers.end()) {}
+    explicit DriverLabels(std::size_t most) : most_(most), known_(kKnownDrivers.begin(), kKnownDrivers.end()) {}
 
     std::string label(const std::string& driver)
     {
         if (known_.contains(driver)) {
             return driver;
         }
-        if (known_.size() >= kMaxDriverLabels) {
+        if (known_.size() >= most_) {
             return std::string(kOther);
         }
         known_.insert(driver);
@@ -51,6 +55,7 @@ public:
     [[nodiscard]] const std::set<std::string>& known() const { return known_; }
 
 private:
+    std::size_t most_;
     std::set<std::string> known_;
 };
 
@@ -72,6 +77,7 @@ private:
 struct Source {
     const MetricsSnapshot& now;
     DriverLabels& drivers;
+    DriverLabels& conflict_drivers;
     // (driver, backing) that had pins once: a gauge goes to zero, it does not vanish.
     std::set<std::pair<std::string, Backing>>& seen_totals;
 };
@@ -139,9 +145,14 @@ void fill_conflicts(Source& source, Series& out)
             }
         }
     }
+    for (const std::string_view operation : kInvalidations) {
+        for (const std::string_view driver : kKnownDrivers) {
+            out.add({std::string(operation), std::string(driver), "allow"}, std::uint64_t{0});
+        }
+    }
     for (const auto& [key, count] : source.now.conflicts) {
         const auto& [operation, driver, verdict] = key;
-        out.add({operation, source.drivers.label(driver), verdict}, count);
+        out.add({operation, source.conflict_drivers.label(driver), verdict}, count);
     }
 }
 
@@ -169,7 +180,7 @@ const std::vector<Metric>& metrics()
          fill_failed},
         {{"pinwarden_conflicts_total",
           "counter",
-          "File operations that met live pins, once for every driver whose pins were hit.",
+          "File operations and invalidations that met live pins, once for every driver whose pins were hit.",
           {"operation", "driver", "verdict"}},
          fill_conflicts},
         {{"pinwarden_orphans", "gauge", "Pins whose owner has exited, leaks included.", {"driver"}},
@@ -331,7 +342,7 @@ private:
         for (const auto& [key, totals] : snapshot.totals) {
             seen_totals_.emplace(drivers_.label(key.first), key.second);
         }
-        Source source{snapshot, drivers_, seen_totals_};
+        Source source{snapshot, drivers_, conflict_drivers_, seen_totals_};
         for (const Metric& metric : metrics()) {
             if (metric.histogram != nullptr) {
                 families.push_back(to_family(metric.info, snapshot.*metric.histogram));
@@ -346,7 +357,8 @@ private:
     Pipeline& pipeline_;
     // Collect() is const by its interface, but labels must be remembered from one scrape to the next.
     mutable std::mutex mutex_;
-    mutable DriverLabels drivers_;
+    mutable DriverLabels drivers_{kMaxDriverLabels};
+    mutable DriverLabels conflict_drivers_{kMaxConflictDriverLabels};
     mutable std::set<std::pair<std::string, Backing>> seen_totals_;
 };
 

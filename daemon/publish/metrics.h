@@ -18,6 +18,8 @@ namespace pinwarden {
 inline constexpr std::size_t kMaxSeriesPerMetric = 100;
 // Drivers with series of their own; whatever comes later is summed under driver="other".
 inline constexpr std::size_t kMaxDriverLabels = 15;
+// Fewer where operations and verdicts multiply them.
+inline constexpr std::size_t kMaxConflictDriverLabels = 9;
 
 struct MetricInfo {
     std::string_view name;

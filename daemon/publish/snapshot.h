@@ -90,6 +90,16 @@ struct ConflictView {
     std::string reason;
 };
 
+// An invalidation that met pins, ready to be shown.
+struct InvalidationView {
+    std::string operation;
+    Task caller;
+    AddressRange range;  // that met pins
+    std::uint64_t bytes = 0;
+    std::vector<PinView> pins;
+    std::string reason;
+};
+
 // Who has a pin that an audit found to differ.
 struct PinHolder {
     Task owner;
@@ -207,10 +217,15 @@ struct OrphanedNotice {
 struct LeakNotice {
     PinView pin;
 };
+struct InvalidationNotice {
+    InvalidationView invalidation;
+};
 struct Notice {
     Nanoseconds time = 0;
     Nanoseconds boot_to_unix = 0;
-    std::variant<PinnedNotice, ReleasedNotice, ConflictNotice, FailedNotice, OrphanedNotice, LeakNotice> what;
+    std::variant<PinnedNotice, ReleasedNotice, ConflictNotice, FailedNotice, OrphanedNotice, LeakNotice,
+                 InvalidationNotice>
+        what;
 };
 
 // What the API asks of the pipeline. Every call is made from a serving thread and runs on the pipeline thread; the

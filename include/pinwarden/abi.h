@@ -45,6 +45,7 @@ enum pw_kind {
     PW_KIND_EXIT,           // a process that owns or owned pins has exited: struct pw_exit
     PW_KIND_OWNER,          // what a process runs, sent before its first pin and after each exec: struct pw_owner
     PW_KIND_RENAME,         // a known file, or a directory, changed or lost its name: struct pw_rename
+    PW_KIND_INVALIDATION,   // addresses lost their pages where pins may be: struct pw_invalidation
 };
 
 // The kernel function an event was seen in.
@@ -87,6 +88,19 @@ enum pw_operation_kind {
     PW_OPERATION_TRUNCATE = 1,  // any size change through setattr: truncate, ftruncate, open(O_TRUNC)
 };
 
+// What took the pages away from addresses of a process. Nothing can stop these.
+enum pw_invalidation_kind {
+    PW_INVALIDATION_MUNMAP = 1,
+    PW_INVALIDATION_MMAP_FIXED,      // mmap(MAP_FIXED) over a mapping
+    PW_INVALIDATION_MREMAP,          // moved, shrunk, or mapped over (MREMAP_FIXED)
+    PW_INVALIDATION_MADV_DONTNEED,   // also MADV_DONTNEED_LOCKED
+    PW_INVALIDATION_MADV_REMOVE,     // pages go from the mapping and from the file
+    PW_INVALIDATION_MADV_GUARD,      // MADV_GUARD_INSTALL
+    PW_INVALIDATION_NOTIFIER_UNMAP,  // none of the above; the kernel told mmu notifiers that it unmaps
+    PW_INVALIDATION_NOTIFIER_CLEAR,  // the same, that it takes pages out of a mapping that stays
+    PW_INVALIDATION_KINDS,
+};
+
 // What became of an operation that met pins.
 enum pw_verdict {
     PW_VERDICT_ALLOW = 0,       // no policy had anything to say
@@ -111,6 +125,8 @@ enum pw_counter {
     PW_DOUBT_PATH_CUT,        // a path deeper or longer than is recorded
     PW_LOST_EXECUTABLE,       // ring full: what an owner runs
     PW_LOST_RENAME,           // ring full: a file's or directory's new name
+    PW_LOST_INVALIDATION,     // ring full: an invalidation's report
+    PW_LOST_SPACE,            // table of address spaces full: invalidations of this one's pins are not seen
     PW_COUNTERS,
 };
 
@@ -162,10 +178,11 @@ struct pw_pin {
     __u64 scope;         // number of the object it was made for, 0: not known
     __u32 scope_kind;    // enum pw_scope_kind
     __u32 reserved;
+    __u64 space;  // number of the address space `address` is in; 0: in none, not pinned for long, or table full
     struct pw_task owner;
     __u64 stack[PW_STACK_FRAMES];  // kernel return addresses, innermost first: never shown, symbols are
 };
-PW_ASSERT_SIZE(pw_pin, 16 + 40 + 32 + 48 + 8 * PW_STACK_FRAMES);
+PW_ASSERT_SIZE(pw_pin, 16 + 40 + 40 + 48 + 8 * PW_STACK_FRAMES);
 
 struct pw_range {
     struct pw_header header;
@@ -313,7 +330,32 @@ struct pw_exit {
 };
 PW_ASSERT_SIZE(pw_exit, 32);
 
+// The addresses from `address` to `end` lost the pages that were mapped there.
+struct pw_invalidation {
+    struct pw_header header;
+    __u64 space;  // number of the address space
+    __u64 address;
+    __u64 end;           // one past the last byte; == address: none, see replaced_end
+    __u64 moved_to;      // where its first page is mapped now; 0: nowhere
+    __u64 moved_bytes;   // how much of it is mapped there
+    __u64 replaced;      // a second range that something else was mapped over, before anything moved there
+    __u64 replaced_end;  // == replaced: there is none
+    struct pw_task caller;
+    __u32 operation;  // enum pw_invalidation_kind
+    __u32 reserved;
+};
+PW_ASSERT_SIZE(pw_invalidation, 16 + 56 + 48 + 8);
+
 // Maps
+
+// `mm_pins`, by address of the mm_struct, written by the acquire hooks: where anything was ever pinned for long. Goes
+// with the address space.
+struct pw_mm_pins {
+    __u64 space;  // its number: unlike its address, no other address space gets it
+    __u64 first_address;
+    __u64 end_address;
+};
+PW_ASSERT_SIZE(pw_mm_pins, 24);
 
 // `file_pins`, written by the acquire hooks only: everything ever pinned of this file since it got an entry.
 struct pw_file_pins {

@@ -199,4 +199,17 @@ inline Notice conflict_notice(pw_verdict verdict, const std::string& policy)
     return {.time = 20 * kSecond, .boot_to_unix = 1'700'000'000 * kSecond, .what = ConflictNotice{std::move(view)}};
 }
 
+// A munmap of the first 64 KiB of file_pin(1, 0, 256) by its owner.
+inline Notice invalidation_notice()
+{
+    const PinView pin = file_pin(1, 0, 256);
+    InvalidationView view{.operation = "munmap",
+                          .caller = pin.pin.owner,
+                          .range = {pin.pin.address, 65536},
+                          .bytes = 65536,
+                          .pins = {pin},
+                          .reason = "the process no longer maps pages that stay pinned"};
+    return {.time = 20 * kSecond, .boot_to_unix = 1'700'000'000 * kSecond, .what = InvalidationNotice{std::move(view)}};
+}
+
 }  // namespace pinwarden::test

@@ -82,6 +82,7 @@ inline pw_pin raw_pin()
     pin.stack_depth = 2;
     pin.scope = 6;
     pin.scope_kind = PW_SCOPE_RDMA_REGION;
+    pin.space = 4;
     pin.owner = raw_task();
     pin.stack[0] = 0xffffffff81000010;
     pin.stack[1] = 0xffffffff81000020;
@@ -214,6 +215,19 @@ inline pw_rename raw_rename()
     return rename;
 }
 
+// munmap of the first four pages of raw_pin().
+inline pw_invalidation raw_invalidation()
+{
+    pw_invalidation invalidation{};
+    invalidation.header = {PW_KIND_INVALIDATION, sizeof(invalidation), 1119};
+    invalidation.space = 4;
+    invalidation.address = 0x7f0000000000;
+    invalidation.end = 0x7f0000004000;
+    invalidation.caller = raw_task(100, "owner");
+    invalidation.operation = PW_INVALIDATION_MUNMAP;
+    return invalidation;
+}
+
 // One valid record of every kind.
 inline std::vector<Bytes> one_of_each()
 {
@@ -227,12 +241,14 @@ inline std::vector<Bytes> one_of_each()
             bytes_of(raw_operation()),
             bytes_of(raw_exit()),
             owner_record("x\0bin\0"sv),
-            bytes_of(raw_rename())};
+            bytes_of(raw_rename()),
+            bytes_of(raw_invalidation())};
 }
 
 // Events, with what a test does not care about filled in.
 
 inline constexpr std::uint64_t kMm = 0x1000;
+inline constexpr std::uint64_t kSpace = 1;
 inline constexpr std::uint64_t kAddress = 0x10000;
 inline constexpr FileKey kFile{42, 8U << 20U | 1U, 9};
 
@@ -243,6 +259,7 @@ inline PinEvent pin_event(std::uint64_t id, std::uint64_t pages, std::uint64_t m
     event.pin = id;
     event.address = kAddress;
     event.mm = mm;
+    event.space = long_term ? kSpace : 0;
     event.requested_pages = pages;
     event.pinned_pages = pages;
     event.function = PW_PIN_USER_PAGES_FAST;
@@ -282,6 +299,18 @@ inline FileEvent file_event(FileKey file = kFile, std::string_view path = "/mnt/
                             std::string_view filesystem = "ext4")
 {
     return {1, file, std::string(path), std::string(filesystem), 0, false};
+}
+
+// Of pages `first` .. first + pages - 1, counted from kAddress.
+inline InvalidationEvent invalidation_event(pw_invalidation_kind operation, std::uint64_t first, std::uint64_t pages)
+{
+    InvalidationEvent event;
+    event.time = 8'500'000;
+    event.operation = operation;
+    event.space = kSpace;
+    event.range = {kAddress + first * 4096, pages * 4096};
+    event.caller = {{100, 5000}, 100, 1000, 1000, 7, "owner"};
+    return event;
 }
 
 inline OperationEvent truncate_event(std::uint64_t old_size, std::uint64_t new_size, FileKey file = kFile)

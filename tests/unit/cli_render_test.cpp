@@ -281,6 +281,9 @@ TEST_CASE("events: one line each")
          "22:13:40.000  conflict  truncate of /mnt/data/x from 1.0 MiB to 0 B by truncate[900] uid 0 meets 1.0 MiB "
          "pinned "
          "by rdma-demo[812] through rdma_rxe\n"},
+        {invalidation_notice(), v1::EVENT_KIND_CONFLICT,
+         "22:13:40.000  conflict  munmap of 0x7f0000000000-0x7f0000010000 by rdma-demo[812] uid 1000 meets 64.0 KiB "
+         "pinned by rdma-demo[812] through rdma_rxe\n"},
         {conflict_notice(PW_VERDICT_DENY, "keep"), v1::EVENT_KIND_VERDICT,
          "22:13:40.000  verdict   deny EBUSY truncate of /mnt/data/x from 1.0 MiB to 0 B by truncate[900] uid 0, "
          "policy "

@@ -219,6 +219,24 @@ TEST_CASE("a conflict that a policy decided is a conflict and a verdict")
     CHECK(event.conflict().pins(0).ranges(0).file().path() == "/mnt/data/x");
 }
 
+TEST_CASE("an invalidation is a conflict of addresses, without a verdict to wait for")
+{
+    const Notice notice = invalidation_notice();
+    CHECK(event_kinds(notice) == std::vector{v1::EVENT_KIND_CONFLICT});
+    const v1::Conflict conflict = event_to_proto(notice, v1::EVENT_KIND_CONFLICT).conflict();
+    CHECK(conflict.operation() == "munmap");
+    CHECK_FALSE(conflict.has_file());
+    CHECK(conflict.address() == 0x7f0000000000);
+    CHECK(conflict.length() == 65536);
+    CHECK(conflict.pinned_bytes() == 65536);
+    CHECK(conflict.caller().pid() == 812);
+    CHECK(conflict.verdict() == "allow");
+    CHECK(conflict.reason() == "the process no longer maps pages that stay pinned");
+    REQUIRE(conflict.pins_size() == 1);
+    CHECK(conflict.pins(0).ranges(0).file().path() == "/mnt/data/x");
+    CHECK(conflict.pins(0).stack_size() == 0);
+}
+
 namespace {
 
 v1::ApplyPolicyRequest request_with_policy()

@@ -188,6 +188,24 @@ TEST_CASE("a memory file has no name to lose", "[decoder]")
     CHECK(decoded<FileEvent>(file_record("ring\0"sv, PW_FILE_UNLINKED, "tmpfs", kTmpfs)).deleted);
 }
 
+TEST_CASE("an invalidation record becomes an event", "[decoder]")
+{
+    auto raw = raw_invalidation();
+    raw.operation = PW_INVALIDATION_MREMAP;
+    raw.moved_to = 0x7e0000000000;
+    raw.moved_bytes = 0x3000;
+    raw.replaced = 0x7e0000000000;
+    raw.replaced_end = 0x7e0000003000;
+    const auto event = decoded<InvalidationEvent>(bytes_of(raw));
+    CHECK(event.time == 1119);
+    CHECK(event.operation == PW_INVALIDATION_MREMAP);
+    CHECK(event.space == 4);
+    CHECK(event.range == AddressRange{0x7f0000000000, 0x4000});
+    CHECK(event.moved_to == AddressRange{0x7e0000000000, 0x3000});
+    CHECK(event.replaced == AddressRange{0x7e0000000000, 0x3000});
+    CHECK(event.caller.process == ProcessId{100, 1'000'100});
+}
+
 TEST_CASE("path components become a path", "[decoder]")
 {
     constexpr std::uint64_t kExt4 = 0xef53;
@@ -335,6 +353,15 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.verdict = 3; }), Contains("verdict"));
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.policy = 65; }), Contains("policy"));
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.error = 1; }), Contains("errno"));
+    const auto refused = [](auto change) { return refusal_of(raw_invalidation(), change); };
+    CHECK_THAT(refused([](auto& raw) { raw.operation = 0; }), Contains("operation 0"));
+    CHECK_THAT(refused([](auto& raw) { raw.operation = PW_INVALIDATION_KINDS; }), Contains("operation"));
+    CHECK_THAT(refused([](auto& raw) { raw.space = 0; }), Contains("space 0"));
+    CHECK_THAT(refused([](auto& raw) { raw.end = raw.address - 4096; }), Contains("(address)"));
+    CHECK_THAT(refused([](auto& raw) { raw.address += 1; }), Contains("(address)"));
+    CHECK_THAT(refused([](auto& raw) { raw.moved_bytes = ~0ULL; }), Contains("(moved_to)"));
+    CHECK_THAT(refused([](auto& raw) { raw.moved_bytes = 0x5000; }), Contains("moved_bytes"));
+    CHECK_THAT(refused([](auto& raw) { raw.replaced = 4096; }), Contains("(replaced)"));
     CHECK_THAT(refusal(file_record("x\0data"sv)), Contains("not closed"));
     CHECK_THAT(refusal(file_record("x\0"sv, 4)), Contains("flags"));
     CHECK_THAT(refusal_of(raw_rename(), [](auto& raw) { raw.flags = 32; }), Contains("rename record: flags"));

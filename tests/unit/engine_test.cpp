@@ -226,6 +226,43 @@ TEST_CASE("a conflict with pins the ledger does not have is counted as unknown, 
     CHECK(conflicts(world.engine, "unknown", "allow") == 1);
 }
 
+TEST_CASE("an invalidation is a conflict where it meets the pin, and only there", "[engine]")
+{
+    World world;
+    world.pin_file();
+    const auto queue = world.fanout.subscribe();
+    REQUIRE(queue.has_value());
+    const auto munmaps = [&] {
+        const auto metrics = world.engine.metrics();
+        const auto found = metrics.conflicts.find({"munmap", "rdma_rxe", "allow"});
+        return found == metrics.conflicts.end() ? 0 : found->second;
+    };
+    auto beside = raw_invalidation();
+    beside.address = raw_pin().address + 12 * 4096;
+    beside.end = beside.address + 4096;
+    world.feed(beside);
+    auto elsewhere = raw_invalidation();
+    elsewhere.space = 5;
+    world.feed(elsewhere);
+    CHECK(munmaps() == 0);
+    CHECK(world.engine.metrics().conflicts.empty());
+
+    world.feed(raw_invalidation());
+    CHECK(munmaps() == 1);
+    const auto popped = (*queue)->pop(std::chrono::seconds(0));
+    REQUIRE(popped.has_value());
+    REQUIRE(std::holds_alternative<InvalidationNotice>(popped->item->what));
+    const InvalidationView& view = std::get<InvalidationNotice>(popped->item->what).invalidation;
+    CHECK(view.operation == "munmap");
+    CHECK(view.bytes == 4 * 4096);
+    REQUIRE(view.pins.size() == 1);
+    CHECK(view.pins[0].pin.mm == 0);
+    CHECK(view.pins[0].files.at(kFile).path == "/mnt/data/x");
+    CHECK(world.engine.ledger().find(5) != nullptr);
+    world.feed(raw_invalidation());
+    CHECK(munmaps() == 1);
+}
+
 TEST_CASE("subscribers see pin, conflict and release in order, with names", "[engine]")
 {
     World world;

@@ -184,6 +184,8 @@ TEST_CASE("a fresh daemon shows every metric, with zeros for what is known to co
     CHECK(page.samples.at(R"(pinwarden_pins_acquired_total{driver="vfio"})") == "0");
     CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="deny"})") ==
           "0");
+    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="munmap",driver="vfio",verdict="allow"})") == "0");
+    CHECK_FALSE(page.samples.contains(R"(pinwarden_conflicts_total{operation="munmap",driver="vfio",verdict="deny"})"));
     check_with_promtool(page.text);
 }
 
@@ -216,6 +218,10 @@ TEST_CASE("no number of drivers makes too many series, and none is lost")
         }
         for (const char* const verdict : {"allow", "deny", "would_deny"}) {
             pipeline.numbers.conflicts[{"truncate", driver, verdict}] = 1;
+        }
+        for (const char* const operation :
+             {"invalidate", "madv_dontneed", "madv_guard", "madv_remove", "mmap_fixed", "mremap", "munmap"}) {
+            pipeline.numbers.conflicts[{operation, driver, "allow"}] = 1;
         }
     }
     const Page page = scrape(*collectable);

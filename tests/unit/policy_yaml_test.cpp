@@ -138,6 +138,10 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + match + "action: {revoke: {}}\n", "x.yaml:5:10: action.revoke: not available in this version"},
         {head + match + action + "unresolved: hold\n",
          "x.yaml:8:13: unresolved: \"hold\" is not available in this version; available: deny, allow"},
+        {head + "match: {operations: [munmap]}\n" + action,
+         "x.yaml:3:22: match.operations[0]: \"munmap\" cannot be stopped: the kernel has no hook that could fail it. "
+         "It "
+         "is always reported as a conflict, without a policy; available: truncate"},
         {head + "match: {operations: [truncate, punch_hole]}\n" + action,
          "x.yaml:3:32: match.operations[1]: \"punch_hole\" is not available in this version; available: truncate"},
         {head + "match: {operations: [umount]}\n" + action,

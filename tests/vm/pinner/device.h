@@ -47,12 +47,14 @@ public:
     virtual Result<std::unique_ptr<Registration>> pin(std::span<std::byte> memory, Access access) = 0;
 };
 
-// A memory region of the first RDMA device.
-Result<std::unique_ptr<Device>> open_rdma();
+// A memory region of the first RDMA device; with `on_demand`, one that pins nothing.
+Result<std::unique_ptr<Device>> open_rdma(bool on_demand);
 // A registered buffer in a ring of its own; always read-write.
 Result<std::unique_ptr<Device>> open_uring();
 // A dma-buf of a memfd's pages, which is sealed against shrinking by that; always read-write.
 Result<std::unique_ptr<Device>> open_udmabuf();
+// Memory of a virtual machine that never runs: nothing is pinned, but the process has an mmu notifier.
+Result<std::unique_ptr<Device>> open_guest();
 // A DMA mapping behind the IOMMU of a group (/dev/vfio/NUMBER). The group can be opened once at a time.
 Result<std::unique_ptr<Device>> open_vfio(const std::string& group);
 // The packet memory of an AF_XDP socket; always read-write.

@@ -5,11 +5,16 @@
 //   memfd NAME SIZE [huge] | anon SIZE
 //                                   maps memory, in huge pages of hugetlbfs if so; for a memfd, answers with a path
 //                                   that leads to it
+//   segment SIZE                    maps System V shared memory; detach takes it away again
+//   unmap|cover|move OFFSET LENGTH  unmaps a part, maps other memory over it, or moves it elsewhere
+//   unmap moved                     unmaps what was moved last, where it is now
+//   advise ADVICE OFFSET LENGTH     dontneed, free, remove or guard, for a part
 //   fill mapping|device BYTE        writes the byte, in hex, all over what is mapped; or has the device do so, all over
 //                                   what was pinned last
 //   look mapping|file|device        what the pages hold: "41x16 00x240" are 16 pages full of 0x41, then 240 of zeroes
 //   pin DEVICE [OFFSET LENGTH]      hands it, or a part, to a device: rdma rw|ro, uring, udmabuf, xdp,
-//                                   vfio GROUP rw|ro; answers with the address
+//                                   vfio GROUP rw|ro; or to one that pins nothing: odp rw|ro, guest (KVM); answers with
+//                                   the address
 //   release [all]                   lets go what was pinned last, or everything
 //   heir                            leaves a second process that holds all devices open, and answers with its pid
 //   exec PROGRAM                    becomes a copy of itself, which answers; what it has mapped goes, its standard
@@ -17,6 +22,7 @@
 //                                   and output stay
 //   race COUNT DEVICE               see run_in_turns and run_at_will in race.h; what is pinned is all that is mapped
 //   storm COUNT DEVICE
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -165,6 +171,73 @@ private:
         return bytes ? map(Memory::anonymous(*bytes)) : std::unexpected(bytes.error());
     }
 
+    Answer segment(Words& words)
+    {
+        const auto bytes = take_number(words);
+        return bytes ? map(Memory::segment(*bytes)) : std::unexpected(bytes.error());
+    }
+
+    Answer detach()
+    {
+        const auto detached = memory_->detach();
+        return detached ? Answer("") : std::unexpected(detached.error());
+    }
+
+    Result<std::span<std::byte>> take_part(Words& words)
+    {
+        const auto offset = take_number(words);
+        const auto length = take_number(words);
+        const std::span<std::byte> all = memory_->bytes();
+        if (!offset || !length || *offset > all.size() || *length > all.size() - *offset) {
+            return fail("no such part", EINVAL);
+        }
+        return all.subspan(*offset, *length);
+    }
+
+    Answer with_part(Words& words, const std::function<Result<void>(std::span<std::byte>)>& change)
+    {
+        const auto part = take_part(words);
+        if (!part) {
+            return std::unexpected(part.error());
+        }
+        const auto changed = change(*part);
+        return changed ? Answer("") : std::unexpected(changed.error());
+    }
+
+    Answer unmap(Words& words)
+    {
+        if (!words.empty() && words.front() == "moved") {
+            const auto gone = Memory::unmap(moved_);
+            return gone ? Answer("") : std::unexpected(gone.error());
+        }
+        return with_part(words, Memory::unmap);
+    }
+
+    Answer move(Words& words)
+    {
+        const auto part = take_part(words);
+        if (!part) {
+            return std::unexpected(part.error());
+        }
+        const auto moved = Memory::move(*part);
+        if (!moved) {
+            return std::unexpected(moved.error());
+        }
+        moved_ = *moved;
+        return "";
+    }
+
+    Answer advise(Words& words)
+    {
+        static const std::map<std::string, int> kAdvice{
+            {"dontneed", MADV_DONTNEED}, {"free", MADV_FREE}, {"remove", MADV_REMOVE}, {"guard", 102}};
+        const auto advice = kAdvice.find(take_word(words));
+        if (advice == kAdvice.end()) {
+            return fail("no such advice", EINVAL);
+        }
+        return with_part(words, [&](std::span<std::byte> part) { return Memory::advise(part, advice->second); });
+    }
+
     Answer fill(Words& words)
     {
         const std::string where = take_word(words);
@@ -208,7 +281,7 @@ private:
     {
         const std::string kind = take_word(words);
         const std::string group = kind == "vfio" ? take_word(words) : "";
-        static const std::set<std::string> only_writing{"uring", "udmabuf", "xdp"};
+        static const std::set<std::string> only_writing{"uring", "udmabuf", "xdp", "guest"};
         const std::string access = only_writing.contains(kind) ? "rw" : take_word(words);
         if (access != "rw" && access != "ro") {
             return fail("the access must be rw or ro", EINVAL);
@@ -227,7 +300,13 @@ private:
     static Result<std::unique_ptr<Device>> open(const std::string& kind, const std::string& group)
     {
         if (kind == "rdma") {
-            return open_rdma();
+            return open_rdma(false);
+        }
+        if (kind == "odp") {
+            return open_rdma(true);
+        }
+        if (kind == "guest") {
+            return open_guest();
         }
         if (kind == "uring") {
             return open_uring();
@@ -252,12 +331,11 @@ private:
         }
         std::span<std::byte> part = memory_->bytes();
         if (!words.empty()) {
-            const auto offset = take_number(words);
-            const auto length = take_number(words);
-            if (!offset || !length || *offset > part.size() || *length > part.size() - *offset) {
-                return fail("no such part", EINVAL);
+            const auto wanted = take_part(words);
+            if (!wanted) {
+                return std::unexpected(wanted.error());
             }
-            part = part.subspan(*offset, *length);
+            part = *wanted;
         }
         auto registration = target->device->pin(part, target->access);
         if (!registration) {
@@ -314,6 +392,12 @@ private:
         {"file", {false, [this](Words& words) { return file(words); }}},
         {"memfd", {false, [this](Words& words) { return memfd(words); }}},
         {"anon", {false, [this](Words& words) { return anon(words); }}},
+        {"segment", {false, [this](Words& words) { return segment(words); }}},
+        {"detach", {true, [this](Words&) { return detach(); }}},
+        {"unmap", {true, [this](Words& words) { return unmap(words); }}},
+        {"cover", {true, [this](Words& words) { return with_part(words, Memory::cover); }}},
+        {"move", {true, [this](Words& words) { return move(words); }}},
+        {"advise", {true, [this](Words& words) { return advise(words); }}},
         {"fill", {true, [this](Words& words) { return fill(words); }}},
         {"look", {true, [this](Words& words) { return look(words); }}},
         {"pin", {true, [this](Words& words) { return pin(words); }}},
@@ -325,6 +409,7 @@ private:
     };
     // In this order: what is pinned is let go before the devices are closed and the memory is unmapped.
     std::optional<Memory> memory_;
+    std::span<std::byte> moved_;
     std::map<std::string, std::unique_ptr<Device>> devices_;
     std::vector<std::unique_ptr<Registration>> registrations_;
 };

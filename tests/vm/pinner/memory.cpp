@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,6 +44,16 @@ Result<std::vector<std::byte>> read_all(int fd, std::size_t bytes, std::uintptr_
     }
     content.resize(done);
     return content;
+}
+
+// Keeps the process's other memory out of a hole. MAP_FIXED_NOREPLACE takes nobody's place.
+Result<void> reserve(std::span<std::byte> hole)
+{
+    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    if (mmap(hole.data(), hole.size(), PROT_NONE, kFlags, -1, 0) != hole.data()) {
+        return std::unexpected(system_error("mmap in place of what was there", errno));
+    }
+    return {};
 }
 
 }  // namespace
@@ -111,6 +122,70 @@ Result<Memory> Memory::of_memfd(const std::string& name, std::size_t bytes, bool
 Result<Memory> Memory::anonymous(std::size_t bytes)
 {
     return map(OwnedFd(), "", bytes, Mapping::kPrivate);
+}
+
+Result<Memory> Memory::segment(std::size_t bytes)
+{
+    const int segment = shmget(IPC_PRIVATE, bytes, IPC_CREAT | 0600);
+    if (segment < 0) {
+        return std::unexpected(system_error("shmget", errno));
+    }
+    void* address = shmat(segment, nullptr, 0);
+    const int error = errno;
+    shmctl(segment, IPC_RMID, nullptr);
+    if (address == reinterpret_cast<void*>(-1)) {
+        return std::unexpected(system_error("shmat", error));
+    }
+    return Memory(OwnedFd(), "", {static_cast<std::byte*>(address), bytes});
+}
+
+Result<void> Memory::unmap(std::span<std::byte> part)
+{
+    if (munmap(part.data(), part.size()) != 0) {
+        return std::unexpected(system_error("munmap", errno));
+    }
+    return reserve(part);
+}
+
+Result<void> Memory::cover(std::span<std::byte> part)
+{
+    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    if (mmap(part.data(), part.size(), PROT_READ | PROT_WRITE, kFlags, -1, 0) != part.data()) {
+        return std::unexpected(system_error("mmap(MAP_FIXED)", errno));
+    }
+    return {};
+}
+
+Result<void> Memory::advise(std::span<std::byte> part, int advice)
+{
+    if (madvise(part.data(), part.size(), advice) != 0) {
+        return std::unexpected(system_error("madvise", errno));
+    }
+    return {};
+}
+
+Result<std::span<std::byte>> Memory::move(std::span<std::byte> part)
+{
+    void* target = mmap(nullptr, part.size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (target == MAP_FAILED) {
+        return std::unexpected(system_error("mmap", errno));
+    }
+    if (mremap(part.data(), part.size(), part.size(), MREMAP_MAYMOVE | MREMAP_FIXED, target) != target) {
+        return std::unexpected(system_error("mremap", errno));
+    }
+    if (auto reserved = reserve(part); !reserved) {
+        return std::unexpected(reserved.error());
+    }
+    return std::span(static_cast<std::byte*>(target), part.size());
+}
+
+Result<void> Memory::detach()
+{
+    if (shmdt(bytes_.data()) != 0) {
+        return std::unexpected(system_error("shmdt", errno));
+    }
+    bytes_ = {};
+    return {};
 }
 
 Result<std::vector<std::byte>> Memory::read_mapping() const

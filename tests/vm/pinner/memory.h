@@ -23,6 +23,8 @@ public:
     static Result<Memory> of_file(const std::string& path, std::size_t bytes, Mapping mapping);
     static Result<Memory> of_memfd(const std::string& name, std::size_t bytes, bool huge);
     static Result<Memory> anonymous(std::size_t bytes);
+    // System V shared memory.
+    static Result<Memory> segment(std::size_t bytes);
 
     Memory(Memory&& other) noexcept;
     Memory& operator=(Memory&& other) noexcept;
@@ -39,6 +41,15 @@ public:
     [[nodiscard]] Result<std::vector<std::byte>> read_mapping() const;
     // What read(2) sees. Shorter than the mapping where the file is.
     [[nodiscard]] Result<std::vector<std::byte>> read_file() const;
+
+    // What takes pages away from addresses. The addresses stay reserved for this memory. `part` lies in bytes().
+    static Result<void> unmap(std::span<std::byte> part);
+    static Result<void> cover(std::span<std::byte> part);
+    static Result<void> advise(std::span<std::byte> part, int advice);
+    // Where the part is mapped from now on, until the process ends.
+    static Result<std::span<std::byte>> move(std::span<std::byte> part);
+    // All of a segment.
+    Result<void> detach();
 
 private:
     Memory(pinwarden::OwnedFd fd, std::string path, std::span<std::byte> bytes);

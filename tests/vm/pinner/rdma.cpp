@@ -169,12 +169,15 @@ private:
 
 class Rdma final : public Device {
 public:
-    Rdma(Owned<ibv_context> context, Owned<ibv_pd> domain) : context_(std::move(context)), domain_(std::move(domain)) {}
+    Rdma(Owned<ibv_context> context, Owned<ibv_pd> domain, bool on_demand)
+        : context_(std::move(context)), domain_(std::move(domain)), on_demand_(on_demand)
+    {
+    }
 
     Result<std::unique_ptr<Registration>> pin(std::span<std::byte> memory, Access access) override
     {
         // Being read from afar is no writing: such a region is pinned read-only.
-        unsigned flags = IBV_ACCESS_REMOTE_READ;
+        unsigned flags = IBV_ACCESS_REMOTE_READ | (on_demand_ ? unsigned{IBV_ACCESS_ON_DEMAND} : 0U);
         if (access == Access::kReadWrite) {
             flags |= IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE;
         }
@@ -188,12 +191,13 @@ public:
 private:
     Owned<ibv_context> context_;
     Owned<ibv_pd> domain_;
+    bool on_demand_;
     std::unique_ptr<Loop> loop_;  // made when it is first needed
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Device>> open_rdma()
+Result<std::unique_ptr<Device>> open_rdma(bool on_demand)
 {
     int count = 0;
     ibv_device** devices = ibv_get_device_list(&count);
@@ -209,7 +213,7 @@ Result<std::unique_ptr<Device>> open_rdma()
     if (!domain) {
         return std::unexpected(system_error("ibv_alloc_pd", errno));
     }
-    return std::make_unique<Rdma>(std::move(context), std::move(domain));
+    return std::make_unique<Rdma>(std::move(context), std::move(domain), on_demand);
 }
 
 }  // namespace pinner

@@ -89,6 +89,15 @@ std::string Machine::vfio(const std::string& access)
     return "vfio " + vfio_group_ + " " + access;
 }
 
+std::string Machine::guest()
+{
+    if (!has_kvm_) {
+        script("make-kvm.sh", "");
+        has_kvm_ = true;
+    }
+    return "guest";
+}
+
 int try_truncate(const std::string& path, off_t size)
 {
     return truncate(path.c_str(), size) == 0 ? 0 : errno;

@@ -25,6 +25,7 @@ public:
     // A device as pinner's `pin` wants it, ready to be used.
     std::string rdma(const std::string& access);
     std::string vfio(const std::string& access);
+    std::string guest();
 
 private:
     Machine();
@@ -33,6 +34,7 @@ private:
     int minor_ = 0;
     int folders_ = 0;
     bool has_rdma_ = false;
+    bool has_kvm_ = false;
     std::string vfio_group_;
     std::map<std::string, std::string> mounts_;
 };
