@@ -60,6 +60,10 @@ struct folio___nr_pages {
 struct folio___nr_pages_short {
     unsigned int _nr_pages;
 };
+// From 7.3 on a listener may have these instead.
+struct mmu_interval_notifier_ops___two_steps {
+    void *invalidate_start;
+};
 #pragma clang attribute pop
 
 // What a system call's own function is called, and the registers it takes its arguments from.

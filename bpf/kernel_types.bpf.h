@@ -135,6 +135,20 @@ struct mmu_notifier_range {
     enum mmu_notifier_event event;
 };
 
+struct mmu_interval_notifier_ops {
+    void *invalidate;
+};
+
+struct mmu_notifier_ops {
+    void *release;
+    void *invalidate_range_start;
+};
+
+struct mmu_notifier {
+    struct mmu_notifier_ops *ops;
+    unsigned int users;
+};
+
 struct madvise_behavior {
     struct mm_struct *mm;
     int behavior;

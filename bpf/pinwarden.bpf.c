@@ -5,6 +5,7 @@
 #include "enforce.bpf.h"
 #include "invalidate.bpf.h"
 #include "lifecycle.bpf.h"
+#include "notifier.bpf.h"
 #include "pin.bpf.h"
 #include "rename.bpf.h"
 #include "unpin.bpf.h"
@@ -22,5 +23,6 @@ EXPORT_LAYOUT(pw_exit);
 EXPORT_LAYOUT(pw_owner);
 EXPORT_LAYOUT(pw_rename);
 EXPORT_LAYOUT(pw_invalidation);
+EXPORT_LAYOUT(pw_notifier);
 
 char LICENSE[] SEC("license") = "GPL";

@@ -91,6 +91,12 @@ void add_failures(CLI::App& app, Parsed& parsed)
     failures.callback([&parsed] { parsed.command = parsed.failures; });
 }
 
+void add_notifiers(CLI::App& app, Parsed& parsed)
+{
+    app.add_subcommand("notifiers", "Show who has memory on demand or listens to a whole process, and pins nothing")
+        ->callback([&parsed] { parsed.command = NotifiersCommand{}; });
+}
+
 void add_watch(CLI::App& app, Parsed& parsed)
 {
     CLI::App& watch = *app.add_subcommand(
@@ -165,6 +171,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_pins(app, parsed);
     add_leaks(app, parsed);
     add_failures(app, parsed);
+    add_notifiers(app, parsed);
     add_watch(app, parsed);
     add_audit(app, parsed);
     add_policy(app, parsed);
@@ -184,9 +191,10 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     }
     // Not require_subcommand(): it would hide which word was not understood.
     if (!parsed.command) {
-        return wrong_usage(app.got_subcommand("policy")
-                               ? "say what to do with policies: apply, list or delete"
-                               : "give a command: status, pins, leaks, failures, watch, audit, census or policy");
+        return wrong_usage(
+            app.got_subcommand("policy")
+                ? "say what to do with policies: apply, list or delete"
+                : "give a command: status, pins, leaks, failures, notifiers, watch, audit, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

@@ -32,6 +32,8 @@ struct FailuresCommand {
 
 enum class Kind { kPin, kRelease, kConflict, kVerdict, kFailure, kOrphan, kLeak };
 
+struct NotifiersCommand {};
+
 struct WatchCommand {
     std::vector<Kind> kinds;  // empty: all
     std::uint64_t count = 0;  // 0: until interrupted
@@ -57,8 +59,8 @@ struct PolicyDeleteCommand {
     std::string name;
 };
 
-using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, WatchCommand, AuditCommand,
-                             CensusCommand, PolicyApplyCommand, PolicyListCommand, PolicyDeleteCommand>;
+using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
+                             AuditCommand, CensusCommand, PolicyApplyCommand, PolicyListCommand, PolicyDeleteCommand>;
 
 struct Arguments {
     std::string socket;

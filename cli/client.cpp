@@ -172,6 +172,13 @@ public:
         return answer(status, response, [&] { return render_failures(response, style_); });
     }
 
+    int operator()(const NotifiersCommand& /*command*/)
+    {
+        v1::ListNotifiersResponse response;
+        const grpc::Status status = pins_->ListNotifiers(with_deadline().get(), {}, &response);
+        return answer(status, response, [&] { return render_notifiers(response, style_); });
+    }
+
     int operator()(const WatchCommand& command)
     {
         v1::WatchEventsRequest request;

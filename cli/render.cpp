@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -96,6 +97,15 @@ std::string hooks_text(const v1::GetStatusResponse& status, const Style& style)
     return table.text(style);
 }
 
+std::string notifiers_text(const v1::GetStatusResponse& status)
+{
+    if (status.on_demand_ranges() == 0) {
+        return std::to_string(status.notifiers());
+    }
+    return std::to_string(status.notifiers()) + ", of these " + counted(status.on_demand_ranges(), "on-demand range") +
+           " with " + human_bytes(status.on_demand_bytes());
+}
+
 std::string losses_text(const v1::GetStatusResponse& status, const Style& style)
 {
     std::string text;
@@ -168,6 +178,13 @@ std::string counted(std::uint64_t count, const std::string& noun)
     return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
+std::string hexadecimal(std::uint64_t number)
+{
+    std::ostringstream text;
+    text << "0x" << std::hex << number;
+    return text.str();
+}
+
 std::string file_name(const v1::File& file)
 {
     const std::string name = file.path().empty() ? "?" : visible(file.path());
@@ -184,6 +201,7 @@ std::string render_status(const v1::GetStatusResponse& status, std::int64_t now,
             (status.ledger_certain() ? std::string("certain")
                                      : style.paint("uncertain: pins may be missing or already gone", Colour::kYellow)) +
             "\n";
+    text += "Notifiers " + notifiers_text(status) + "\n";
     text += "Lost      " + losses_text(status, style) + "\n";
     text += "Policies  generation " + std::to_string(status.policy_generation()) + "\n";
     for (const std::string& notice : status.notices()) {
@@ -255,6 +273,33 @@ std::string render_failures(const v1::ListFailuresResponse& failures, const Styl
     const auto shown = static_cast<std::uint64_t>(failures.failures_size());
     if (failures.total() > shown) {
         table.add_line("the last " + std::to_string(shown) + " of " + std::to_string(failures.total()));
+    }
+    return table.text(style);
+}
+
+std::string render_notifiers(const v1::ListNotifiersResponse& notifiers, const Style& style)
+{
+    if (notifiers.notifiers().empty()) {
+        return "No notifiers.\n";
+    }
+    Table table({{"PID", Align::kRight},
+                 {"COMM"},
+                 {"UID", Align::kRight},
+                 {"DRIVER"},
+                 {"MEMORY"},
+                 {"BYTES", Align::kRight},
+                 {"ADDRESS"},
+                 {"AGE", Align::kRight}});
+    for (const v1::Notifier& notifier : notifiers.notifiers()) {
+        const bool range = notifier.on_demand();
+        table.add_row({{std::to_string(notifier.owner().pid())},
+                       owner_cell(notifier.owner()),
+                       {std::to_string(notifier.owner().uid())},
+                       {visible(notifier.driver())},
+                       {range ? "on demand" : "whole process"},
+                       {range ? human_bytes(notifier.length()) : "-"},
+                       {range ? hexadecimal(notifier.address()) : "-"},
+                       {human_age(notifier.age().seconds())}});
     }
     return table.text(style);
 }

@@ -17,6 +17,7 @@ std::string render_pins(const v1::ListPinsResponse& pins, const Style& style);
 // Pins whose owner is gone.
 std::string render_orphans(const v1::ListPinsResponse& pins, const Style& style);
 std::string render_failures(const v1::ListFailuresResponse& failures, const Style& style);
+std::string render_notifiers(const v1::ListNotifiersResponse& notifiers, const Style& style);
 std::string render_policies(const v1::ListPoliciesResponse& policies, const Style& style);
 std::string render_audit(const v1::RunAuditResponse& audit, const Style& style);
 std::string render_census(const v1::RunCensusResponse& census, const Style& style);
@@ -27,6 +28,8 @@ std::string render_event(const v1::WatchEventsResponse& event, const Style& styl
 std::string file_name(const v1::File& file);
 // Below a list of pins: whether the list can be trusted.
 std::string certainty_text(const v1::ListPinsResponse& pins, const Style& style);
+// "0x7f00", as addresses are written.
+std::string hexadecimal(std::uint64_t number);
 // "1 pin", "3 pins".
 std::string counted(std::uint64_t count, const std::string& noun);
 

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdint>
-#include <sstream>
 #include <string>
 
 #include "cli/render.h"
@@ -47,13 +46,6 @@ std::string release_text(const v1::WatchEventsResponse& event)
            (event.has_time_since_owner_exit()
                 ? ", " + human_age(event.time_since_owner_exit().seconds()) + " after its owner"
                 : "");
-}
-
-std::string hexadecimal(std::uint64_t number)
-{
-    std::ostringstream text;
-    text << "0x" << std::hex << number;
-    return text.str();
 }
 
 // Of addresses, not of a file.

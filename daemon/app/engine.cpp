@@ -127,8 +127,20 @@ void Engine::on(OperationEvent& event)
     }
 }
 
-void Engine::on(const InvalidationEvent& event)
+void Engine::on(NotifierEvent& event)
 {
+    event.owner.names = owners_.of(event.owner);
+    std::string driver;
+    if (!event.gone) {
+        const std::uint64_t callback[] = {event.callback};
+        driver = classify_driver(name_stack(callback, around_.names));
+    }
+    notifiers_.apply(event, std::move(driver));
+}
+
+void Engine::on(InvalidationEvent& event)
+{
+    event.caller.names = owners_.of(event.caller);
     const auto conflict = correlate(ledger_, event, ledger_.invalidate(event));
     if (!conflict) {
         return;
@@ -165,6 +177,7 @@ void Engine::on(const ExitEvent& event)
             announce(event.time, OrphanedNotice{std::move(view)});
         }
     }
+    notifiers_.exit(event.process);
     owners_.exit(event.process);
 }
 
@@ -307,6 +320,7 @@ void Engine::tick(KernelHealth health)
     health_ = std::move(health);
     const bool losing = look_after_losses();
     daemon_losses_.subscriber_dropped = around_.fanout.dropped();
+    daemon_losses_.notifiers_left_out = notifiers_.left_out();
     daemon_losses_.missed_runs = 0;
     for (const HookState& hook : health_.hooks) {
         daemon_losses_.missed_runs += hook.missed;

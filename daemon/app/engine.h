@@ -26,6 +26,7 @@
 #include "ledger/audit.h"
 #include "ledger/driver.h"
 #include "ledger/ledger.h"
+#include "ledger/notifier_table.h"
 #include "ledger/owner_names.h"
 #include "ledger/process_table.h"
 #include "publish/fanout.h"
@@ -90,6 +91,7 @@ public:
     [[nodiscard]] Snapshot snapshot(bool with_pins);
     [[nodiscard]] MetricsSnapshot metrics() const;
     [[nodiscard]] FailureList failures() const;
+    [[nodiscard]] NotifiersView notifiers() const;
 
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
     void add_notice(std::string notice) { notices_.push_back(std::move(notice)); }
@@ -110,7 +112,8 @@ private:
     void record_files(PinId id);
     bool look_after_losses();  // whether there were any
     void tell_certainty();
-    void on(const InvalidationEvent& event);
+    void on(InvalidationEvent& event);
+    void on(NotifierEvent& event);
 
     void count_conflict(std::string_view operation, const std::vector<PinRecord>& pins, pw_verdict verdict);
     void start_audit();
@@ -129,6 +132,7 @@ private:
     Decoder decoder_;
     Ledger ledger_;
     OwnerNames owners_;
+    NotifierTable notifiers_;
     Enforcer enforcer_;
     KernelHealth health_;
     DaemonLosses daemon_losses_;

@@ -41,6 +41,11 @@ Snapshot Engine::snapshot(bool with_pins)
     snapshot.ledger_certain = ledger_.certain();
     snapshot.pin_count = ledger_.shown_pins();
     snapshot.pinned_bytes = ledger_.pinned_bytes();
+    for (const auto& [driver, total] : notifiers_.totals()) {
+        snapshot.notifiers += total.ranges + total.spaces;
+        snapshot.on_demand_ranges += total.ranges;
+        snapshot.on_demand_bytes += total.on_demand_bytes;
+    }
     snapshot.policies = policy_states();
     snapshot.policy_generation = enforcer_.generation();
     if (with_pins) {
@@ -80,6 +85,7 @@ MetricsSnapshot Engine::metrics() const
     metrics.hooks = health_.hooks;
     metrics.unmatched_releases = ledger_.unmatched_releases();
     metrics.ambiguous_releases = ledger_.ambiguous_releases();
+    metrics.notifiers = notifiers_.totals();
     metrics.ledger_certain = ledger_.certain();
     metrics.audits = audit_counters_;
     for (const PolicyState& policy : policy_states()) {
@@ -89,6 +95,11 @@ MetricsSnapshot Engine::metrics() const
         metrics.policies_off += policy.state == "off" ? 1U : 0U;
     }
     return metrics;
+}
+
+NotifiersView Engine::notifiers() const
+{
+    return {.notifiers = notifiers_.all(), .taken = around_.clock.now(), .boot_to_unix = around_.clock.boot_to_unix()};
 }
 
 }  // namespace pinwarden

@@ -27,6 +27,7 @@ constexpr std::array kCauses = {
     Cause{PW_LOST_RENAME, "ring_full_rename"},
     Cause{PW_LOST_INVALIDATION, "ring_full_invalidation"},
     Cause{PW_LOST_SPACE, "space_table_full"},
+    Cause{PW_LOST_NOTIFIER, "ring_full_notifier"},
 };
 
 }  // namespace
@@ -34,12 +35,13 @@ constexpr std::array kCauses = {
 std::vector<LossState> list_losses(const KernelCounters& kernel, const DaemonLosses& daemon)
 {
     std::vector<LossState> losses;
-    losses.reserve(kCauses.size() + 3);
+    losses.reserve(kCauses.size() + 4);
     for (const Cause& cause : kCauses) {
         losses.push_back({std::string(cause.name), kernel.at(cause.counter), pw_affects_ledger(cause.counter) != 0});
     }
     losses.push_back({"missed_run", daemon.missed_runs, true});
     losses.push_back({"undecodable", daemon.undecodable, true});
+    losses.push_back({"notifier_table_full", daemon.notifiers_left_out, false});
     losses.push_back({"subscriber_slow", daemon.subscriber_dropped, false});
     return losses;
 }

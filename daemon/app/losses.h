@@ -17,6 +17,7 @@ using KernelCounters = std::array<std::uint64_t, PW_COUNTERS>;
 struct DaemonLosses {
     std::uint64_t undecodable = 0;         // records that did not hold together
     std::uint64_t missed_runs = 0;         // runs of a program the kernel skipped
+    std::uint64_t notifiers_left_out = 0;  // mmu notifiers there was no room for
     std::uint64_t subscriber_dropped = 0;  // events not sent to a slow subscriber
 };
 

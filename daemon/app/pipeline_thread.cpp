@@ -134,6 +134,11 @@ Result<FailureList> PipelineThread::failures()
     return ask<FailureList>([this]() -> Result<FailureList> { return engine_.failures(); });
 }
 
+Result<NotifiersView> PipelineThread::notifiers()
+{
+    return ask<NotifiersView>([this]() -> Result<NotifiersView> { return engine_.notifiers(); });
+}
+
 Result<AuditView> PipelineThread::audit(const AuditOptions& options)
 {
     auto answer = std::make_shared<std::promise<Result<AuditView>>>();

@@ -38,6 +38,7 @@ public:
     Result<MetricsSnapshot> metrics() override;
     Result<FailureList> failures() override;
     Holders may_hold(const std::set<pw_scope_kind>& kinds) override { return holders_.find(kinds); }
+    Result<NotifiersView> notifiers() override;
     Result<AuditView> audit(const AuditOptions& options) override;
     Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) override;
     Result<std::uint64_t> remove(std::string name) override;

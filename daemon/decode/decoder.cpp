@@ -382,6 +382,29 @@ Result<Event> decode_invalidation(Record record)
     return event;
 }
 
+Result<Event> decode_notifier(Record record)
+{
+    const auto raw = read<pw_notifier>(record);
+    if (auto checked = check_fixed("notifier", record, raw.header.bytes, sizeof(raw)); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.gone > 1) {
+        return out_of_range("notifier", "gone", raw.gone);
+    }
+    if (raw.gone == 0 && (raw.kind == 0 || raw.kind >= PW_NOTIFIER_KINDS)) {
+        return out_of_range("notifier", "kind", raw.kind);
+    }
+    NotifierEvent event;
+    event.time = raw.header.time;
+    event.notifier = raw.notifier;
+    event.gone = raw.gone != 0;
+    event.callback = raw.callback;
+    event.kind = raw.kind == PW_NOTIFIER_RANGE ? PW_NOTIFIER_RANGE : PW_NOTIFIER_SPACE;
+    event.range = {raw.address, raw.length};
+    event.owner = task(raw.owner);
+    return event;
+}
+
 // Whether a record with a path holds together; `head` is where the path begins in it.
 template <typename T>
 Result<void> check_path(std::string_view kind, Record record, const T& raw, std::size_t head)
@@ -489,6 +512,7 @@ Result<Event> Decoder::decode(std::span<const std::byte> record) const
         case PW_KIND_OWNER: return decode_owner(record);
         case PW_KIND_RENAME: return decode_rename(record);
         case PW_KIND_INVALIDATION: return decode_invalidation(record);
+        case PW_KIND_NOTIFIER: return decode_notifier(record);
         default: return out_of_range("unknown", "kind", header.kind);
     }
 }

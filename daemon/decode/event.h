@@ -218,7 +218,17 @@ struct InvalidationEvent {
     Task caller;
 };
 
+struct NotifierEvent {
+    Nanoseconds time = 0;
+    std::uint64_t notifier = 0;
+    bool gone = false;           // then the rest says nothing
+    std::uint64_t callback = 0;  // of a function of the listener
+    pw_notifier_kind kind = PW_NOTIFIER_SPACE;
+    AddressRange range;  // for PW_NOTIFIER_RANGE
+    Task owner;
+};
+
 using Event = std::variant<PinEvent, RangeEvent, PagesEvent, ReleaseEvent, FileEvent, OperationEvent, ExitEvent,
-                           OwnerEvent, RenameEvent, InvalidationEvent>;
+                           OwnerEvent, RenameEvent, InvalidationEvent, NotifierEvent>;
 
 }  // namespace pinwarden

@@ -72,6 +72,17 @@ public:
         return grpc::Status::OK;
     }
 
+    grpc::Status ListNotifiers(grpc::ServerContext* /*context*/, const v1::ListNotifiersRequest* /*request*/,
+                               v1::ListNotifiersResponse* response) override
+    {
+        const Result<NotifiersView> view = pipeline_.notifiers();
+        if (!view) {
+            return to_status(view.error());
+        }
+        *response = notifiers_to_proto(*view);
+        return grpc::Status::OK;
+    }
+
     using WithCallbackMethod_WatchEvents::WatchEvents;
     grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(grpc::CallbackServerContext* /*context*/,
                                                                    const v1::WatchEventsRequest* request) override

@@ -341,6 +341,9 @@ v1::GetStatusResponse status_to_proto(const Snapshot& snapshot)
     out.set_ledger_certain(snapshot.ledger_certain);
     out.set_pins(snapshot.pin_count);
     out.set_pinned_bytes(snapshot.pinned_bytes);
+    out.set_notifiers(snapshot.notifiers);
+    out.set_on_demand_ranges(snapshot.on_demand_ranges);
+    out.set_on_demand_bytes(snapshot.on_demand_bytes);
     out.set_policy_generation(snapshot.policy_generation);
     for (const std::string& notice : snapshot.notices) {
         out.add_notices(valid_utf8(notice));
@@ -401,6 +404,23 @@ v1::ListFailuresResponse failures_to_proto(const FailureList& list, const v1::Li
         if (!request.include_stack()) {
             added.clear_stack();
         }
+    }
+    return out;
+}
+
+v1::ListNotifiersResponse notifiers_to_proto(const NotifiersView& view)
+{
+    const Times times{view.taken, view.boot_to_unix};
+    v1::ListNotifiersResponse out;
+    for (const NotifierRecord& notifier : view.notifiers) {
+        v1::Notifier& added = *out.add_notifiers();
+        set_process(notifier.owner, notifier.owner_exited, times, *added.mutable_owner());
+        added.set_driver(valid_utf8(notifier.driver));
+        added.set_on_demand(notifier.on_demand);
+        added.set_address(notifier.range.first);
+        added.set_length(notifier.range.bytes);
+        *added.mutable_register_time() = times.timestamp(notifier.since);
+        *added.mutable_age() = times.age(notifier.since);
     }
     return out;
 }

@@ -26,6 +26,7 @@ std::set<pw_scope_kind> orphaned_kinds(const Snapshot& snapshot);
 v1::ListFailuresResponse failures_to_proto(const FailureList& list, const v1::ListFailuresRequest& request);
 v1::RunAuditResponse audit_to_proto(const AuditView& view);
 v1::RunCensusResponse census_to_proto(const AuditView& view);
+v1::ListNotifiersResponse notifiers_to_proto(const NotifiersView& view);
 v1::ListPoliciesResponse policies_to_proto(const Snapshot& snapshot);
 v1::Policy policy_to_proto(const Policy& policy);
 

@@ -80,6 +80,7 @@ struct Source {
     DriverLabels& conflict_drivers;
     // (driver, backing) that had pins once: a gauge goes to zero, it does not vanish.
     std::set<std::pair<std::string, Backing>>& seen_totals;
+    std::set<std::string>& seen_notifiers;
 };
 
 struct Metric {
@@ -133,6 +134,17 @@ void fill_orphans(Source& source, Series& out, PinTotals OrphanTotals::* which, 
     }
     for (const std::string& driver : source.drivers.known()) {
         out.add({driver}, std::uint64_t{0});
+    }
+}
+
+// How many notifiers there are, or how many bytes they have on demand.
+void fill_notifiers(Source& source, Series& out, std::uint64_t (*value)(const NotifierTotals& totals))
+{
+    for (const std::string& driver : source.seen_notifiers) {
+        out.add({driver}, std::uint64_t{0});
+    }
+    for (const auto& [driver, totals] : source.now.notifiers) {
+        out.add({source.drivers.label(driver)}, value(totals));
     }
 }
 
@@ -202,6 +214,17 @@ const std::vector<Metric>& metrics()
           {}},
          nullptr,
          &MetricsSnapshot::orphan_releases},
+        {{"pinwarden_notifiers",
+          "gauge",
+          "Mmu notifiers: on-demand ranges and address spaces that somebody listens to.",
+          {"driver"}},
+         [](Source& source, Series& out) {
+             fill_notifiers(source, out, [](const NotifierTotals& totals) { return totals.ranges + totals.spaces; });
+         }},
+        {{"pinwarden_on_demand_bytes", "gauge", "Memory that devices have on demand, without pinning it.", {"driver"}},
+         [](Source& source, Series& out) {
+             fill_notifiers(source, out, [](const NotifierTotals& totals) { return totals.on_demand_bytes; });
+         }},
         {{"pinwarden_events_lost_total", "counter", "Events lost, or recorded with doubt, by cause.", {"cause"}},
          [](Source& source, Series& out) {
              for (const LossState& loss : source.now.losses) {
@@ -342,7 +365,10 @@ private:
         for (const auto& [key, totals] : snapshot.totals) {
             seen_totals_.emplace(drivers_.label(key.first), key.second);
         }
-        Source source{snapshot, drivers_, conflict_drivers_, seen_totals_};
+        for (const auto& [driver, totals] : snapshot.notifiers) {
+            seen_notifiers_.insert(drivers_.label(driver));
+        }
+        Source source{snapshot, drivers_, conflict_drivers_, seen_totals_, seen_notifiers_};
         for (const Metric& metric : metrics()) {
             if (metric.histogram != nullptr) {
                 families.push_back(to_family(metric.info, snapshot.*metric.histogram));
@@ -360,6 +386,7 @@ private:
     mutable DriverLabels drivers_{kMaxDriverLabels};
     mutable DriverLabels conflict_drivers_{kMaxConflictDriverLabels};
     mutable std::set<std::pair<std::string, Backing>> seen_totals_;
+    mutable std::set<std::string> seen_notifiers_{"kvm"};
 };
 
 }  // namespace

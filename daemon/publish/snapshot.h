@@ -17,6 +17,7 @@
 #include "correlate/conflict.h"
 #include "ledger/audit.h"
 #include "ledger/ledger.h"
+#include "ledger/notifier_table.h"
 #include "policy/policy_set.h"
 #include "publish/histogram.h"
 
@@ -145,10 +146,20 @@ struct Snapshot {
     bool ledger_certain = true;
     std::uint64_t pin_count = 0;  // also without the pins themselves
     std::uint64_t pinned_bytes = 0;
+    std::uint64_t notifiers = 0;  // on-demand ranges and others
+    std::uint64_t on_demand_ranges = 0;
+    std::uint64_t on_demand_bytes = 0;
     std::vector<PinView> pins;  // oldest first; empty unless asked for
     Holders holders;            // of orphans; empty unless asked for
     std::vector<PolicyState> policies;
     std::uint64_t policy_generation = 0;
+};
+
+// Who listens to an address space, ready to be shown.
+struct NotifiersView {
+    std::vector<NotifierRecord> notifiers;  // oldest first
+    Nanoseconds taken = 0;
+    Nanoseconds boot_to_unix = 0;
 };
 
 // Numbers for /metrics. Counters only grow while the daemon runs. Label values come from bounded sets.
@@ -161,8 +172,9 @@ struct MetricsSnapshot {
     std::map<std::pair<std::string, int>, std::uint64_t> pins_failed;    // by driver and positive errno
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts;  // operation, driver, verdict
     absl::btree_map<std::string, OrphanTotals> orphans;                                    // by driver
-    Nanoseconds oldest_orphan = 0;  // since the Unix epoch; 0: there is none
-    Histogram orphan_releases;      // from the owner's exit to the last page let go
+    Nanoseconds oldest_orphan = 0;                    // since the Unix epoch; 0: there is none
+    Histogram orphan_releases;                        // from the owner's exit to the last page let go
+    std::map<std::string, NotifierTotals> notifiers;  // by driver
     std::vector<LossState> losses;
     std::vector<HookState> hooks;
     std::uint64_t unmatched_releases = 0;
@@ -243,6 +255,7 @@ public:
     virtual Result<FailureList> failures() = 0;
     // Unlike the others on the caller's own thread: it looks through all processes.
     virtual Holders may_hold(const std::set<pw_scope_kind>& kinds) = 0;
+    virtual Result<NotifiersView> notifiers() = 0;
     // May take as long as walking all of memory does; its time limit is minutes.
     virtual Result<AuditView> audit(const AuditOptions& options) = 0;
     // Both return the generation in force afterwards.

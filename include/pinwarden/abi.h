@@ -46,6 +46,7 @@ enum pw_kind {
     PW_KIND_OWNER,          // what a process runs, sent before its first pin and after each exec: struct pw_owner
     PW_KIND_RENAME,         // a known file, or a directory, changed or lost its name: struct pw_rename
     PW_KIND_INVALIDATION,   // addresses lost their pages where pins may be: struct pw_invalidation
+    PW_KIND_NOTIFIER,       // an mmu notifier came or went: struct pw_notifier
 };
 
 // The kernel function an event was seen in.
@@ -101,6 +102,13 @@ enum pw_invalidation_kind {
     PW_INVALIDATION_KINDS,
 };
 
+// What an mmu notifier listens to.
+enum pw_notifier_kind {
+    PW_NOTIFIER_SPACE = 1,  // a whole address space
+    PW_NOTIFIER_RANGE,      // a range of one: memory that a device has on demand
+    PW_NOTIFIER_KINDS,
+};
+
 // What became of an operation that met pins.
 enum pw_verdict {
     PW_VERDICT_ALLOW = 0,       // no policy had anything to say
@@ -127,6 +135,7 @@ enum pw_counter {
     PW_LOST_RENAME,           // ring full: a file's or directory's new name
     PW_LOST_INVALIDATION,     // ring full: an invalidation's report
     PW_LOST_SPACE,            // table of address spaces full: invalidations of this one's pins are not seen
+    PW_LOST_NOTIFIER,         // ring full: an mmu notifier that came or went
     PW_COUNTERS,
 };
 
@@ -345,6 +354,20 @@ struct pw_invalidation {
     __u32 reserved;
 };
 PW_ASSERT_SIZE(pw_invalidation, 16 + 56 + 48 + 8);
+
+// The addresses are identities or lead to names: never shown.
+struct pw_notifier {
+    struct pw_header header;
+    __u64 notifier;
+    __u64 callback;  // of a function of the listener
+    __u64 mm;
+    __u64 address;  // for PW_NOTIFIER_RANGE
+    __u64 length;
+    struct pw_task owner;  // who registered it, or took it away
+    __u32 kind;            // enum pw_notifier_kind; 0 when it is gone
+    __u32 gone;
+};
+PW_ASSERT_SIZE(pw_notifier, 16 + 40 + 48 + 8);
 
 // Maps
 

@@ -78,6 +78,11 @@ public:
         }
         return asked_for;
     }
+    Result<NotifiersView> notifiers() override
+    {
+        const std::scoped_lock lock(mutex);
+        return fails ? Result<NotifiersView>(std::unexpected(*fails)) : listeners;
+    }
     Result<AuditView> audit(const AuditOptions& options) override
     {
         const std::scoped_lock lock(mutex);
@@ -110,6 +115,7 @@ public:
     MetricsSnapshot numbers;
     FailureList failed;
     std::map<pw_scope_kind, std::vector<ProcessHolder>> holding;
+    NotifiersView listeners;
     AuditView found;
     AuditOptions asked;
     std::optional<Error> fails;
@@ -210,6 +216,27 @@ inline Notice invalidation_notice()
                           .pins = {pin},
                           .reason = "the process no longer maps pages that stay pinned"};
     return {.time = 20 * kSecond, .boot_to_unix = 1'700'000'000 * kSecond, .what = InvalidationNotice{std::move(view)}};
+}
+
+// An on-demand range of an RDMA device and a virtual machine, ten seconds after boot.
+inline NotifiersView two_notifiers()
+{
+    const Task owner{
+        .process = {812, 5 * kSecond}, .tid = 813, .uid = 1000, .gid = 1000, .cgroup = 99, .comm = "rdma-demo"};
+    return {.notifiers = {{.owner = owner,
+                           .owner_exited = false,
+                           .driver = "mlx5_ib",
+                           .on_demand = true,
+                           .range = {0x7f0000000000, 65536},
+                           .since = 10 * kSecond},
+                          {.owner = owner,
+                           .owner_exited = true,
+                           .driver = "kvm",
+                           .on_demand = false,
+                           .range = {},
+                           .since = 10 * kSecond}},
+            .taken = 130 * kSecond,
+            .boot_to_unix = 1'700'000'000 * kSecond};
 }
 
 }  // namespace pinwarden::test

@@ -228,6 +228,21 @@ inline pw_invalidation raw_invalidation()
     return invalidation;
 }
 
+// An on-demand range of 16 pages.
+inline pw_notifier raw_notifier()
+{
+    pw_notifier notifier{};
+    notifier.header = {PW_KIND_NOTIFIER, sizeof(notifier), 1120};
+    notifier.notifier = 0xffff888000002000;
+    notifier.callback = 0xffffffff81000020;
+    notifier.mm = 0xffff888000001000;
+    notifier.address = 0x7f0000000000;
+    notifier.length = 65536;
+    notifier.owner = raw_task(100, "owner");
+    notifier.kind = PW_NOTIFIER_RANGE;
+    return notifier;
+}
+
 // One valid record of every kind.
 inline std::vector<Bytes> one_of_each()
 {
@@ -242,7 +257,8 @@ inline std::vector<Bytes> one_of_each()
             bytes_of(raw_exit()),
             owner_record("x\0bin\0"sv),
             bytes_of(raw_rename()),
-            bytes_of(raw_invalidation())};
+            bytes_of(raw_invalidation()),
+            bytes_of(raw_notifier())};
 }
 
 // Events, with what a test does not care about filled in.

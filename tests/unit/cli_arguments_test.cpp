@@ -60,6 +60,11 @@ TEST_CASE("commands are read with their options")
     CHECK(std::holds_alternative<StatusCommand>(good({"status"}).command));
 }
 
+TEST_CASE("notifiers take no options")
+{
+    CHECK(std::holds_alternative<NotifiersCommand>(good({"notifiers"}).command));
+}
+
 TEST_CASE("help and version end well")
 {
     CHECK(early({"--version"}).text == "pinctl 0.1.0\n");

@@ -215,6 +215,9 @@ TEST_CASE("status: what is seen, and what is not")
                       {"memfd_pin_folios", "acquire", false, "this kernel does not have it", 0}};
     snapshot.losses = {{"ring_full_pin", 0, true}, {"path_cut", 3, false}};
     snapshot.notices = {"Kernel symbols are hidden."};
+    snapshot.notifiers = 2;
+    snapshot.on_demand_ranges = 1;
+    snapshot.on_demand_bytes = 65536;
     snapshot.policy_generation = 4;
     const v1::GetStatusResponse status = status_to_proto(snapshot);
 
@@ -222,6 +225,7 @@ TEST_CASE("status: what is seen, and what is not")
           "pinwardend 0.1.0, pid 77, up 2m10s, on Linux 6.1.0-32-amd64\n"
           "Pinned    64.0 KiB in 1 pin\n"
           "Ledger    certain\n"
+          "Notifiers 2, of these 1 on-demand range with 64.0 KiB\n"
           "Lost      path_cut 3\n"
           "Policies  generation 4\n"
           "Note      Kernel symbols are hidden.\n"
@@ -230,6 +234,15 @@ TEST_CASE("status: what is seen, and what is not")
           "pin_user_pages    acquire  attached           0\n"
           "memfd_pin_folios  acquire  not attached       0  this kernel does not have it\n");
     CHECK_THAT(render_status(status, 0, kColoured), Catch::Contains("\x1b[33mnot attached\x1b[0m"));
+}
+
+TEST_CASE("notifiers: who has memory on demand, who listens to all")
+{
+    CHECK(render_notifiers(notifiers_to_proto(two_notifiers()), kPlain) ==
+          "PID  COMM                 UID  DRIVER   MEMORY            BYTES  ADDRESS           AGE\n"
+          "812  rdma-demo           1000  mlx5_ib  on demand      64.0 KiB  0x7f0000000000  2m00s\n"
+          "812  rdma-demo (exited)  1000  kvm      whole process         -  -               2m00s\n");
+    CHECK(render_notifiers({}, kPlain) == "No notifiers.\n");
 }
 
 TEST_CASE("policies: state, counters, and what they match")

@@ -206,6 +206,22 @@ TEST_CASE("an invalidation record becomes an event", "[decoder]")
     CHECK(event.caller.process == ProcessId{100, 1'000'100});
 }
 
+TEST_CASE("a notifier record becomes an event", "[decoder]")
+{
+    const auto event = decoded<NotifierEvent>(bytes_of(raw_notifier()));
+    CHECK(event.notifier == 0xffff888000002000);
+    CHECK_FALSE(event.gone);
+    CHECK(event.callback == 0xffffffff81000020);
+    CHECK(event.kind == PW_NOTIFIER_RANGE);
+    CHECK(event.range == AddressRange{0x7f0000000000, 65536});
+    CHECK(event.owner.comm == "owner");
+    auto gone = raw_notifier();
+    gone.kind = 0;
+    CHECK(refusal(bytes_of(gone)) != "accepted");
+    gone.gone = 1;
+    CHECK(decoded<NotifierEvent>(bytes_of(gone)).gone);
+}
+
 TEST_CASE("path components become a path", "[decoder]")
 {
     constexpr std::uint64_t kExt4 = 0xef53;

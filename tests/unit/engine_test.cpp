@@ -263,6 +263,27 @@ TEST_CASE("an invalidation is a conflict where it meets the pin, and only there"
     CHECK(munmaps() == 1);
 }
 
+TEST_CASE("who listens to an address space is known by its module, until it is gone", "[engine]")
+{
+    World world;
+    world.feed(raw_notifier());
+    const auto listed = world.engine.notifiers().notifiers;
+    REQUIRE(listed.size() == 1);
+    CHECK(listed[0].driver == "rdma_rxe");
+    CHECK(listed[0].on_demand);
+    CHECK(world.engine.snapshot(false).on_demand_bytes == 65536);
+    CHECK(world.engine.metrics().notifiers.at("rdma_rxe").ranges == 1);
+    // Nothing that happens there is a conflict.
+    world.feed(raw_invalidation());
+    CHECK(world.engine.metrics().conflicts.empty());
+    world.feed(raw_exit());
+    CHECK(world.engine.notifiers().notifiers.at(0).owner_exited);
+    auto gone = raw_notifier();
+    gone.gone = 1;
+    world.feed(gone);
+    CHECK(world.engine.notifiers().notifiers.empty());
+}
+
 TEST_CASE("subscribers see pin, conflict and release in order, with names", "[engine]")
 {
     World world;

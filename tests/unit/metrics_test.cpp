@@ -125,6 +125,7 @@ TEST_CASE("the numbers of the pipeline are on the page")
 {
     FakePipeline pipeline;
     pipeline.numbers = some_numbers();
+    pipeline.numbers.notifiers["mlx5_ib"] = {.ranges = 2, .on_demand_bytes = 65536, .spaces = 1};
     const Page page = scrape(*make_collectable(pipeline));
 
     const std::pair<const char*, const char*> expected[] = {
@@ -155,6 +156,9 @@ TEST_CASE("the numbers of the pipeline are on the page")
         {R"(pinwarden_hook_attached{hook="pin_user_pages"})", "1"},
         {R"(pinwarden_hook_attached{hook="memfd_pin_folios"})", "0"},
         {R"(pinwarden_hook_missed_total{hook="pin_user_pages"})", "1"},
+        {R"(pinwarden_notifiers{driver="mlx5_ib"})", "3"},
+        {R"(pinwarden_notifiers{driver="kvm"})", "0"},
+        {R"(pinwarden_on_demand_bytes{driver="mlx5_ib"})", "65536"},
         {R"(pinwarden_ledger_certain)", "1"},
         {R"(pinwarden_releases_unmatched_total)", "9"},
         {R"(pinwarden_policies{state="active"})", "1"},
@@ -213,6 +217,7 @@ TEST_CASE("no number of drivers makes too many series, and none is lost")
         for (int error = 1; error < 134; ++error) {
             pipeline.numbers.pins_failed[{driver, error}] = 1;
         }
+        pipeline.numbers.notifiers[driver].ranges = 1;
         for (const Backing backing : {Backing::kAnonymous, Backing::kFile, Backing::kShmem, Backing::kHugetlb}) {
             pipeline.numbers.totals[{driver, backing}] = {1, 1};
         }

@@ -68,10 +68,11 @@ TEST_CASE("options: help and version are no mistakes", "[options]")
 TEST_CASE("losses: every cause is listed from the start, once", "[options]")
 {
     const auto losses = list_losses({}, {});
-    CHECK(losses.size() == PW_COUNTERS - 1 + 3);
+    CHECK(losses.size() == PW_COUNTERS - 1 + 4);
     CHECK(ledger_losses(losses) == 0);
     KernelCounters counters{};
     counters.at(PW_LOST_PIN) = 3;
     counters.at(PW_LOST_OPERATION) = 5;
-    CHECK(ledger_losses(list_losses(counters, {.undecodable = 1, .missed_runs = 0, .subscriber_dropped = 7})) == 4);
+    CHECK(ledger_losses(list_losses(
+              counters, {.undecodable = 1, .missed_runs = 0, .notifiers_left_out = 2, .subscriber_dropped = 7})) == 4);
 }

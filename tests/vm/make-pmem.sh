@@ -3,14 +3,14 @@
 # inside a guest. Run it, or source it and call make_pmem.
 #   make-pmem.sh DIRECTORY
 # Needs: root in a guest that was started with
-#   ./dev vm KERNEL --mem 6G --append 'memmap=256M!0x120000000' -- ...
+#   ./dev vm KERNEL --append 'memmap=256M!0x120000000' -- ...
 # which turns 256 MiB of memory above 4 GiB into /dev/pmem0. Package e2fsprogs.
 
 make_pmem() {
     local dir=$1
     modprobe nd_e820 && modprobe nd_pmem || return 1
     if [ ! -b /dev/pmem0 ]; then
-        echo "make-pmem.sh: no /dev/pmem0: start the guest with --mem 6G --append 'memmap=256M!0x120000000'" >&2
+        echo "make-pmem.sh: no /dev/pmem0: start the guest with --append 'memmap=256M!0x120000000'" >&2
         return 1
     fi
     mkdir -p "$dir" || return 1

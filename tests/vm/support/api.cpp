@@ -87,6 +87,14 @@ v1::RunCensusResponse Api::census()
     return response;
 }
 
+std::vector<v1::Notifier> Api::notifiers()
+{
+    Context context;
+    v1::ListNotifiersResponse response;
+    expect_ok(pins_->ListNotifiers(&context, {}, &response), "ListNotifiers");
+    return {response.notifiers().begin(), response.notifiers().end()};
+}
+
 v1::ListPinsResponse Api::list_pins(const v1::ListPinsRequest& request)
 {
     Context context;

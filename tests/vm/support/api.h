@@ -22,6 +22,7 @@ public:
 
     v1::GetStatusResponse status();
     std::vector<v1::Pin> pins();
+    std::vector<v1::Notifier> notifiers();
     v1::ListPinsResponse list_pins(const v1::ListPinsRequest& request);
     v1::ListFailuresResponse failures();
 

@@ -63,6 +63,8 @@ std::string Machine::folder(const std::string& filesystem)
             if (mounted.status != 0) {
                 throw std::runtime_error("mount tmpfs: " + mounted.err);
             }
+        } else if (filesystem == "pmem") {
+            script("make-pmem.sh", mount);
         } else {
             script("make-loopfs.sh", filesystem + " " + mount);
         }
@@ -87,6 +89,11 @@ std::string Machine::vfio(const std::string& access)
         vfio_group_ = script("make-vfio.sh", "");
     }
     return "vfio " + vfio_group_ + " " + access;
+}
+
+bool Machine::has_pmem()
+{
+    return content_of("/proc/cmdline").find("memmap=") != std::string::npos;
 }
 
 std::string Machine::guest()

@@ -20,12 +20,15 @@ public:
     // The access a device can have there: "rw" or "ro".
     [[nodiscard]] std::string file_access() const { return writable_file_pins() ? "rw" : "ro"; }
 
-    // An empty folder on a file system: "ext4", "xfs" or "tmpfs". Its files stay as long as the machine.
+    // An empty folder on a file system: "ext4", "xfs", "tmpfs" or "pmem" (ext4 on persistent memory). Its files stay as
+    // long as the machine.
     std::string folder(const std::string& filesystem);
     // A device as pinner's `pin` wants it, ready to be used.
     std::string rdma(const std::string& access);
     std::string vfio(const std::string& access);
     std::string guest();
+    // Whether this machine was started with persistent memory: see make-pmem.sh.
+    [[nodiscard]] static bool has_pmem();
 
 private:
     Machine();

@@ -35,7 +35,7 @@ constexpr int kRefused = 3;
         }
         table = std::move(*made);
     } else {
-        auto opened = pinner::open_rdma();
+        auto opened = pinner::open_rdma(false);
         auto pinned = opened ? (*opened)->pin(memory, pinner::Access::kReadWrite)
                              : Result<std::unique_ptr<pinner::Registration>>(std::unexpected(opened.error()));
         if (!pinned) {

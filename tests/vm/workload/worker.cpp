@@ -43,7 +43,7 @@ Result<std::unique_ptr<Worker>> Worker::create(const Equipment& equipment)
     }
     worker->areas_ = std::move(*areas);
     std::map<std::string, Result<std::unique_ptr<pinner::Device>>> devices;
-    devices.emplace("rdma_rxe", pinner::open_rdma());
+    devices.emplace("rdma_rxe", pinner::open_rdma(false));
     devices.emplace("xdp", pinner::open_xdp());
     if (!equipment.vfio_group.empty()) {
         devices.emplace("vfio", pinner::open_vfio(equipment.vfio_group));
