@@ -1,7 +1,7 @@
 // Programs the daemon runs on demand, to ask the kernel what only the kernel knows: how often each page is pinned.
 #pragma once
 
-#include "compat.bpf.h"
+#include "page_state.bpf.h"
 #include "pin.bpf.h"
 
 extern const void vmemmap_base __ksym __weak;
@@ -22,40 +22,6 @@ int read_geometry(void *ctx)
     vmemmap_start = start;
     page_limit = limit;
     return 0;
-}
-
-// Whose memory the folio is. A mapping that is none (the word has other uses) does not point back to itself.
-static __always_inline void describe_backing(struct pw_page_state *state)
-{
-    __u64 page = state->page;
-    __u64 folio = state->folio;
-    struct folio *head = (void *)folio;
-    __u64 mapping = (__u64)BPF_CORE_READ(head, mapping);
-
-    if (mapping & 1)
-        state->flags |= PW_PAGE_ANONYMOUS;
-    if (!mapping || mapping & 3)
-        return;
-    struct inode *inode = BPF_CORE_READ((struct address_space *)mapping, host);
-    if (!inode || (__u64)BPF_CORE_READ(inode, i_mapping) != mapping)
-        return;
-    state->flags |= PW_PAGE_FILE;
-    state->page_index = folio_file_page(head, inode) + (page - folio) / bpf_core_type_size(struct page);
-    file_key(inode, &state->file);
-}
-
-static __always_inline void describe_page(struct pw_page_state *state)
-{
-    __u64 page = state->page;
-    __u64 folio = page_folio(page);
-
-    state->folio = folio;
-    state->folio_pages = folio_pages((void *)folio);
-    state->pins = folio_pins((void *)folio);
-    state->flags = PW_PAGE_READABLE | (page_is_head((void *)folio) ? PW_PAGE_LARGE : 0);
-    state->page_index = 0;
-    state->file = (struct pw_file_key){};
-    describe_backing(state);
 }
 
 static long read_step(__u32 step, void *unused)
@@ -80,53 +46,6 @@ SEC("?syscall")
 int audit_pages_read(void *ctx)
 {
     bpf_loop(audit.pages, read_step, 0, 0);
-    return 0;
-}
-
-struct scan {
-    __u64 first;
-    __u64 page_bytes;
-    __u32 found;
-    __u32 full;
-};
-
-static long scan_step(__u32 step, struct scan *scan)
-{
-    __u64 page = scan->first + step * scan->page_bytes;
-    int references = 0;
-    __u32 found = scan->found;
-
-    // Cheap, and enough for nearly all: no folio that is pinned has so few references and is small.
-    if (bpf_probe_read_kernel(&references, sizeof(references),
-                              (void *)page + bpf_core_field_offset(struct page, _refcount)) ||
-        !references)
-        return 0;
-    if ((__u32)references < GUP_PIN_COUNTING_BIAS && !page_is_head((void *)page))
-        return 0;
-    // A tail has no references; a page that points elsewhere has just become one.
-    if (page_folio(page) != page || !folio_pins((void *)page))
-        return 0;
-    struct pw_page_state *state = bpf_map_lookup_elem(&audit_pages, &found);
-    if (!state) {
-        scan->full = 1;
-        return 1;
-    }
-    state->page = page;
-    describe_page(state);
-    scan->found = found + 1;
-    return 0;
-}
-
-// Looks at audit.pages pages from audit.first on for folios that are pinned.
-SEC("?syscall")
-int audit_pages_scan(void *ctx)
-{
-    struct scan scan = {.first = audit.first, .page_bytes = audit.page_bytes, .found = zero, .full = zero};
-    __u32 pages = audit.pages;
-    long steps = bpf_loop(pages, scan_step, &scan, 0);
-    audit.found = scan.found;
-    // The step that found no room left is counted, but has to be taken again.
-    audit.looked_at = steps > 0 ? steps - scan.full : 0;
     return 0;
 }
 

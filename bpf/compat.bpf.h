@@ -117,13 +117,17 @@ static __always_inline struct dentry *alias_dentry(struct hlist_node *alias)
     return (void *)alias - bpf_core_field_offset(struct dentry, d_u.d_alias);
 }
 
+static __always_inline __u32 page_flags_offset(void)
+{
+    if (bpf_core_field_exists(struct page___memdesc_flags, flags))
+        return bpf_core_field_offset(struct page___memdesc_flags, flags);
+    return bpf_core_field_offset(struct page, flags);
+}
+
 static __always_inline unsigned long page_flags(const void *page)
 {
     unsigned long flags = 0;
-    if (bpf_core_field_exists(struct page___memdesc_flags, flags))
-        bpf_probe_read_kernel(&flags, sizeof(flags), page + bpf_core_field_offset(struct page___memdesc_flags, flags));
-    else
-        bpf_probe_read_kernel(&flags, sizeof(flags), page + bpf_core_field_offset(struct page, flags));
+    bpf_probe_read_kernel(&flags, sizeof(flags), page + page_flags_offset());
     return flags;
 }
 

@@ -165,12 +165,11 @@ __u64 zero;
 __u64 vmemmap_start;
 // Number of the first page there is not, from read_geometry; 0 where the kernel does not tell.
 __u64 page_limit;
-// What the audit programs are asked: how many pages to read, scan or adopt; where to scan, in struct page addresses of
-// the given size; whether what is adopted lies anywhere on one folio. What a scan answers: how many entries it filled,
-// and how many pages it looked at, fewer than asked for when the entries ran out.
+// What the audit programs are asked: how many pages to read, scan or adopt; at which struct page to start scanning;
+// whether what is adopted lies anywhere on one folio. What a scan answers: how many entries it filled, and how many
+// pages it looked at, fewer than asked for when the entries ran out.
 struct {
     __u64 first;
-    __u64 page_bytes;
     __u32 pages;
     __u32 found;
     __u32 looked_at;

@@ -8,6 +8,7 @@
 #include "notifier.bpf.h"
 #include "pin.bpf.h"
 #include "rename.bpf.h"
+#include "scan.bpf.h"
 #include "unpin.bpf.h"
 
 // Puts the records' layouts into the object's BTF, where a unit test compares them with the daemon's.

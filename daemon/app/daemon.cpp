@@ -159,7 +159,7 @@ Result<void> run_daemon(const Options& options)
     }
     const PageArray pages = (*programs)->page_array();
     const PageGeometry geometry{pages.start, btf->struct_size("page").value_or(64)};
-    auto runner = AuditRunner::open((*programs)->audit(), geometry.struct_page_bytes);
+    auto runner = AuditRunner::open((*programs)->audit());
     if (!runner) {
         return std::unexpected(runner.error());
     }

@@ -24,7 +24,7 @@ Result<void> run(int program)
 
 }  // namespace
 
-Result<std::unique_ptr<AuditRunner>> AuditRunner::open(const AuditHandles& handles, std::uint64_t page_bytes)
+Result<std::unique_ptr<AuditRunner>> AuditRunner::open(const AuditHandles& handles)
 {
     void* states = mmap(nullptr, kStatesBytes, PROT_READ | PROT_WRITE, MAP_SHARED, handles.audit_pages, 0);
     if (states == MAP_FAILED) {
@@ -36,8 +36,8 @@ Result<std::unique_ptr<AuditRunner>> AuditRunner::open(const AuditHandles& handl
         munmap(states, kStatesBytes);
         return std::unexpected(error);
     }
-    return std::unique_ptr<AuditRunner>(new AuditRunner(handles, page_bytes, static_cast<pw_page_state*>(states),
-                                                        static_cast<std::uint64_t*>(adopted)));
+    return std::unique_ptr<AuditRunner>(
+        new AuditRunner(handles, static_cast<pw_page_state*>(states), static_cast<std::uint64_t*>(adopted)));
 }
 
 AuditRunner::~AuditRunner()
@@ -64,7 +64,6 @@ Result<std::span<const pw_page_state>> AuditRunner::read(std::span<const std::ui
 Result<AuditRunner::Scan> AuditRunner::scan(std::uint64_t first, std::uint32_t count)
 {
     *handles_.first = first;
-    *handles_.page_bytes = page_bytes_;
     *handles_.pages = count;
     if (auto ran = run(handles_.scan); !ran) {
         return std::unexpected(ran.error());

@@ -16,8 +16,8 @@ namespace pinwarden {
 // Pages are named by the addresses of their struct page. What is returned is valid until the next call.
 class AuditRunner {
 public:
-    // `handles` are borrowed from Programs, which must outlive the runner. `page_bytes` is the size of struct page.
-    static Result<std::unique_ptr<AuditRunner>> open(const AuditHandles& handles, std::uint64_t page_bytes);
+    // `handles` are borrowed from Programs, which must outlive the runner.
+    static Result<std::unique_ptr<AuditRunner>> open(const AuditHandles& handles);
 
     AuditRunner(const AuditRunner&) = delete;
     AuditRunner& operator=(const AuditRunner&) = delete;
@@ -42,13 +42,12 @@ public:
     Result<void> record(std::uint64_t pin, std::uint64_t address, std::span<const std::uint64_t> pages);
 
 private:
-    AuditRunner(const AuditHandles& handles, std::uint64_t page_bytes, pw_page_state* states, std::uint64_t* adopted)
-        : handles_(handles), page_bytes_(page_bytes), states_(states), adopted_(adopted)
+    AuditRunner(const AuditHandles& handles, pw_page_state* states, std::uint64_t* adopted)
+        : handles_(handles), states_(states), adopted_(adopted)
     {
     }
 
     AuditHandles handles_;
-    std::uint64_t page_bytes_;
     pw_page_state* states_;
     std::uint64_t* adopted_;
 };

@@ -319,7 +319,6 @@ AuditHandles Programs::audit() const
             .audit_pages = bpf_map__fd(skeleton_->maps.audit_pages),
             .adopted = bpf_map__fd(skeleton_->maps.adopted),
             .first = &variables.first,
-            .page_bytes = &variables.page_bytes,
             .pages = &variables.pages,
             .folio = &variables.folio,
             .found = &variables.found,

@@ -63,7 +63,6 @@ struct AuditHandles {
     int audit_pages = -1;
     int adopted = -1;
     __u64* first = nullptr;
-    __u64* page_bytes = nullptr;
     std::uint32_t* pages = nullptr;
     std::uint32_t* folio = nullptr;
     const std::uint32_t* found = nullptr;
