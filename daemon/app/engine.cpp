@@ -12,6 +12,9 @@
 namespace pinwarden {
 namespace {
 
+// When nothing was lost for that long, losing has ended.
+constexpr Nanoseconds kLosingEnds = 100'000'000;
+
 // How long a pin may wait for its page list before it is announced without: the list was lost.
 constexpr Nanoseconds kAnnounceAfter = 1'000'000'000;
 
@@ -284,16 +287,19 @@ void Engine::warn(const Result<void>& result)
     }
 }
 
-// What the kernel counted is lost for the ledger from this moment on, whatever the counters of the causes say yet.
-bool Engine::look_after_losses()
+// What was lost is lost for the ledger from this moment on; how much each cause lost is read less often.
+void Engine::look_after_losses()
 {
-    const std::uint64_t losses = around_.verdicts.losses();
-    if (losses == kernel_losses_) {
-        return false;
+    const std::uint64_t in_kernel = around_.verdicts.losses();
+    const std::uint64_t elsewhere = daemon_losses_.missed_runs + daemon_losses_.undecodable;
+    if (in_kernel == kernel_losses_ && elsewhere == other_losses_) {
+        return;
     }
-    kernel_losses_ = losses;
+    kernel_losses_ = in_kernel;
+    other_losses_ = elsewhere;
     ledger_.lost_events();
-    return true;
+    lost_last_ = around_.clock.now();
+    next_repair_ = lost_last_ + kLosingEnds;
 }
 
 void Engine::tell_certainty()
@@ -307,6 +313,7 @@ void Engine::tell_certainty()
 
 void Engine::flush()
 {
+    look_after_losses();
     if (const auto changed = ledger_.take_changed_files(); !changed.empty()) {
         warn(enforcer_.update(changed, ledger_, around_.clock.now()));
     }
@@ -318,21 +325,20 @@ void Engine::flush()
 void Engine::tick(KernelHealth health)
 {
     health_ = std::move(health);
-    const bool losing = look_after_losses();
     daemon_losses_.subscriber_dropped = around_.fanout.dropped();
     daemon_losses_.notifiers_left_out = notifiers_.left_out();
     daemon_losses_.missed_runs = 0;
     for (const HookState& hook : health_.hooks) {
         daemon_losses_.missed_runs += hook.missed;
     }
+    look_after_losses();
     const std::uint64_t lost = ledger_losses(losses());
-    if (lost > ledger_losses_) {
-        around_.log_warning(std::to_string(lost - ledger_losses_) +
+    if (lost > losses_told_) {
+        around_.log_warning(std::to_string(lost - losses_told_) +
                             " events lost: the list of pins may be incomplete from now on");
-        ledger_.lost_events();
+        losses_told_ = lost;
     }
-    mend_ledger(losing || lost > ledger_losses_);
-    ledger_losses_ = lost;
+    mend_ledger();
     look_after_owners();
     warn(enforcer_.tick(ledger_, around_.clock.now()));
     flush();

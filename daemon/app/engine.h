@@ -104,22 +104,22 @@ private:
     void on(const ReleaseEvent& event);
     void on(FileEvent& event);
     void on(OperationEvent& event);
+    void on(InvalidationEvent& event);
+    void on(NotifierEvent& event);
     void on(const ExitEvent& event);
     void on(const OwnerEvent& event) { owners_.runs(event); }
     void on(const RenameEvent& event) { ledger_.rename(event); }
     void look_after_owners();
     void look_for_long_lived();
     void record_files(PinId id);
-    bool look_after_losses();  // whether there were any
+    void look_after_losses();
     void tell_certainty();
-    void on(InvalidationEvent& event);
-    void on(NotifierEvent& event);
 
     void count_conflict(std::string_view operation, const std::vector<PinRecord>& pins, pw_verdict verdict);
     void start_audit();
     void log_differences(const AuditReport& report);
     void finish_audit(const Result<void>& result);
-    void mend_ledger(bool still_losing);
+    void mend_ledger();
     [[nodiscard]] AuditView view_audit(const AuditReport& report) const;
     void announce_pins();
     void announce(Nanoseconds time, decltype(Notice::what) what);
@@ -136,9 +136,9 @@ private:
     Enforcer enforcer_;
     KernelHealth health_;
     DaemonLosses daemon_losses_;
-    std::uint64_t ledger_losses_ = 0;
-    // As the kernel's side decides by it; read fresh, while `ledger_losses_` comes with the health.
-    std::uint64_t kernel_losses_ = 0;
+    std::uint64_t losses_told_ = 0;
+    std::uint64_t kernel_losses_ = 0;  // as the kernel's side decides by it
+    std::uint64_t other_losses_ = 0;   // what that side does not know of
     std::optional<std::uint64_t> told_certain_ = 0;
 
     struct AuditRequest {
@@ -149,7 +149,7 @@ private:
     std::optional<Audit> audit_;
     Nanoseconds next_audit_step_ = 0;
     std::uint64_t losses_before_audit_ = 0;
-    std::uint64_t kernel_losses_before_audit_ = 0;
+    Nanoseconds lost_last_ = 0;  // when it was noticed that something was lost
     Nanoseconds next_repair_ = 0;
     Nanoseconds next_sample_ = 0;
     AuditCounters audit_counters_;

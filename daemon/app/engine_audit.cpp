@@ -9,10 +9,9 @@ namespace {
 
 // Between attempts to mend the ledger that left it different.
 constexpr Nanoseconds kRepairAgainAfter = 10'000'000'000;
-// When nothing was lost for that long, losing has ended.
-constexpr Nanoseconds kLosingEnds = 100'000'000;
 constexpr Nanoseconds kSampleEvery = 60'000'000'000;
 constexpr std::uint64_t kSampleBlocks = 256;
+constexpr Nanoseconds kMillisecond = 1'000'000;
 
 }  // namespace
 
@@ -45,8 +44,7 @@ void Engine::step_audit()
 void Engine::start_audit()
 {
     look_after_losses();
-    losses_before_audit_ = ledger_losses_;
-    kernel_losses_before_audit_ = kernel_losses_;
+    losses_before_audit_ = kernel_losses_ + other_losses_;
     audit_.emplace(Audit::Parts{.ledger = ledger_,
                                 .truth = around_.truth,
                                 .clock = around_.clock,
@@ -62,7 +60,7 @@ void Engine::finish_audit(const Result<void>& result)
     audits_.pop_front();
     const AuditReport& report = audit_->report();
     look_after_losses();
-    const bool lost_more = losses_before_audit_ != ledger_losses_ || kernel_losses_before_audit_ != kernel_losses_;
+    const bool lost_more = losses_before_audit_ != kernel_losses_ + other_losses_;
     if (result) {
         if (report.differing_folios > 0) {
             log_differences(report);
@@ -124,13 +122,9 @@ void Engine::adopt_what_is_pinned()
 }
 
 // The ledger is mended as soon as no more is lost: while events get lost, what is mended is wrong again at once.
-void Engine::mend_ledger(bool still_losing)
+void Engine::mend_ledger()
 {
     const Nanoseconds now = around_.clock.now();
-    if (still_losing) {
-        next_repair_ = now + kLosingEnds;
-        return;
-    }
     if (!audits_.empty()) {
         return;
     }
@@ -142,10 +136,14 @@ void Engine::mend_ledger(bool still_losing)
                 return;
             }
             const AuditReport& report = view->report;
+            const std::string state = ledger_.certain()
+                                          ? "it is exact again, " +
+                                                std::to_string((around_.clock.now() - lost_last_) / kMillisecond) +
+                                                " ms after the last loss was noticed"
+                                          : "it is still uncertain";
             around_.log_warning(
                 "ledger compared with the kernel's pin counts after a loss: " + std::to_string(report.dropped_pins) +
-                " pages dropped, " + std::to_string(report.adopted_pins) + " adopted" +
-                (ledger_.certain() ? "; it is exact again" : "; it is still uncertain"));
+                " pages dropped, " + std::to_string(report.adopted_pins) + " adopted; " + state);
         });
     } else if (ledger_.certain() && now >= next_sample_) {
         next_sample_ = now + kSampleEvery;

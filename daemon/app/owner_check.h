@@ -11,7 +11,7 @@ namespace pinwarden {
 
 class OwnerCheck {
 public:
-    static constexpr std::size_t kAtOnce = 64;
+    static constexpr std::size_t kAtOnce = 24;
     // An owner's end is believed when it is seen twice, this far apart: the record may be on its way.
     static constexpr Nanoseconds kBelieveAfter = 1'000'000'000;
 

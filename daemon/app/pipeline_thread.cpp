@@ -16,7 +16,7 @@ namespace {
 
 // Records handled before the kernel is told what they changed and others get their turn.
 constexpr std::size_t kBatch = 4096;
-constexpr Nanoseconds kTickEvery = 1'000'000'000;
+constexpr Nanoseconds kTickEvery = 300'000'000;
 constexpr std::chrono::seconds kAnswerWithin{5};
 constexpr std::chrono::seconds kAuditWithin{600};
 

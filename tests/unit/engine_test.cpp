@@ -334,19 +334,41 @@ TEST_CASE("a record that does not hold together makes the ledger uncertain and i
     CHECK_FALSE(world.engine.metrics().ledger_certain);
 }
 
-TEST_CASE("losses the kernel counted make the ledger uncertain, doubts do not", "[engine]")
+TEST_CASE("losses the ledger suffers from are warned of by cause, doubts are not", "[engine]")
 {
-    const auto [counter, certain] = GENERATE(table<pw_counter, bool>({{PW_LOST_PIN, false},
-                                                                      {PW_LOST_RELEASE, false},
-                                                                      {PW_LOST_PAGES, false},
-                                                                      {PW_LOST_OPERATION, true},
-                                                                      {PW_DOUBT_RANGE_FALLBACK, true},
-                                                                      {PW_DOUBT_PATH_CUT, true}}));
+    const auto [counter, harmless] = GENERATE(table<pw_counter, bool>({{PW_LOST_PIN, false},
+                                                                       {PW_LOST_RELEASE, false},
+                                                                       {PW_LOST_PAGES, false},
+                                                                       {PW_LOST_OPERATION, true},
+                                                                       {PW_DOUBT_RANGE_FALLBACK, true},
+                                                                       {PW_DOUBT_PATH_CUT, true}}));
     World world;
     KernelHealth health;
     health.counters.at(counter) = 1;
     world.engine.tick(health);
-    CHECK(world.engine.ledger().certain() == certain);
+    CHECK(world.warnings.empty() == harmless);
+    world.engine.tick(health);
+    CHECK(world.warnings.size() == (harmless ? 0 : 1));
+}
+
+TEST_CASE("a loss is noticed with the next records, not with the next tick, and mended once", "[engine]")
+{
+    World world;
+    world.pin_file();
+    world.sink.counted_losses = 1;
+    world.engine.flush();
+    CHECK_FALSE(world.engine.ledger().certain());
+    REQUIRE(world.engine.next_tick());
+    CHECK(*world.engine.next_tick() == world.clock.time + 100'000'000);
+    world.clock.time = *world.engine.next_tick();
+    world.engine.tick({});
+    world.finish_audits();
+    CHECK(world.engine.ledger().certain());
+    // What each cause lost becomes known later, and is the same loss.
+    KernelHealth health;
+    health.counters.at(PW_LOST_PIN) = 1;
+    world.engine.tick(health);
+    CHECK(world.engine.ledger().certain());
 }
 
 TEST_CASE("a failed pin is counted by driver and leaves no trace in the ledger", "[engine]")
