@@ -7,7 +7,6 @@
 #include <numeric>
 #include <set>
 
-#include "ledger/live_positions.h"
 
 using namespace pinwarden;
 
@@ -181,35 +180,4 @@ TEST_CASE("visiting cuts to what is asked for and can be stopped", "[extent_inde
     int visits = 0;
     index.visit(kEverywhere, [&](const Extent&) { return ++visits < 2; });
     CHECK(visits == 2);
-}
-
-TEST_CASE("live positions agree with a position-by-position model", "[live_positions]")
-{
-    REQUIRE(rc::check([] {
-        const std::uint64_t pages = *rc::gen::inRange<std::uint64_t>(0, 100);
-        LivePositions live(pages);
-        std::set<std::uint64_t> model;
-        for (std::uint64_t i = 0; i < pages; ++i) {
-            model.insert(i);
-        }
-        const auto steps = *rc::gen::inRange(1, 30);
-        for (int step = 0; step < steps; ++step) {
-            const std::uint64_t first = *rc::gen::inRange<std::uint64_t>(0, 110);
-            const std::uint64_t count = *rc::gen::inRange<std::uint64_t>(0, 12);
-            live.remove(first, count);
-            model.erase(model.lower_bound(first), model.lower_bound(first + count));
-            RC_ASSERT(live.count() == model.size());
-            RC_ASSERT(live.empty() == model.empty());
-
-            const std::uint64_t from = *rc::gen::inRange<std::uint64_t>(0, 110);
-            const std::uint64_t to = from + *rc::gen::inRange<std::uint64_t>(1, 40);
-            const auto low = model.lower_bound(from);
-            const auto bounds = live.bounds(from, to);
-            RC_ASSERT(bounds.has_value() == (low != model.end() && *low < to));
-            if (bounds) {
-                RC_ASSERT(bounds->first == *low);
-                RC_ASSERT(bounds->second == *std::prev(model.lower_bound(to)) + 1);
-            }
-        }
-    }));
 }
