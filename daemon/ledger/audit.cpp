@@ -93,12 +93,12 @@ Result<std::optional<Nanoseconds>> Audit::step()
             phase_ = Phase::kSettle;
             break;
         case Phase::kRepair: {
-            auto complete = repair_some();
-            if (!complete) {
-                return std::unexpected(complete.error());
+            const auto adopted = adopt_next();
+            if (!adopted) {
+                return std::unexpected(adopted.error());
             }
-            if (!*complete) {
-                return now + kBetweenLooks;
+            if (!to_adopt_.empty()) {
+                return *adopted ? now : now + kBetweenLooks;
             }
             done = read_calls();
             during_repair_ = under_way_;
@@ -441,8 +441,8 @@ bool Audit::look_for_owners(const std::vector<Suspect>& differing)
     return true;
 }
 
-// Adopts one list, so that the ring does not fill with what is put back; false while there is more to do.
-Result<bool> Audit::repair_some()
+// Adopts a list, one at a time so that the ring does not fill with what is put back; false when it is full as it is.
+Result<bool> Audit::adopt_next()
 {
     if (to_adopt_.empty()) {
         return true;
@@ -465,7 +465,7 @@ Result<bool> Audit::repair_some()
     if (adoption.pages.empty()) {
         to_adopt_.pop_back();
     }
-    return to_adopt_.empty();
+    return true;
 }
 
 void Audit::finish()

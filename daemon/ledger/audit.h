@@ -116,7 +116,7 @@ private:
     Result<void> look_at_memory();
     Result<void> look_again();
     Result<void> read_calls();
-    Result<bool> repair_some();
+    Result<bool> adopt_next();
     void compare(const PageState& state);
     void judge(Nanoseconds now);
     [[nodiscard]] bool any_goes_on(const Calls& calls, Nanoseconds now) const;
