@@ -98,14 +98,18 @@ TEST_CASE("a ring that is too small loses events and says so, but no truncate ge
         CHECK(result.at("allowed") == 200);
     }
     const auto status = daemon.api().status();
-    CHECK_FALSE(status.ledger_certain());
     std::uint64_t lost = 0;
     for (const auto& loss : status.losses()) {
         lost += loss.affects_ledger() ? loss.count() : 0;
     }
     CHECK(lost > 0);
-    CHECK(Daemon::metrics().sum("pinwarden_ledger_certain") == 0);
     CHECK(Daemon::metrics().sum("pinwarden_events_lost_total") >= static_cast<double>(lost));
+
+    // That it was uncertain meanwhile is over before anybody could ask.
+    eventually("the ledger is mended", [&] {
+        return daemon.messages().find("it is exact again") != std::string::npos &&
+               daemon.api().status().ledger_certain();
+    });
 
     // Nothing is enforced, or forgotten, on the strength of a wrong ledger.
     const auto result = pinner.race("race 200 " + device);
