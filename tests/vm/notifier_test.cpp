@@ -60,7 +60,7 @@ TEST_CASE("an on-demand region is listed, and nothing that happens to it is a co
         WARN("soft-RoCE learned it in 6.15: this kernel has nothing to try it with");
         return;
     }
-    if (filesystem == "pmem" && !machine.has_pmem()) {
+    if (filesystem == "pmem" && !Machine::has_pmem()) {
         WARN("not tried: start the machine with --append 'memmap=256M!0x120000000'");
         return;
     }

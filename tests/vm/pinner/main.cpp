@@ -229,10 +229,10 @@ private:
 
     Answer advise(Words& words)
     {
-        static const std::map<std::string, int> kAdvice{
+        static const std::map<std::string, int> advices{
             {"dontneed", MADV_DONTNEED}, {"free", MADV_FREE}, {"remove", MADV_REMOVE}, {"guard", 102}};
-        const auto advice = kAdvice.find(take_word(words));
-        if (advice == kAdvice.end()) {
+        const auto advice = advices.find(take_word(words));
+        if (advice == advices.end()) {
             return fail("no such advice", EINVAL);
         }
         return with_part(words, [&](std::span<std::byte> part) { return Memory::advise(part, advice->second); });

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 namespace pinner {
@@ -133,7 +134,7 @@ Result<Memory> Memory::segment(std::size_t bytes)
     void* address = shmat(segment, nullptr, 0);
     const int error = errno;
     shmctl(segment, IPC_RMID, nullptr);
-    if (address == reinterpret_cast<void*>(-1)) {
+    if (reinterpret_cast<std::intptr_t>(address) == -1) {
         return std::unexpected(system_error("shmat", error));
     }
     return Memory(OwnedFd(), "", {static_cast<std::byte*>(address), bytes});
