@@ -2,9 +2,9 @@
 // through the exported functions and pins anew. Those releases are not the owner's.
 #pragma once
 
+#include "caught.bpf.h"
 #include "compat.bpf.h"
 #include "emit.bpf.h"
-#include "preempt.bpf.h"
 #include "trampoline.bpf.h"
 
 #include <bpf/bpf_tracing.h>
@@ -37,34 +37,29 @@ static __always_inline int leave_longterm_loop(__u64 flags)
 
 // long __gup_longterm_locked(struct mm_struct *mm, unsigned long start, unsigned long nr_pages, struct page **pages,
 //                            int *locked, unsigned int gup_flags), from 6.5 on
-SEC("?fentry/__gup_longterm_locked")
-int longterm_loop_enter(void *ctx)
+MUST_NOT_MISS("?fentry/__gup_longterm_locked", longterm_loop_enter)
 {
-    return UNPREEMPTED(enter_longterm_loop(ARGUMENT(ctx, 5)));
+    return enter_longterm_loop(ARGUMENT(ctx, 5));
 }
 
-SEC("?fexit/__gup_longterm_locked")
-int longterm_loop_exit(void *ctx)
+MUST_NOT_MISS("?fexit/__gup_longterm_locked", longterm_loop_exit)
 {
-    return UNPREEMPTED(leave_longterm_loop(ARGUMENT(ctx, 5)));
+    return leave_longterm_loop(ARGUMENT(ctx, 5));
 }
 
 // Before 6.5 the loop itself is out of reach: the calls that may enter it are marked as a whole (pin.bpf.h takes the
 // mark away when they return).
-SEC("?fentry/pin_user_pages")
-int pin_user_pages_enter(void *ctx)
+MUST_NOT_MISS("?fentry/pin_user_pages", pin_user_pages_enter)
 {
-    return UNPREEMPTED(enter_longterm_loop(ARGUMENT(ctx, 2)));
+    return enter_longterm_loop(ARGUMENT(ctx, 2));
 }
 
-SEC("?fentry/pin_user_pages_fast")
-int pin_user_pages_fast_enter(void *ctx)
+MUST_NOT_MISS("?fentry/pin_user_pages_fast", pin_user_pages_fast_enter)
 {
-    return UNPREEMPTED(enter_longterm_loop(ARGUMENT(ctx, 2)));
+    return enter_longterm_loop(ARGUMENT(ctx, 2));
 }
 
-SEC("?fentry/pin_user_pages_unlocked")
-int pin_user_pages_unlocked_enter(void *ctx)
+MUST_NOT_MISS("?fentry/pin_user_pages_unlocked", pin_user_pages_unlocked_enter)
 {
-    return UNPREEMPTED(enter_longterm_loop(ARGUMENT(ctx, 3)));
+    return enter_longterm_loop(ARGUMENT(ctx, 3));
 }

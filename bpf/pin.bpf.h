@@ -7,7 +7,6 @@
 #include "file.bpf.h"
 #include "longterm_loop.bpf.h"
 #include "owner.bpf.h"
-#include "preempt.bpf.h"
 #include "space.bpf.h"
 
 #include <bpf/bpf_tracing.h>
@@ -330,8 +329,7 @@ static __noinline int on_acquire(void *ctx, struct acquire *call)
 }
 
 // long pin_user_pages(unsigned long start, unsigned long nr_pages, unsigned int gup_flags, struct page **pages, ...)
-SEC("?fexit/pin_user_pages")
-int pin_user_pages_exit(void *ctx)
+MUST_NOT_MISS("?fexit/pin_user_pages", pin_user_pages_exit)
 {
     struct acquire call = {
         .function = PW_PIN_USER_PAGES,
@@ -341,12 +339,11 @@ int pin_user_pages_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 3),
         .returned = return_value(ctx),
     };
-    return UNPREEMPTED(on_acquire(ctx, &call));
+    return on_acquire(ctx, &call);
 }
 
 // int pin_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flags, struct page **pages)
-SEC("?fexit/pin_user_pages_fast")
-int pin_user_pages_fast_exit(void *ctx)
+MUST_NOT_MISS("?fexit/pin_user_pages_fast", pin_user_pages_fast_exit)
 {
     struct acquire call = {
         .function = PW_PIN_USER_PAGES_FAST,
@@ -356,12 +353,11 @@ int pin_user_pages_fast_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 3),
         .returned = (int)return_value(ctx),
     };
-    return UNPREEMPTED(on_acquire(ctx, &call));
+    return on_acquire(ctx, &call);
 }
 
 // int pin_user_pages_fast_only(unsigned long start, int nr_pages, unsigned int gup_flags, struct page **pages)
-SEC("?fexit/pin_user_pages_fast_only")
-int pin_user_pages_fast_only_exit(void *ctx)
+MUST_NOT_MISS("?fexit/pin_user_pages_fast_only", pin_user_pages_fast_only_exit)
 {
     struct acquire call = {
         .function = PW_PIN_USER_PAGES_FAST_ONLY,
@@ -371,13 +367,12 @@ int pin_user_pages_fast_only_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 3),
         .returned = (int)return_value(ctx),
     };
-    return UNPREEMPTED(on_acquire(ctx, &call));
+    return on_acquire(ctx, &call);
 }
 
 // long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned long nr_pages, unsigned int gup_flags,
 //                            struct page **pages, ...)
-SEC("?fexit/pin_user_pages_remote")
-int pin_user_pages_remote_exit(void *ctx)
+MUST_NOT_MISS("?fexit/pin_user_pages_remote", pin_user_pages_remote_exit)
 {
     struct acquire call = {
         .function = PW_PIN_USER_PAGES_REMOTE,
@@ -388,7 +383,7 @@ int pin_user_pages_remote_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 4),
         .returned = return_value(ctx),
     };
-    return UNPREEMPTED(on_acquire(ctx, &call));
+    return on_acquire(ctx, &call);
 }
 
 // long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned long nr_pages, unsigned int gup_flags,
@@ -433,8 +428,7 @@ int BPF_KRETPROBE(pin_user_pages_remote_kretprobe, long returned)
 
 // long pin_user_pages_unlocked(unsigned long start, unsigned long nr_pages, struct page **pages, unsigned int
 // gup_flags)
-SEC("?fexit/pin_user_pages_unlocked")
-int pin_user_pages_unlocked_exit(void *ctx)
+MUST_NOT_MISS("?fexit/pin_user_pages_unlocked", pin_user_pages_unlocked_exit)
 {
     struct acquire call = {
         .function = PW_PIN_USER_PAGES_UNLOCKED,
@@ -444,7 +438,7 @@ int pin_user_pages_unlocked_exit(void *ctx)
         .pages = (__u64 *)ARGUMENT(ctx, 2),
         .returned = return_value(ctx),
     };
-    return UNPREEMPTED(on_acquire(ctx, &call));
+    return on_acquire(ctx, &call);
 }
 
 // long memfd_pin_folios(struct file *memfd, loff_t start, loff_t end, struct folio **folios, unsigned int max_folios,
@@ -486,8 +480,7 @@ static __always_inline int on_memfd_pin_folios(void *ctx)
     return 0;
 }
 
-SEC("?fexit/memfd_pin_folios")
-int memfd_pin_folios_exit(void *ctx)
+MUST_NOT_MISS("?fexit/memfd_pin_folios", memfd_pin_folios_exit)
 {
-    return UNPREEMPTED(on_memfd_pin_folios(ctx));
+    return on_memfd_pin_folios(ctx);
 }

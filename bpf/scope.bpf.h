@@ -9,8 +9,8 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
+#include "caught.bpf.h"
 #include "interrupt.bpf.h"
-#include "preempt.bpf.h"
 #include "scope_maps.bpf.h"
 #include "trampoline.bpf.h"
 

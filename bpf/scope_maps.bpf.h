@@ -54,6 +54,22 @@ struct {
     __type(value, __u64);
 } last_scope SEC(".maps");
 
+// How many calls second programs caught, see caught.bpf.h.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} caught SEC(".maps");
+
+static __always_inline void count_caught(void)
+{
+    __u32 key = 0;
+    __u64 *calls = bpf_map_lookup_elem(&caught, &key);
+    if (calls)
+        __sync_fetch_and_add(calls, 1);
+}
+
 static __always_inline struct task_state *this_task(void)
 {
     __u32 tid = (__u32)bpf_get_current_pid_tgid();

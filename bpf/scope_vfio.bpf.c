@@ -25,42 +25,36 @@ static __always_inline int leave_removed_mapping(__u64 mapping)
 }
 
 // long vfio_pin_pages_remote(struct vfio_dma *dma, unsigned long vaddr, unsigned long npage, ...)
-SEC("?fentry/vfio_pin_pages_remote")
-int pin_pages_enter(void *ctx)
+MUST_NOT_MISS("?fentry/vfio_pin_pages_remote", pin_pages_enter)
 {
-    return UNPREEMPTED(enter_mapping(ARGUMENT(ctx, 0)));
+    return enter_mapping(ARGUMENT(ctx, 0));
 }
 
-SEC("?fexit/vfio_pin_pages_remote")
-int pin_pages_exit(void *ctx)
+MUST_NOT_MISS("?fexit/vfio_pin_pages_remote", pin_pages_exit)
 {
-    return UNPREEMPTED(leave_mapping());
+    return leave_mapping();
 }
 
 // long vfio_unpin_pages_remote(struct vfio_dma *dma, dma_addr_t iova, unsigned long pfn, unsigned long npage, ...)
-SEC("?fentry/vfio_unpin_pages_remote")
-int unpin_pages_enter(void *ctx)
+MUST_NOT_MISS("?fentry/vfio_unpin_pages_remote", unpin_pages_enter)
 {
-    return UNPREEMPTED(enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 0)));
+    return enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 0));
 }
 
-SEC("?fexit/vfio_unpin_pages_remote")
-int unpin_pages_exit(void *ctx)
+MUST_NOT_MISS("?fexit/vfio_unpin_pages_remote", unpin_pages_exit)
 {
-    return UNPREEMPTED(leave_mapping());
+    return leave_mapping();
 }
 
 // void vfio_remove_dma(struct vfio_iommu *iommu, struct vfio_dma *dma)
-SEC("?fentry/vfio_remove_dma")
-int remove_dma_enter(void *ctx)
+MUST_NOT_MISS("?fentry/vfio_remove_dma", remove_dma_enter)
 {
-    return UNPREEMPTED(enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1)));
+    return enter_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1));
 }
 
-SEC("?fexit/vfio_remove_dma")
-int remove_dma_exit(void *ctx)
+MUST_NOT_MISS("?fexit/vfio_remove_dma", remove_dma_exit)
 {
-    return UNPREEMPTED(leave_removed_mapping(ARGUMENT(ctx, 1)));
+    return leave_removed_mapping(ARGUMENT(ctx, 1));
 }
 
 char LICENSE[] SEC("license") = "GPL";

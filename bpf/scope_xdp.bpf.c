@@ -11,43 +11,36 @@ struct xdp_umem {
 #pragma clang attribute pop
 
 // struct xdp_umem *xdp_umem_create(struct xdp_umem_reg *mr)
-SEC("?fentry/xdp_umem_create")
-int umem_create_enter(void *ctx)
+MUST_NOT_MISS("?fentry/xdp_umem_create", umem_create_enter)
 {
-    return UNPREEMPTED(enter_making(PW_SCOPE_XDP_UMEM));
+    return enter_making(PW_SCOPE_XDP_UMEM);
 }
 
-SEC("?fexit/xdp_umem_create")
-int umem_create_exit(void *ctx)
+MUST_NOT_MISS("?fexit/xdp_umem_create", umem_create_exit)
 {
-    return UNPREEMPTED(leave_making(PW_SCOPE_XDP_UMEM, return_value(ctx)));
+    return leave_making(PW_SCOPE_XDP_UMEM, return_value(ctx));
 }
 
 // void xdp_put_umem(struct xdp_umem *umem, bool defer_cleanup)
-SEC("?fentry/xdp_put_umem")
-int put_umem_enter(void *ctx)
+MUST_NOT_MISS("?fentry/xdp_put_umem", put_umem_enter)
 {
-    return UNPREEMPTED(enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0)));
+    return enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0));
 }
 
-SEC("?fexit/xdp_put_umem")
-int put_umem_exit(void *ctx)
+MUST_NOT_MISS("?fexit/xdp_put_umem", put_umem_exit)
 {
-    return UNPREEMPTED(leave_release());
+    return leave_release();
 }
 
 // void xdp_umem_release_deferred(struct work_struct *work)
-SEC("?fentry/xdp_umem_release_deferred")
-int release_deferred_enter(void *ctx)
+MUST_NOT_MISS("?fentry/xdp_umem_release_deferred", release_deferred_enter)
 {
-    return UNPREEMPTED(
-        enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0) - bpf_core_field_offset(struct xdp_umem, work)));
+    return enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0) - bpf_core_field_offset(struct xdp_umem, work));
 }
 
-SEC("?fexit/xdp_umem_release_deferred")
-int release_deferred_exit(void *ctx)
+MUST_NOT_MISS("?fexit/xdp_umem_release_deferred", release_deferred_exit)
 {
-    return UNPREEMPTED(leave_release());
+    return leave_release();
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -166,8 +166,7 @@ static __always_inline int on_release_folio(__u64 folio, __u64 pins, __u32 funct
 
 // void unpin_user_page(struct page *page)
 // io_uring names the head of a folio of which it has pinned another page, in another block perhaps.
-SEC("?fentry/unpin_user_page")
-int unpin_user_page_enter(void *ctx)
+MUST_NOT_MISS("?fentry/unpin_user_page", unpin_user_page_enter)
 {
     __u64 page = ARGUMENT(ctx, 0);
     __u64 folio = page_folio(page);
@@ -175,55 +174,49 @@ int unpin_user_page_enter(void *ctx)
         return 0;
     __u32 span = folio_pages((void *)folio);
     __u32 offset = (page - folio) / bpf_core_type_size(struct page);
-    return UNPREEMPTED(emit_release(folio, 1, span > 1 ? span : 0, PW_UNPIN_USER_PAGE, offset));
+    return emit_release(folio, 1, span > 1 ? span : 0, PW_UNPIN_USER_PAGE, offset);
 }
 
 // void unpin_user_pages(struct page **pages, unsigned long npages)
-SEC("?fentry/unpin_user_pages")
-int unpin_user_pages_enter(void *ctx)
+MUST_NOT_MISS("?fentry/unpin_user_pages", unpin_user_pages_enter)
 {
-    return UNPREEMPTED(on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES));
+    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES);
 }
 
 // void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool make_dirty)
 // Without make_dirty it calls unpin_user_pages(), which reports it.
-SEC("?fentry/unpin_user_pages_dirty_lock")
-int unpin_user_pages_dirty_lock_enter(void *ctx)
+MUST_NOT_MISS("?fentry/unpin_user_pages_dirty_lock", unpin_user_pages_dirty_lock_enter)
 {
     if (!(ARGUMENT(ctx, 2) & 0xff))
         return 0;
-    return UNPREEMPTED(on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES_DIRTY_LOCK));
+    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES_DIRTY_LOCK);
 }
 
 // void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty)
-SEC("?fentry/unpin_user_page_range_dirty_lock")
-int unpin_user_page_range_dirty_lock_enter(void *ctx)
+MUST_NOT_MISS("?fentry/unpin_user_page_range_dirty_lock", unpin_user_page_range_dirty_lock_enter)
 {
     __u64 page = ARGUMENT(ctx, 0);
     __u64 pages = ARGUMENT(ctx, 1);
     if (!run_tracked(page, pages) && !folios_adopted)
         return 0;
-    return UNPREEMPTED(emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK, PW_ANY_PAGE));
+    return emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK, PW_ANY_PAGE);
 }
 
 // void unpin_user_folio(struct folio *folio, unsigned long npages)
-SEC("?fentry/unpin_user_folio")
-int unpin_user_folio_enter(void *ctx)
+MUST_NOT_MISS("?fentry/unpin_user_folio", unpin_user_folio_enter)
 {
-    return UNPREEMPTED(on_release_folio(ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_FOLIO));
+    return on_release_folio(ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_FOLIO);
 }
 
 // void unpin_folio(struct folio *folio)
-SEC("?fentry/unpin_folio")
-int unpin_folio_enter(void *ctx)
+MUST_NOT_MISS("?fentry/unpin_folio", unpin_folio_enter)
 {
-    return UNPREEMPTED(on_release_folio(ARGUMENT(ctx, 0), 1, PW_UNPIN_FOLIO));
+    return on_release_folio(ARGUMENT(ctx, 0), 1, PW_UNPIN_FOLIO);
 }
 
 // void unpin_folios(struct folio **folios, unsigned long nfolios)
 // The list names folios by their heads, as memfd_pin_folios() gave them out.
-SEC("?fentry/unpin_folios")
-int unpin_folios_enter(void *ctx)
+MUST_NOT_MISS("?fentry/unpin_folios", unpin_folios_enter)
 {
-    return UNPREEMPTED(on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_FOLIOS));
+    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_FOLIOS);
 }

@@ -103,7 +103,9 @@ KernelHealth read_health(const Programs& programs, const Scopes& scopes)
         health.counters = *counters;
     }
     std::vector<HookStatus> hooks = programs.hooks();
-    std::ranges::move(scopes.hooks(), std::back_inserter(hooks));
+    std::vector<HookStatus> owners = scopes.hooks();
+    health.missed = count_missed(hooks, programs.caught_calls(), owners);
+    std::ranges::move(owners, std::back_inserter(hooks));
     for (HookStatus& hook : hooks) {
         health.hooks.push_back(
             {std::move(hook.name), std::move(hook.purpose), hook.attached, std::move(hook.reason), hook.missed});

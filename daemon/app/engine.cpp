@@ -327,10 +327,9 @@ void Engine::tick(KernelHealth health)
     health_ = std::move(health);
     daemon_losses_.subscriber_dropped = around_.fanout.dropped();
     daemon_losses_.notifiers_left_out = notifiers_.left_out();
-    daemon_losses_.missed_runs = 0;
-    for (const HookState& hook : health_.hooks) {
-        daemon_losses_.missed_runs += hook.missed;
-    }
+    // A call that is being caught just now looks lost until it is.
+    daemon_losses_.missed_runs = std::max(daemon_losses_.missed_runs, health_.missed.ledger);
+    daemon_losses_.missed_reports = health_.missed.reports;
     look_after_losses();
     const std::uint64_t lost = ledger_losses(losses());
     if (lost > losses_told_) {

@@ -52,6 +52,7 @@ struct Surroundings {
 struct KernelHealth {
     KernelCounters counters{};
     std::vector<HookState> hooks;
+    MissedCalls missed;
     KernelPins pins;
 };
 

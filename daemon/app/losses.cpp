@@ -32,14 +32,34 @@ constexpr std::array kCauses = {
 
 }  // namespace
 
+MissedCalls count_missed(const std::vector<HookStatus>& hooks, std::uint64_t caught,
+                         const std::vector<HookStatus>& owners)
+{
+    const auto less = [](std::uint64_t missed, std::uint64_t made_good) {
+        return missed > made_good ? missed - made_good : 0;
+    };
+    MissedCalls calls;
+    std::uint64_t missed = 0;
+    for (const HookStatus& hook : hooks) {
+        const bool ledger = hook.purpose == "acquire" || hook.purpose == "release";
+        (ledger ? missed : calls.reports) += hook.missed;
+    }
+    calls.ledger = less(missed, caught);
+    for (const HookStatus& owner : owners) {
+        calls.ledger += less(owner.missed, owner.caught);
+    }
+    return calls;
+}
+
 std::vector<LossState> list_losses(const KernelCounters& kernel, const DaemonLosses& daemon)
 {
     std::vector<LossState> losses;
-    losses.reserve(kCauses.size() + 4);
+    losses.reserve(kCauses.size() + 5);
     for (const Cause& cause : kCauses) {
         losses.push_back({std::string(cause.name), kernel.at(cause.counter), pw_affects_ledger(cause.counter) != 0});
     }
     losses.push_back({"missed_run", daemon.missed_runs, true});
+    losses.push_back({"missed_report", daemon.missed_reports, false});
     losses.push_back({"undecodable", daemon.undecodable, true});
     losses.push_back({"notifier_table_full", daemon.notifiers_left_out, false});
     losses.push_back({"subscriber_slow", daemon.subscriber_dropped, false});

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernel/programs.h"
 #include "publish/snapshot.h"
 
 namespace pinwarden {
@@ -15,11 +16,21 @@ using KernelCounters = std::array<std::uint64_t, PW_COUNTERS>;
 
 // What the daemon itself lost.
 struct DaemonLosses {
-    std::uint64_t undecodable = 0;         // records that did not hold together
-    std::uint64_t missed_runs = 0;         // runs of a program the kernel skipped
+    std::uint64_t undecodable = 0;     // records that did not hold together
+    std::uint64_t missed_runs = 0;     // calls that pin, let go or own, which the kernel did not show to any program
+    std::uint64_t missed_reports = 0;  // the same of calls that are only told of
     std::uint64_t notifiers_left_out = 0;  // mmu notifiers there was no room for
     std::uint64_t subscriber_dropped = 0;  // events not sent to a slow subscriber
 };
+
+struct MissedCalls {
+    std::uint64_t ledger = 0;   // the ledger lacks what they did
+    std::uint64_t reports = 0;  // only nobody is told of them
+};
+
+// `hooks`: of Programs, of which `caught` were made good. `owners`: of Scopes.
+MissedCalls count_missed(const std::vector<HookStatus>& hooks, std::uint64_t caught,
+                         const std::vector<HookStatus>& owners);
 
 // One entry for every cause, zeroes included. Range look-ups that had to be done page by page are no loss and not here.
 std::vector<LossState> list_losses(const KernelCounters& kernel, const DaemonLosses& daemon);

@@ -1,5 +1,7 @@
 #include "kernel/preemption.h"
 
+#include <bpf/bpf.h>
+
 #include <sstream>
 #include <utility>
 
@@ -21,6 +23,13 @@ std::pair<int, int> version_of(const std::string& release)
 std::uint32_t tasks_preempt(const KernelBtf& btf, const std::string& release)
 {
     return version_of(release) >= std::pair(6, 15) && btf.parameters("bpf_preempt_disable") ? 1 : 0;
+}
+
+std::uint64_t read_caught(int map)
+{
+    const std::uint32_t key = 0;
+    std::uint64_t calls = 0;
+    return bpf_map_lookup_elem(map, &key, &calls) == 0 ? calls : 0;
 }
 
 bool decides_by_lsm(const KernelBtf& btf)

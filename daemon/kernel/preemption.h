@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "kernel/kernel_btf.h"
 
@@ -10,6 +11,12 @@ namespace pinwarden {
 
 // What the programs' `tasks_preempt` is to be on the kernel of that release (as uname -r prints it): 1 or 0.
 std::uint32_t tasks_preempt(const KernelBtf& btf, const std::string& release);
+
+// What the name of a program's second one ends in; see bpf/caught.bpf.h.
+inline constexpr std::string_view kSecond = "_again";
+
+// What the map `caught` of such programs says; 0 when it cannot be read.
+std::uint64_t read_caught(int map);
 
 // Whether operations are decided by a program of the security module rather than by one that changes a function's
 // return value: where tasks preempt programs, the kernel may skip a run of the latter.

@@ -133,13 +133,17 @@ Result<pinwarden_bpf*> open_skeleton(const KernelBtf& btf, const ProgramOptions&
     skeleton->rodata->hugetlb_counts_huge_pages = btf.parameters("hugetlb_basepage_index") ? 1 : 0;
     skeleton->rodata->track_short_term = options.track_short_term ? 1 : 0;
     skeleton->rodata->mark_whole_call = left_out.contains("pin_user_pages_enter") ? 0 : 1;
-    skeleton->rodata->tasks_preempt = tasks_preempt(btf, kernel_release());
+    const std::uint32_t preempt = tasks_preempt(btf, kernel_release());
+    skeleton->rodata->tasks_preempt = preempt;
     skeleton->rodata->madvise_behavior_tells = left_out.contains("madvise_behavior_exit") ? 0 : 1;
     bpf_map__set_max_entries(skeleton->maps.events, options.ring_bytes);
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj)
     {
-        bpf_program__set_autoload(program, !left_out.contains(bpf_program__name(program)));
+        const std::string name = bpf_program__name(program);
+        const bool second = name.ends_with(kSecond);
+        const bool load = !left_out.contains(second ? name.substr(0, name.size() - kSecond.size()) : name);
+        bpf_program__set_autoload(program, load && (!second || preempt != 0));
     }
     return skeleton;
 }
@@ -204,6 +208,24 @@ Programs::~Programs()
     pinwarden_bpf__destroy(skeleton_);
 }
 
+bool Programs::attach_program(const std::string& name)
+{
+    bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
+    bpf_link* link = program == nullptr ? nullptr : bpf_program__attach(program);
+    if (link != nullptr) {
+        links_[name] = link;
+    }
+    return link != nullptr;
+}
+
+// True also where there is none, or none that is needed.
+bool Programs::attach_second(const std::string& name)
+{
+    const std::string second = name + std::string(kSecond);
+    const bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, second.c_str());
+    return program == nullptr || !bpf_program__autoload(program) || attach_program(second);
+}
+
 Result<void> Programs::attach()
 {
     for (const HookEntry& hook : kHooks) {
@@ -211,10 +233,7 @@ Result<void> Programs::attach()
         if (left_out_.contains(name)) {
             continue;
         }
-        bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
-        bpf_link* link = program == nullptr ? nullptr : bpf_program__attach(program);
-        if (link != nullptr) {
-            links_[name] = link;
+        if (attach_second(name) && attach_program(name)) {
             continue;
         }
         const Error error = system_error("attach to " + std::string(hook.hook), errno);
@@ -240,7 +259,7 @@ std::vector<HookStatus> Programs::hooks() const
     std::vector<HookStatus> states;
     for (const HookEntry& hook : kHooks) {
         const std::string name(hook.program);
-        HookStatus state{std::string(hook.hook), std::string(hook.purpose), links_.contains(name), {}, 0};
+        HookStatus state{std::string(hook.hook), std::string(hook.purpose), links_.contains(name)};
         if (const auto reason = left_out_.find(name); reason != left_out_.end()) {
             state.reason = reason->second;
         } else if (!state.attached) {
@@ -265,6 +284,11 @@ std::vector<HookStatus> Programs::hooks() const
         states.push_back(state);
     }
     return states;
+}
+
+std::uint64_t Programs::caught_calls() const
+{
+    return read_caught(bpf_map__fd(skeleton_->maps.caught));
 }
 
 Result<std::array<std::uint64_t, PW_COUNTERS>> Programs::counters() const

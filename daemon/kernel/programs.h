@@ -23,8 +23,9 @@ struct HookStatus {
     std::string name;
     std::string purpose;  // acquire, release, owner, operation, lifecycle
     bool attached = false;
-    std::string reason;        // why not; empty when attached
+    std::string reason = {};   // why not; empty when attached
     std::uint64_t missed = 0;  // runs the kernel skipped: the program was already running on that processor
+    std::uint64_t caught = 0;  // of those, how many a second program made good; of the purpose owner only
 };
 
 struct ProgramOptions {
@@ -94,6 +95,8 @@ public:
 
     // With the current counts of missed runs.
     [[nodiscard]] std::vector<HookStatus> hooks() const;
+    // Of the missed runs of hooks of the purposes acquire and release, how many second programs made good.
+    [[nodiscard]] std::uint64_t caught_calls() const;
     // Totals over all processors, by enum pw_counter.
     [[nodiscard]] Result<std::array<std::uint64_t, PW_COUNTERS>> counters() const;
     [[nodiscard]] MapFds maps() const;
@@ -103,6 +106,8 @@ public:
 
 private:
     explicit Programs(pinwarden_bpf* skeleton) : skeleton_(skeleton) {}
+    bool attach_program(const std::string& name);
+    bool attach_second(const std::string& name);
 
     pinwarden_bpf* skeleton_;
     std::map<std::string, std::string> left_out_;  // program -> reason

@@ -71,6 +71,12 @@ std::vector<KindTable> kind_tables()
     };
 }
 
+// The first of a pair of programs: see bpf/caught.bpf.h.
+std::string first_of(const std::string& program)
+{
+    return program.ends_with(kSecond) ? program.substr(0, program.size() - kSecond.size()) : program;
+}
+
 bool in(const std::vector<std::string>& names, const std::string& name)
 {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -101,7 +107,7 @@ struct Scopes::Kind {
         object = nullptr;
     }
 
-    // Runs of its programs that the kernel skipped: what the thread did then was taken for nobody's.
+    // Runs of its first programs that the kernel skipped: what their seconds did not catch was taken for nobody's.
     [[nodiscard]] std::uint64_t missed() const
     {
         std::uint64_t missed = 0;
@@ -110,12 +116,19 @@ struct Scopes::Kind {
         {
             bpf_prog_info info{};
             __u32 length = sizeof(info);
-            if (bpf_program__fd(program) >= 0 &&
+            const std::string name = bpf_program__name(program);
+            if (name == first_of(name) && bpf_program__fd(program) >= 0 &&
                 bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0) {
                 missed += info.recursion_misses;
             }
         }
         return missed;
+    }
+
+    [[nodiscard]] std::uint64_t caught() const
+    {
+        const bpf_map* map = bpf_object__find_map_by_name(object, "caught");
+        return map == nullptr ? 0 : read_caught(bpf_map__fd(map));
     }
 
     [[nodiscard]] std::string present_modules() const
@@ -144,6 +157,7 @@ struct Scopes::Kind {
 
     Result<void> load(const ProgramSet& set, const MapFds& maps, const KernelBtf& btf)
     {
+        const std::uint32_t preempt = tasks_preempt(btf, kernel_release());
         std::size_t size = 0;
         const void* elf = table.elf(&size);
         bpf_object_open_opts options{};
@@ -155,9 +169,11 @@ struct Scopes::Kind {
         bpf_program* program = nullptr;
         bpf_object__for_each_program(program, object)
         {
-            bpf_program__set_autoload(program, in(set.programs, bpf_program__name(program)));
+            const std::string name = bpf_program__name(program);
+            bpf_program__set_autoload(program,
+                                      in(set.programs, first_of(name)) && (name == first_of(name) || preempt != 0));
         }
-        if (!set_tasks_preempt(tasks_preempt(btf, kernel_release()))) {
+        if (!set_tasks_preempt(preempt)) {
             return fail("the BPF object has not the read-only data it should have");
         }
         for (const auto& [name, fd] : {std::pair("tasks", maps.tasks), std::pair("objects", maps.objects),
@@ -170,16 +186,19 @@ struct Scopes::Kind {
         if (const int error = bpf_object__load(object); error != 0) {
             return std::unexpected(system_error("load", error));
         }
-        bpf_object__for_each_program(program, object)
-        {
-            if (!in(set.programs, bpf_program__name(program))) {
-                continue;
+        // Each second one before its first.
+        for (const std::string& name : set.programs) {
+            for (const std::string& each : {name + std::string(kSecond), name}) {
+                program = bpf_object__find_program_by_name(object, each.c_str());
+                if (program == nullptr || !bpf_program__autoload(program)) {
+                    continue;
+                }
+                bpf_link* link = bpf_program__attach(program);
+                if (link == nullptr) {
+                    return std::unexpected(system_error("attach " + each, errno));
+                }
+                links.push_back(link);
             }
-            bpf_link* link = bpf_program__attach(program);
-            if (link == nullptr) {
-                return std::unexpected(system_error(std::string("attach ") + bpf_program__name(program), errno));
-            }
-            links.push_back(link);
         }
         return {};
     }
@@ -245,7 +264,13 @@ void Scopes::publish()
     std::vector<HookStatus> states;
     for (const auto& kind : kinds_) {
         const bool attached = !kind->links.empty();
-        states.push_back({kind->table.name, "owner", attached, kind->reason, attached ? kind->missed() : 0});
+        HookStatus state{kind->table.name, "owner", attached, kind->reason};
+        if (attached) {
+            // In this order: what is being caught just now counts as caught.
+            state.missed = kind->missed();
+            state.caught = kind->caught();
+        }
+        states.push_back(std::move(state));
     }
     const std::scoped_lock lock(mutex_);
     states_ = std::move(states);

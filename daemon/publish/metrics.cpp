@@ -237,7 +237,10 @@ const std::vector<Metric>& metrics()
                  out.add({hook.name}, hook.attached ? 1.0 : 0.0);
              }
          }},
-        {{"pinwarden_hook_missed_total", "counter", "Runs of a hook that the kernel skipped.", {"hook"}},
+        {{"pinwarden_hook_missed_total",
+          "counter",
+          "Runs of a hook that the kernel skipped, also those that a second program made good.",
+          {"hook"}},
          [](Source& source, Series& out) {
              for (const HookState& hook : source.now.hooks) {
                  out.add({hook.name}, hook.missed);

@@ -65,10 +65,25 @@ TEST_CASE("options: help and version are no mistakes", "[options]")
     CHECK_THAT(parse({"--version"}).error().text, Catch::StartsWith("pinwardend 0."));
 }
 
+TEST_CASE("losses: of skipped runs those that a second program did not make good", "[options]")
+{
+    const auto hook = [](const char* purpose, std::uint64_t missed, std::uint64_t caught = 0) {
+        return HookStatus{.name = "x", .purpose = purpose, .attached = true, .missed = missed, .caught = caught};
+    };
+    const auto none = count_missed({hook("acquire", 3), hook("release", 2)}, 5, {hook("owner", 2, 2)});
+    CHECK(none.ledger == 0);
+    CHECK(none.reports == 0);
+    const auto some =
+        count_missed({hook("acquire", 3), hook("release", 2), hook("invalidation", 4), hook("lifecycle", 1)}, 4,
+                     {hook("owner", 2, 1), hook("owner", 1, 3)});
+    CHECK(some.ledger == 2);
+    CHECK(some.reports == 5);
+}
+
 TEST_CASE("losses: every cause is listed from the start, once", "[options]")
 {
     const auto losses = list_losses({}, {});
-    CHECK(losses.size() == PW_COUNTERS - 1 + 4);
+    CHECK(losses.size() == PW_COUNTERS - 1 + 5);
     CHECK(ledger_losses(losses) == 0);
     KernelCounters counters{};
     counters.at(PW_LOST_PIN) = 3;
