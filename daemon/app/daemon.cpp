@@ -199,7 +199,7 @@ Result<void> run_daemon(const Options& options)
         const std::string notice =
             "bpf is not among the active security modules (lsm=... on the kernel's command line), and this kernel lets "
             "tasks preempt programs: now and then an operation may go through without being looked at; "
-            "pinwarden_events_lost_total{cause=\"missed_run\"} counts such moments";
+            "pinwarden_events_lost_total{cause=\"missed_report\"} counts such moments";
         spdlog::warn("{}", notice);
         engine.add_notice(notice);
     }
