@@ -1,0 +1,227 @@
+// Pins and releases: what names pages.
+#include <utility>
+#include <vector>
+
+#include "decode/record.h"
+
+namespace pinwarden {
+namespace {
+
+// Physical addresses have at most 52 bits on x86-64 and arm64, which leaves 40 for the page number.
+constexpr std::uint64_t kPageNumberLimit = 1ULL << 40U;
+// More than any one call can release: lengths of scatter entries and of pinned buffers are 32-bit byte or int page
+// counts.
+constexpr std::uint64_t kRunLimit = 1ULL << 31U;
+// Positions within a pin travel as 32 bits (pw_pages.first), so no pin is longer.
+constexpr std::uint64_t kPinLimit = 1ULL << 32U;
+// A file's size is a signed 64-bit number of bytes.
+constexpr std::uint64_t kFilePageLimit = 1ULL << (63U - PW_PAGE_SHIFT);
+
+constexpr std::uint32_t kPinFlags = PW_PIN_LONGTERM | PW_PIN_WRITE | PW_PIN_REMOTE;
+constexpr std::uint32_t kReleaseFlags = PW_RELEASE_MAKING;
+
+Result<PageNumber> page_number(const PageGeometry& geometry, std::uint64_t page)
+{
+    // The address itself stays out of the message: kernel addresses do not leave the daemon.
+    if (geometry.struct_page_bytes == 0 || page < geometry.vmemmap_base) {
+        return fail("a page that lies before the memory map");
+    }
+    const std::uint64_t offset = page - geometry.vmemmap_base;
+    if (offset % geometry.struct_page_bytes != 0) {
+        return fail("a page that is not the start of a struct page");
+    }
+    const PageNumber number = offset / geometry.struct_page_bytes;
+    if (number >= kPageNumberLimit) {
+        return fail("a page that lies beyond the memory map");
+    }
+    return number;
+}
+
+Result<std::vector<PageRun>> page_runs(const PageGeometry& geometry, Record list)
+{
+    std::vector<PageRun> runs;
+    for (std::size_t at = 0; at < list.size(); at += sizeof(std::uint64_t)) {
+        const auto number = page_number(geometry, read<std::uint64_t>(list.subspan(at, sizeof(std::uint64_t))));
+        if (!number) {
+            return std::unexpected(number.error());
+        }
+        if (!runs.empty() && runs.back().first + runs.back().count == *number) {
+            ++runs.back().count;
+        } else {
+            runs.push_back({*number, 1});
+        }
+    }
+    return runs;
+}
+
+}  // namespace
+
+Result<Event> decode_pin(Record record)
+{
+    const auto raw = read<pw_pin>(record);
+    if (auto checked = check_fixed("pin", record, raw.header.bytes, sizeof(raw)); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.pin == 0) {
+        return out_of_range("pin", "pin", raw.pin);
+    }
+    if (raw.function > PW_ADOPTED_FOLIO) {
+        return out_of_range("pin", "function", raw.function);
+    }
+    if (raw.scope_kind >= PW_SCOPE_KINDS) {
+        return out_of_range("pin", "scope_kind", raw.scope_kind);
+    }
+    if ((raw.flags & ~kPinFlags) != 0) {
+        return out_of_range("pin", "flags", raw.flags);
+    }
+    if (raw.stack_depth > PW_STACK_FRAMES) {
+        return out_of_range("pin", "stack_depth", raw.stack_depth);
+    }
+    if (raw.pinned_pages > kPinLimit) {
+        return out_of_range("pin", "pinned_pages", raw.pinned_pages);
+    }
+    if (!valid_error(raw.error)) {
+        return wrong("pin", "error " + std::to_string(raw.error) + " is no negative errno");
+    }
+    PinEvent event;
+    event.time = raw.header.time;
+    event.pin = raw.pin;
+    event.address = raw.address;
+    event.mm = raw.mm;
+    event.space = raw.space;
+    event.requested_pages = raw.requested_pages;
+    event.pinned_pages = raw.error == 0 ? raw.pinned_pages : 0;
+    event.error = -raw.error;
+    event.function = static_cast<pw_function>(raw.function);
+    event.long_term = (raw.flags & PW_PIN_LONGTERM) != 0;
+    event.writable = (raw.flags & PW_PIN_WRITE) != 0;
+    event.remote = (raw.flags & PW_PIN_REMOTE) != 0;
+    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
+    event.owner = task(raw.owner);
+    event.stack.assign(raw.stack, raw.stack + raw.stack_depth);
+    return event;
+}
+
+Result<Event> decode_range(Record record)
+{
+    const auto raw = read<pw_range>(record);
+    if (auto checked = check_fixed("range", record, raw.header.bytes, sizeof(raw)); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.pin == 0) {
+        return out_of_range("range", "pin", raw.pin);
+    }
+    if (raw.pages == 0 || raw.pages > kFilePageLimit) {
+        return out_of_range("range", "pages", raw.pages);
+    }
+    if (raw.page_index > kFilePageLimit) {
+        return out_of_range("range", "page_index", raw.page_index);
+    }
+    return RangeEvent{raw.header.time, raw.pin,      raw.address,       raw.page_index,
+                      raw.pages,       raw.sequence, file_key(raw.file)};
+}
+
+Result<Event> decode_pages(const PageGeometry& geometry, Record record)
+{
+    constexpr std::size_t kHead = offsetof(pw_pages, page);
+    const auto raw = read<pw_pages>(record.first(std::min(kHead, record.size())));
+    if (raw.count > PW_PAGES_PER_CHUNK) {
+        return out_of_range("pages", "count", raw.count);
+    }
+    const std::size_t list = raw.count * sizeof(std::uint64_t);
+    if (auto checked = check_variable("pages", record, raw.header.bytes, kHead + list); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.pin == 0) {
+        return out_of_range("pages", "pin", raw.pin);
+    }
+    auto runs = page_runs(geometry, record.subspan(kHead, list));
+    if (!runs) {
+        return std::unexpected(runs.error().within("pages record"));
+    }
+    return PagesEvent{raw.header.time, raw.pin, raw.first, std::move(*runs)};
+}
+
+Result<Event> decode_release(const PageGeometry& geometry, Record record)
+{
+    const auto raw = read<pw_release>(record);
+    if (auto checked = check_fixed("release", record, raw.header.bytes, sizeof(raw)); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.function > PW_UNPIN_FOLIOS) {
+        return out_of_range("release", "function", raw.function);
+    }
+    if (raw.count > kRunLimit) {
+        return out_of_range("release", "count", raw.count);
+    }
+    if (raw.span > kRunLimit) {
+        return out_of_range("release", "span", raw.span);
+    }
+    const auto first = page_number(geometry, raw.page);
+    if (!first) {
+        return std::unexpected(first.error().within("release record"));
+    }
+    if (raw.scope_kind >= PW_SCOPE_KINDS) {
+        return out_of_range("release", "scope_kind", raw.scope_kind);
+    }
+    if ((raw.flags & ~kReleaseFlags) != 0) {
+        return out_of_range("release", "flags", raw.flags);
+    }
+    if (raw.span > 0 && raw.offset != PW_ANY_PAGE && raw.offset >= raw.span) {
+        return out_of_range("release", "offset", raw.offset);
+    }
+    ReleaseEvent event;
+    event.time = raw.header.time;
+    event.mm = raw.mm;
+    event.pid = raw.pid;
+    event.tid = raw.tid;
+    event.function = static_cast<pw_function>(raw.function);
+    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
+    event.span = raw.span;
+    event.making = (raw.flags & PW_RELEASE_MAKING) != 0;
+    if (raw.span > 0 && raw.offset != PW_ANY_PAGE) {
+        event.named = *first + raw.offset;
+    }
+    if (raw.count > 0) {
+        event.runs.push_back({*first, raw.count});
+    }
+    return event;
+}
+
+Result<Event> decode_release_pages(const PageGeometry& geometry, Record record)
+{
+    constexpr std::size_t kHead = offsetof(pw_release_pages, page);
+    const auto raw = read<pw_release_pages>(record.first(std::min(kHead, record.size())));
+    if (raw.count > PW_PAGES_PER_CHUNK) {
+        return out_of_range("release_pages", "count", raw.count);
+    }
+    const std::size_t list = raw.count * sizeof(std::uint64_t);
+    if (auto checked = check_variable("release_pages", record, raw.header.bytes, kHead + list); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.function > PW_UNPIN_FOLIOS) {
+        return out_of_range("release_pages", "function", raw.function);
+    }
+    if (raw.scope_kind >= PW_SCOPE_KINDS) {
+        return out_of_range("release_pages", "scope_kind", raw.scope_kind);
+    }
+    if ((raw.flags & ~kReleaseFlags) != 0) {
+        return out_of_range("release_pages", "flags", raw.flags);
+    }
+    auto runs = page_runs(geometry, record.subspan(kHead, list));
+    if (!runs) {
+        return std::unexpected(runs.error().within("release_pages record"));
+    }
+    ReleaseEvent event;
+    event.time = raw.header.time;
+    event.mm = raw.mm;
+    event.pid = raw.pid;
+    event.tid = raw.tid;
+    event.function = static_cast<pw_function>(raw.function);
+    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
+    event.making = (raw.flags & PW_RELEASE_MAKING) != 0;
+    event.runs = std::move(*runs);
+    return event;
+}
+
+}  // namespace pinwarden
