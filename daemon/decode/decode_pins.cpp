@@ -54,6 +54,34 @@ Result<std::vector<PageRun>> page_runs(const PageGeometry& geometry, Record list
     return runs;
 }
 
+// Of both kinds of releases: for which object.
+template <typename T>
+Result<void> check_releaser(std::string_view kind, const T& raw)
+{
+    if (raw.scope_kind >= PW_SCOPE_KINDS) {
+        return out_of_range(kind, "scope_kind", raw.scope_kind);
+    }
+    if ((raw.flags & ~kReleaseFlags) != 0) {
+        return out_of_range(kind, "flags", raw.flags);
+    }
+    return {};
+}
+
+// All but the pages.
+template <typename T>
+ReleaseEvent released_by(const T& raw)
+{
+    ReleaseEvent event;
+    event.time = raw.header.time;
+    event.mm = raw.mm;
+    event.pid = raw.pid;
+    event.tid = raw.tid;
+    event.function = static_cast<pw_function>(raw.function);
+    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
+    event.making = (raw.flags & PW_RELEASE_MAKING) != 0;
+    return event;
+}
+
 }  // namespace
 
 Result<Event> decode_pin(Record record)
@@ -161,24 +189,14 @@ Result<Event> decode_release(const PageGeometry& geometry, Record record)
     if (!first) {
         return std::unexpected(first.error().within("release record"));
     }
-    if (raw.scope_kind >= PW_SCOPE_KINDS) {
-        return out_of_range("release", "scope_kind", raw.scope_kind);
-    }
-    if ((raw.flags & ~kReleaseFlags) != 0) {
-        return out_of_range("release", "flags", raw.flags);
+    if (auto checked = check_releaser("release", raw); !checked) {
+        return std::unexpected(checked.error());
     }
     if (raw.span > 0 && raw.offset != PW_ANY_PAGE && raw.offset >= raw.span) {
         return out_of_range("release", "offset", raw.offset);
     }
-    ReleaseEvent event;
-    event.time = raw.header.time;
-    event.mm = raw.mm;
-    event.pid = raw.pid;
-    event.tid = raw.tid;
-    event.function = static_cast<pw_function>(raw.function);
-    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
+    ReleaseEvent event = released_by(raw);
     event.span = raw.span;
-    event.making = (raw.flags & PW_RELEASE_MAKING) != 0;
     if (raw.span > 0 && raw.offset != PW_ANY_PAGE) {
         event.named = *first + raw.offset;
     }
@@ -202,24 +220,14 @@ Result<Event> decode_release_pages(const PageGeometry& geometry, Record record)
     if (raw.function > PW_UNPIN_FOLIOS) {
         return out_of_range("release_pages", "function", raw.function);
     }
-    if (raw.scope_kind >= PW_SCOPE_KINDS) {
-        return out_of_range("release_pages", "scope_kind", raw.scope_kind);
-    }
-    if ((raw.flags & ~kReleaseFlags) != 0) {
-        return out_of_range("release_pages", "flags", raw.flags);
+    if (auto checked = check_releaser("release_pages", raw); !checked) {
+        return std::unexpected(checked.error());
     }
     auto runs = page_runs(geometry, record.subspan(kHead, list));
     if (!runs) {
         return std::unexpected(runs.error().within("release_pages record"));
     }
-    ReleaseEvent event;
-    event.time = raw.header.time;
-    event.mm = raw.mm;
-    event.pid = raw.pid;
-    event.tid = raw.tid;
-    event.function = static_cast<pw_function>(raw.function);
-    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
-    event.making = (raw.flags & PW_RELEASE_MAKING) != 0;
+    ReleaseEvent event = released_by(raw);
     event.runs = std::move(*runs);
     return event;
 }
