@@ -126,6 +126,7 @@ void Engine::on(OperationEvent& event)
     enforcer_.count(event);
     count_conflict(to_string(event.operation), conflict.pins, event.verdict);
     if (around_.fanout.has_subscribers()) {
+        announce_pins();
         announce(event.time, ConflictNotice{view_conflict(std::move(conflict), enforcer_.deciding(event))});
     }
 }
@@ -150,6 +151,7 @@ void Engine::on(InvalidationEvent& event)
     }
     count_conflict(to_string(event.operation), conflict->pins, PW_VERDICT_ALLOW);
     if (around_.fanout.has_subscribers()) {
+        announce_pins();
         announce(event.time, InvalidationNotice{view_invalidation(*conflict, ledger_, around_.names)});
     }
 }

@@ -211,6 +211,28 @@ TEST_CASE("subscribers see pin, conflict and release in order, with names", "[en
     CHECK(std::get<ReleasedNotice>(released->what).fully);
 }
 
+TEST_CASE("a pin is announced before the conflict it is in, also when both come at once", "[engine]")
+{
+    World world;
+    const auto queue = world.fanout.subscribe();
+    REQUIRE(queue.has_value());
+    std::vector<std::uint64_t> addresses;
+    for (PageNumber page = 100; page < 112; ++page) {
+        addresses.push_back(page_address(page));
+    }
+    world.feed(raw_pin());
+    world.feed(raw_range());
+    world.engine.step(pages_record(5, 0, addresses));
+    world.feed(World::truncate(PW_VERDICT_ALLOW, 0, 0));
+    world.engine.flush();
+    const auto first = (*queue)->pop(std::chrono::seconds(0));
+    const auto second = (*queue)->pop(std::chrono::seconds(0));
+    REQUIRE(first.has_value());
+    REQUIRE(second.has_value());
+    CHECK(std::holds_alternative<PinnedNotice>(first->item->what));
+    CHECK(std::holds_alternative<ConflictNotice>(second->item->what));
+}
+
 TEST_CASE("a pin that waits for its page list is announced once it is complete", "[engine]")
 {
     World world;
