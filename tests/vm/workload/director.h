@@ -54,7 +54,7 @@ private:
     void stop_and_check(std::uint64_t stop);
     void wait_for_repair();
     void check_owners(const std::vector<Held>& held);
-    void check_counts();
+    void check_counts(const std::vector<Held>& held);
     void check_losses();
     void print_counts() const;
 
