@@ -45,6 +45,7 @@ void Engine::start_audit()
 {
     look_after_losses();
     losses_before_audit_ = kernel_losses_ + other_losses_;
+    audits_.front().options.lost = !ledger_.certain();
     audit_.emplace(Audit::Parts{.ledger = ledger_,
                                 .truth = around_.truth,
                                 .clock = around_.clock,

@@ -119,7 +119,9 @@ Result<std::optional<Nanoseconds>> Audit::step()
 }
 
 // Drops the pins of objects that are no more, and brief ones, of which most are over. Counts alone would not tell whose
-// pin of a page is gone when the release of one was lost and so was the acquisition of another.
+// pin of a page is gone when the release of one was lost and so was the acquisition of another. For the same reason
+// those go of which no object is known: what is still pinned is found again, as pins whose owner is inferred or not
+// known. An owner that may be wrong is worse than none.
 Result<void> Audit::drop_gone()
 {
     const auto live = parts_.truth.live_objects();
@@ -130,7 +132,8 @@ Result<void> Audit::drop_gone()
     for (const auto& [id, pin] : parts_.ledger.pins()) {
         const bool object_is_gone =
             pin.scope.object != 0 && !std::binary_search(live->begin(), live->end(), pin.scope.object);
-        if (pin.acquired < report_.started && (object_is_gone || !pin.shown())) {
+        const bool vouched_for = pin.scope.object != 0 || pin.owner.process.pid == 0;
+        if (pin.acquired < report_.started && (object_is_gone || !pin.shown() || (options_.lost && !vouched_for))) {
             gone[id];
         }
     }

@@ -29,6 +29,7 @@ struct AuditOptions {
     bool whole_memory = true;  // also look for pinned pages that the ledger does not have
     bool soon = false;         // with repair: do not wait long for calls that may be under way
     bool repair = false;       // drop what is not pinned, adopt what is not in the ledger
+    bool lost = false;         // with repair: events were lost, so only a pin's object vouches for its owner
     std::uint64_t sample = 0;  // look at the pages of about as many blocks of the ledger only; 0: at all
 };
 

@@ -251,6 +251,25 @@ TEST_CASE("after a repair a file's state is complete again although records of i
     CHECK(pages_of(state) == Pages{0, 12});
 }
 
+TEST_CASE("after a loss only a pin's object vouches for its owner")
+{
+    Books books;
+    acquire(books.ledger, 1, 100, 10);
+    PinEvent event = pin_event(2, 10);
+    event.scope = {PW_SCOPE_RDMA_REGION, 8};
+    books.ledger.pin(event, "rdma_rxe");
+    books.ledger.pages(pages_event(2, {{100, 10}}));
+    books.truth.pin({100, 10}, 2);
+    books.truth.objects = {8};
+    const bool lost = GENERATE(true, false);
+    const AuditReport report = books.audit({.repair = true, .lost = lost});
+    CHECK(report.exact);
+    CHECK(report.adopted_pins == (lost ? 10 : 0));
+    CHECK(books.ledger.held({100, 10}) == 20);
+    CHECK((books.ledger.find(1) == nullptr) == lost);
+    CHECK(books.ledger.find(2) != nullptr);
+}
+
 TEST_CASE("a repair drops the pins of objects that are no more, whatever the counts say")
 {
     Books books;
