@@ -84,7 +84,6 @@ int adopt_pages(void *ctx)
     if (!emit_adopted(pin, total, folio ? folio_pages(head) : 0))
         return 0;
     if (folio) {
-        folios_adopted = 1;
         struct address_space *mapping = BPF_CORE_READ(head, mapping);
         struct file_range range = {.pin = pin, .pages = folio_pages(head)};
         if (mapping && !((__u64)mapping & 3)) {

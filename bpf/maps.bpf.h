@@ -148,9 +148,9 @@ __u32 prefix_count;
 __u64 last_pin;
 // Entries of file_pins: without any, nobody asks what is renamed.
 __u64 files_known;
-// Whether pins were ever adopted that are somewhere on a folio: they are tracked at its first page, whichever page
-// their release will name.
-__u32 folios_adopted;
+// Whether the pages of a large folio are not told apart: after a loss, or when pins were adopted, it is not known which
+// of them the ledger's pins are on. The kernel does not know it either, it counts pins by folio. Written by the daemon.
+__u32 releases_by_folio;
 // Losses after which the daemon's ledger may be wrong, and of how many of them the daemon says that it is right again,
 // or ~0 that it is not. Unless the two are equal, what it said about pins is not relied upon.
 __u64 ledger_losses;

@@ -8,12 +8,12 @@
 #include "longterm_loop.bpf.h"
 #include "owner.bpf.h"
 #include "space.bpf.h"
+#include "tracked.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
 enum {
     VMAS_MAX = 128,
-    PAGES_MAX = 1 << 23,  // bpf_loop's own limit: 32 GiB in one call
 };
 
 struct acquire {
@@ -234,27 +234,6 @@ static long pages_step(__u32 step, struct list_walk *walk)
     if (!sent)
         count(PW_LOST_PAGES);
     return 0;
-}
-
-struct tracked_walk {
-    __u64 *pages;
-    __u32 tracked;
-};
-
-static long tracked_step(__u32 step, struct tracked_walk *walk)
-{
-    __u64 page = 0;
-    bpf_probe_read_kernel(&page, sizeof(page), &walk->pages[step]);
-    walk->tracked = block_tracked(block_of(page)) || (folios_adopted && block_tracked(block_of(page_folio(page))));
-    return walk->tracked;
-}
-
-// Whether any page of the list lies in a block with tracked pins.
-static __always_inline bool any_tracked(__u64 *pages, __u64 pages_count)
-{
-    struct tracked_walk walk = {.pages = pages};
-    bpf_loop(pages_count < PAGES_MAX ? pages_count : PAGES_MAX, tracked_step, &walk, 0);
-    return walk.tracked;
 }
 
 // The number of the address space that holds the addresses of a long-term pin; 0 when they are none.

@@ -36,7 +36,8 @@ static __always_inline bool identify_releaser(struct releaser *by)
     return true;
 }
 
-static __noinline int emit_release(__u64 page, __u64 pages, __u32 span, __u32 function, __u32 offset)
+// Not static: the verifier looks at it once, by itself.
+__noinline int emit_release(__u64 page, __u64 pages, __u32 span, __u32 function, __u32 offset)
 {
     struct releaser by = {};
     if (!identify_releaser(&by))
@@ -113,55 +114,100 @@ static long release_step(__u32 step, struct release_walk *walk)
     return 0;
 }
 
+// Pins that are let go together: `count` of the pages from `page` on, or, with a span, anywhere on that folio.
+struct release_run {
+    __u64 page;
+    __u64 count;
+    __u32 span;
+    __u32 offset;
+};
+
+struct folio_walk {
+    __u64 *list;  // of pages, or
+    __u64 first;  // consecutive ones from there on
+    __u64 total;
+    __u64 done;
+    __u32 function;
+    struct release_run run;
+};
+
+static __always_inline void flush_release(struct release_run *run, __u32 function)
+{
+    if (run->count && run_tracked(run->page, run->span ? run->span : run->count))
+        emit_release(run->page, run->count, run->span, function, run->offset);
+}
+
+static long folio_step(__u32 step, struct folio_walk *walk)
+{
+    const __u32 size = bpf_core_type_size(struct page);
+    __u64 left = walk->total - walk->done;
+    __u64 page = walk->first + walk->done * size;
+    __u64 pages = 1;
+
+    if (walk->done >= walk->total)
+        return 1;
+    if (walk->list)
+        bpf_probe_read_kernel(&page, sizeof(page), &walk->list[walk->done]);
+    __u64 folio = page_folio(page);
+    __u32 span = folio_pages((void *)folio);
+    __u32 offset = (page - folio) / size;
+    if (span <= 1) {
+        span = 0;
+        folio = page;
+        offset = PW_ANY_PAGE;
+    } else if (!walk->list) {
+        pages = span - offset < left ? span - offset : left;
+    }
+    walk->done += pages;
+    struct release_run *run = &walk->run;
+    if (run->count && run->span == span && (span ? run->page == folio : run->page + run->count * size == page)) {
+        run->count += pages;
+        run->offset = PW_ANY_PAGE;
+        return 0;
+    }
+    flush_release(run, walk->function);
+    run->page = folio;
+    run->count = pages;
+    run->span = span;
+    run->offset = pages == 1 ? offset : PW_ANY_PAGE;
+    return 0;
+}
+
+// Says of each folio how many of its pins are let go.
+__noinline int emit_releases_by_folio(__u64 list, __u64 first, __u64 total, __u32 function)
+{
+    // From `zero`, so that 6.1's verifier does not take what the callback changes for constants.
+    struct folio_walk walk = {.list = (__u64 *)list,
+                              .first = first,
+                              .total = total,
+                              .done = zero,
+                              .function = function,
+                              .run = {.page = zero, .count = zero, .span = zero, .offset = zero}};
+    bpf_loop(PAGES_MAX, folio_step, &walk, 0);
+    flush_release(&walk.run, function);
+    return 0;
+}
+
 static __always_inline int on_release_list(__u64 *pages, __u64 total, __u32 function)
 {
     struct release_walk walk = {.pages = pages, .total = total, .function = function};
-    if (!any_tracked(pages, total) || !identify_releaser(&walk.by))
+    if (!any_tracked(pages, total))
+        return 0;
+    if (releases_by_folio)
+        return emit_releases_by_folio((__u64)pages, 0, total, function);
+    if (!identify_releaser(&walk.by))
         return 0;
     bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, release_step, &walk, 0);
     return 0;
 }
 
-struct block_range {
-    __u32 first;
-    __u32 tracked;
-};
-
-static long block_range_step(__u32 step, struct block_range *range)
-{
-    range->tracked = block_tracked((range->first + step) & (PW_BLOCKS - 1));
-    return range->tracked;
-}
-
-// Whether any of `pages` consecutive pages lies in a block with tracked pins.
-static __always_inline bool run_tracked(__u64 page, __u64 pages)
-{
-    struct block_range range = {.first = block_of(page)};
-    __u64 block_count =
-        ((page >> 6) % (1 << PW_BLOCK_PAGES_SHIFT) + pages + (1 << PW_BLOCK_PAGES_SHIFT) - 1) >> PW_BLOCK_PAGES_SHIFT;
-
-    if (block_count <= 1)
-        return block_tracked(range.first);
-    bpf_loop(block_count < PW_BLOCKS ? block_count : PW_BLOCKS, block_range_step, &range, 0);
-    return range.tracked;
-}
-
-// Whether pins are tracked on the folio that a release of this page may let go of although it does not name theirs.
-static __always_inline bool folio_tracked(__u64 page, __u64 folio)
-{
-    if (page != folio)
-        return folios_adopted && block_tracked(block_of(folio));
-    __u32 span = folio_pages((void *)folio);
-    return span > 1 && run_tracked(folio, span);
-}
-
-// `pins` pins of a folio are let go; which of its pages they are on is not said unless it is all of them.
-static __always_inline int on_release_folio(__u64 folio, __u64 pins, __u32 function)
+// `pins` pins of a folio are let go; which of its pages they are on is not said, unless one is named by its offset.
+static __always_inline int on_release_folio(__u64 folio, __u64 pins, __u32 function, __u32 offset)
 {
     __u32 span = folio_pages((void *)folio);
     if (!run_tracked(folio, span))
         return 0;
-    return emit_release(folio, pins, span > 1 ? span : 0, function, PW_ANY_PAGE);
+    return emit_release(folio, pins, span > 1 ? span : 0, function, offset);
 }
 
 // void unpin_user_page(struct page *page)
@@ -170,7 +216,9 @@ MUST_NOT_MISS("?fentry/unpin_user_page", unpin_user_page_enter)
 {
     __u64 page = ARGUMENT(ctx, 0);
     __u64 folio = page_folio(page);
-    if (!block_tracked(block_of(page)) && !folio_tracked(page, folio))
+    if (page == folio)
+        return on_release_folio(folio, 1, PW_UNPIN_USER_PAGE, 0);
+    if (!page_tracked(page))
         return 0;
     __u32 span = folio_pages((void *)folio);
     __u32 offset = (page - folio) / bpf_core_type_size(struct page);
@@ -197,7 +245,9 @@ MUST_NOT_MISS("?fentry/unpin_user_page_range_dirty_lock", unpin_user_page_range_
 {
     __u64 page = ARGUMENT(ctx, 0);
     __u64 pages = ARGUMENT(ctx, 1);
-    if (!run_tracked(page, pages) && !folios_adopted)
+    if (releases_by_folio)
+        return emit_releases_by_folio(0, page, pages, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK);
+    if (!run_tracked(page, pages))
         return 0;
     return emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK, PW_ANY_PAGE);
 }
@@ -205,13 +255,13 @@ MUST_NOT_MISS("?fentry/unpin_user_page_range_dirty_lock", unpin_user_page_range_
 // void unpin_user_folio(struct folio *folio, unsigned long npages)
 MUST_NOT_MISS("?fentry/unpin_user_folio", unpin_user_folio_enter)
 {
-    return on_release_folio(ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_FOLIO);
+    return on_release_folio(ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_FOLIO, PW_ANY_PAGE);
 }
 
 // void unpin_folio(struct folio *folio)
 MUST_NOT_MISS("?fentry/unpin_folio", unpin_folio_enter)
 {
-    return on_release_folio(ARGUMENT(ctx, 0), 1, PW_UNPIN_FOLIO);
+    return on_release_folio(ARGUMENT(ctx, 0), 1, PW_UNPIN_FOLIO, PW_ANY_PAGE);
 }
 
 // void unpin_folios(struct folio **folios, unsigned long nfolios)

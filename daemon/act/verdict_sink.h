@@ -36,6 +36,9 @@ public:
     // were lost than that, or it may be wrong, no pin is known for certain, and what was said by the calls above counts
     // for nothing: each policy decides by its `unresolved`.
     virtual void trust_ledger(std::optional<std::uint64_t> after_losses) = 0;
+    // Whether releases are to be told by folio: from a loss or an adoption on it is not known which pages of a large
+    // folio the ledger's pins are on, until none of those is left.
+    virtual void tell_by_folio(bool on) = 0;
     // Pages the ledger let go of: lowers their block counters.
     virtual void untrack(const std::vector<PageRun>& pages) = 0;
 };

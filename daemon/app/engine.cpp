@@ -304,8 +304,30 @@ void Engine::look_after_losses()
     next_repair_ = lost_last_ + kLosingEnds;
 }
 
+void Engine::tell_by_folio(bool on)
+{
+    if (on != by_folio_) {
+        around_.verdicts.tell_by_folio(on);
+        by_folio_ = on;
+    }
+}
+
+// Pins made since are on the pages the kernel named; once there are no others, pages are told apart again.
+void Engine::look_for_old_pins()
+{
+    const auto& pins = ledger_.pins();
+    const bool none_left = pins.empty() || pins.begin()->first > last_vague_pin_;
+    const bool repairing = audit_ && audits_.front().options.repair;
+    if (by_folio_ && none_left && ledger_.certain() && !repairing) {
+        tell_by_folio(false);
+    }
+}
+
 void Engine::tell_certainty()
 {
+    if (!ledger_.certain()) {
+        tell_by_folio(true);
+    }
     const auto certain = ledger_.certain() ? std::optional(kernel_losses_) : std::nullopt;
     if (certain != told_certain_) {
         around_.verdicts.trust_ledger(certain);
@@ -340,6 +362,7 @@ void Engine::tick(KernelHealth health)
         losses_told_ = lost;
     }
     mend_ledger();
+    look_for_old_pins();
     look_after_owners();
     warn(enforcer_.tick(ledger_, around_.clock.now()));
     flush();

@@ -115,6 +115,8 @@ private:
     void record_files(PinId id);
     void look_after_losses();
     void tell_certainty();
+    void tell_by_folio(bool on);
+    void look_for_old_pins();
 
     void count_conflict(std::string_view operation, const std::vector<PinRecord>& pins, pw_verdict verdict);
     void start_audit();
@@ -141,6 +143,8 @@ private:
     std::uint64_t kernel_losses_ = 0;  // as the kernel's side decides by it
     std::uint64_t other_losses_ = 0;   // what that side does not know of
     std::optional<std::uint64_t> told_certain_ = 0;
+    bool by_folio_ = false;     // whether releases are told by folio, because
+    PinId last_vague_pin_ = 0;  // up to this one, pins may be on other pages of their folios
 
     struct AuditRequest {
         AuditOptions options;
@@ -150,6 +154,7 @@ private:
     std::optional<Audit> audit_;
     Nanoseconds next_audit_step_ = 0;
     std::uint64_t losses_before_audit_ = 0;
+    bool certain_before_audit_ = true;
     Nanoseconds lost_last_ = 0;  // when it was noticed that something was lost
     Nanoseconds next_repair_ = 0;
     Nanoseconds next_sample_ = 0;

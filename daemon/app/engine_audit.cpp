@@ -45,7 +45,11 @@ void Engine::start_audit()
 {
     look_after_losses();
     losses_before_audit_ = kernel_losses_ + other_losses_;
-    audits_.front().options.lost = !ledger_.certain();
+    certain_before_audit_ = ledger_.certain();
+    audits_.front().options.lost = !certain_before_audit_;
+    if (audits_.front().options.repair) {
+        tell_by_folio(true);
+    }
     audit_.emplace(Audit::Parts{.ledger = ledger_,
                                 .truth = around_.truth,
                                 .clock = around_.clock,
@@ -72,6 +76,10 @@ void Engine::finish_audit(const Result<void>& result)
         audit_counters_.adopted_pins += report.adopted_pins;
         audit_counters_.dropped_pins += report.dropped_pins;
         audit_counters_.unsettled_folios = report.unsettled_folios;
+        const bool mended = !certain_before_audit_ || report.adopted_pins + report.dropped_pins > 0;
+        if (request.options.repair && mended && !ledger_.pins().empty()) {
+            last_vague_pin_ = ledger_.pins().rbegin()->first;
+        }
         if (!report.exact && report.differing_folios > 0 && !request.options.repair) {
             ledger_.lost_events();
         }

@@ -32,6 +32,7 @@ public:
     {
         maps_.set_ledger_losses_mended(after_losses.value_or(~std::uint64_t{0}));
     }
+    void tell_by_folio(bool on) override { maps_.set_releases_by_folio(on); }
     void untrack(const std::vector<PageRun>& pages) override;
 
 private:

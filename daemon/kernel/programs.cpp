@@ -330,7 +330,8 @@ SharedVariables Programs::shared() const
     return {.policy_generation = &skeleton_->bss->policy_generation,
             .prefix_count = &skeleton_->bss->prefix_count,
             .ledger_losses = &skeleton_->bss->ledger_losses,
-            .ledger_losses_mended = &skeleton_->bss->ledger_losses_mended};
+            .ledger_losses_mended = &skeleton_->bss->ledger_losses_mended,
+            .releases_by_folio = &skeleton_->bss->releases_by_folio};
 }
 
 AuditHandles Programs::audit() const

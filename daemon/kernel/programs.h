@@ -53,6 +53,7 @@ struct SharedVariables {
     std::uint32_t* prefix_count = nullptr;
     const __u64* ledger_losses = nullptr;
     __u64* ledger_losses_mended = nullptr;
+    std::uint32_t* releases_by_folio = nullptr;
 };
 
 // The programs and tables that ask about pages, and the variables they are called with: see bpf/audit.bpf.h.

@@ -152,6 +152,11 @@ void VerdictMaps::set_ledger_losses_mended(std::uint64_t losses)
     std::atomic_ref<__u64>(*shared_.ledger_losses_mended).store(losses);
 }
 
+void VerdictMaps::set_releases_by_folio(bool on)
+{
+    std::atomic_ref<std::uint32_t>(*shared_.releases_by_folio).store(on ? 1 : 0);
+}
+
 void VerdictMaps::untrack(std::uint64_t page_address, std::uint64_t pins)
 {
     // The same arithmetic as block_of() in bpf/emit.bpf.h.

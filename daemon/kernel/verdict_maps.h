@@ -46,6 +46,8 @@ public:
     [[nodiscard]] std::uint64_t ledger_losses() const;
     // Says that it is right again after so many, or ~0 that it is not.
     void set_ledger_losses_mended(std::uint64_t losses);
+    // Whether releases are told by folio: see bpf/maps.bpf.h.
+    void set_releases_by_folio(bool on);
     // Lowers the block counter of the page with this struct page address by `pins`.
     void untrack(std::uint64_t page_address, std::uint64_t pins);
 

@@ -151,10 +151,6 @@ void Ledger::pages(const PagesEvent& event)
             certain_ = false;
             return;
         }
-        if (pin.function == PW_ADOPTED_FOLIO && detail.next_position == 0) {
-            detail.adopted_folio = run.first;
-            adopted_folios_[run.first] = pin.requested_pages;
-        }
         extents_.insert({run.first, run.count, pin.id, position});
         if (!pin.long_term) {
             detail.listed.push_back({run.first, run.count, pin.id, position});
@@ -284,19 +280,8 @@ void Ledger::drop(PinId id)
     }
     set_bytes(pin, 0);
     addresses_.erase(id);
-    const PageRun folio{detail->second.adopted_folio, pin.requested_pages};
-    const bool adopted = pin.function == PW_ADOPTED_FOLIO;
     details_.erase(detail);
     pins_.erase(found);
-    const auto another = [this](PinId other) {
-        const auto record = pins_.find(other);
-        return record != pins_.end() && record->second.function == PW_ADOPTED_FOLIO;
-    };
-    if (adopted && folio.first != 0) {
-        if (const auto left = holders(folio); std::none_of(left.begin(), left.end(), another)) {
-            adopted_folios_.erase(folio.first);
-        }
-    }
 }
 
 const PinRecord* Ledger::find(PinId id) const

@@ -119,7 +119,6 @@ private:
         LivePositions live;  // pages that were not listed included
         absl::InlinedVector<FileKey, 1> files;
         std::uint64_t next_position = 0;  // page lists come in order
-        PageNumber adopted_folio = 0;     // for PW_ADOPTED_FOLIO, once listed
         std::vector<std::pair<std::uint64_t, std::uint64_t>>
             gaps;                    // positions first .. end - 1 of lists that were lost
         std::vector<Extent> listed;  // of a pin without FOLL_LONGTERM
@@ -128,7 +127,6 @@ private:
     ReleaseRule rule_for(const ReleaseEvent& event, const PinRecord& pin, std::span<const Extent> parts);
     std::uint64_t take_runs(const ReleaseEvent& event, std::vector<Extent>& taken);
     std::uint64_t take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span, std::vector<Extent>& taken);
-    std::uint64_t take_adopted(const ReleaseEvent& event, PageRun run, std::uint64_t most, std::vector<Extent>& taken);
     Released let_go(PinId id, std::span<const Extent> parts);
     void drop(PinId id);
 
@@ -154,8 +152,6 @@ private:
     Orphans orphans_;
     absl::btree_set<std::pair<Nanoseconds, PinId>> brief_;  // pins that are not shown, by acquisition
     std::deque<PinId> gone_long_lived_;                     // whose file ranges may still be on their way
-    // First page → pages, of each folio that a PW_ADOPTED_FOLIO pin is on.
-    absl::btree_map<PageNumber, std::uint64_t> adopted_folios_;
     std::uint64_t unmatched_releases_ = 0;
     std::uint64_t ambiguous_releases_ = 0;
     std::uint64_t pinned_bytes_ = 0;

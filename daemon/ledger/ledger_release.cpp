@@ -83,30 +83,9 @@ std::uint64_t Ledger::take_runs(const ReleaseEvent& event, std::vector<Extent>& 
             missing += take_anywhere(event, run, event.span, taken);
             continue;
         }
-        const std::uint64_t left = extents_.remove(run, rank, taken);
-        missing += left > 0 && !adopted_folios_.empty() ? left - take_adopted(event, run, left, taken) : left;
+        missing += extents_.remove(run, rank, taken);
     }
     return missing;
-}
-
-// Of a folio that was found pinned it is not known which pages are: any of them stands for any other.
-std::uint64_t Ledger::take_adopted(const ReleaseEvent& event, PageRun run, std::uint64_t most,
-                                   std::vector<Extent>& taken)
-{
-    std::uint64_t left = most;
-    auto folio = adopted_folios_.upper_bound(run.first);
-    if (folio != adopted_folios_.begin()) {
-        --folio;
-    }
-    for (; folio != adopted_folios_.end() && folio->first < run.first + run.count && left > 0; ++folio) {
-        const PageNumber first = std::max(folio->first, run.first);
-        const PageNumber end = std::min(folio->first + folio->second, run.first + run.count);
-        if (first < end) {
-            const std::uint64_t here = std::min(left, end - first);
-            left -= here - take_anywhere(event, {folio->first, here}, folio->second, taken);
-        }
-    }
-    return most - left;
 }
 
 std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span,

@@ -34,6 +34,7 @@ public:
     std::vector<PageRun> untracked;
     std::uint64_t counted_losses = 0;
     std::optional<std::uint64_t> trusted = 0;
+    bool by_folio = false;
     // Calls that begin with one of these fail and change nothing.
     std::set<std::string> failing;
 
@@ -70,6 +71,8 @@ public:
         trusted = after_losses;
         calls.push_back(after_losses ? "trust after " + std::to_string(*after_losses) : "distrust");
     }
+
+    void tell_by_folio(bool on) override { by_folio = on; }
 
     void untrack(const std::vector<PageRun>& pages) override
     {

@@ -164,7 +164,8 @@ TEST_CASE("the pins of a large folio are compared as one number")
         REQUIRE(books.truth.adopted.size() == 1);
         CHECK(books.truth.adopted[0].second);
         ReleaseEvent release;
-        release.runs = {{900, 8}};
+        release.runs = {{512, 8}};
+        release.span = 512;
         books.ledger.release(release);
         books.truth.unpin({600, 8});
         CHECK(books.ledger.held({512, 512}) == 16);

@@ -154,6 +154,65 @@ TEST_CASE("after a loss nothing is trusted, until an audit has made it good", "[
     }
 }
 
+TEST_CASE("from a loss on releases are told by folio, until no pin from before is left", "[engine]")
+{
+    World world;
+    world.pin_file();
+    world.truth.pin({100, 12});
+    world.truth.objects = {raw_pin().scope};
+    CHECK_FALSE(world.sink.by_folio);
+    world.sink.counted_losses = 1;
+    world.engine.flush();
+    CHECK(world.sink.by_folio);
+    world.clock.time += 200'000'000;
+    world.engine.tick({});
+    world.finish_audits();
+    world.engine.tick({});
+    REQUIRE(world.engine.ledger().certain());
+    CHECK(world.sink.by_folio);
+    pw_pin later = raw_pin();
+    later.pin = 6;
+    later.pinned_pages = 1;
+    world.feed(later);
+    world.engine.step(pages_record(6, 0, std::vector<std::uint64_t>{page_address(300)}));
+    world.feed(raw_release(100, 11));
+    world.engine.tick({});
+    CHECK(world.sink.by_folio);
+    world.feed(raw_release(111, 1));
+    world.engine.tick({});
+    CHECK(world.engine.ledger().pins().size() == 1);
+    CHECK_FALSE(world.sink.by_folio);
+}
+
+TEST_CASE("while memory is searched for pins from before the start releases are told by folio", "[engine]")
+{
+    World world;
+    if (GENERATE(true, false)) {
+        world.engine.adopt_what_is_pinned();
+        world.engine.step_audit();
+        CHECK(world.sink.by_folio);
+        world.finish_audits();
+        world.engine.tick({});
+        CHECK_FALSE(world.sink.by_folio);
+    } else {
+        world.truth.pin({100, 2});
+        world.truth.first_adopted = 5;
+        world.truth.on_adopt = [&](const std::vector<PageNumber>&, bool) { world.on_its_way = bytes_of(raw_pin()); };
+        world.engine.adopt_what_is_pinned();
+        while (const auto next = world.engine.next_audit_step()) {
+            world.clock.time = std::max(world.clock.time, *next);
+            world.engine.step_audit();
+            if (!world.on_its_way.empty()) {
+                world.engine.step(std::exchange(world.on_its_way, {}));
+                world.engine.step(pages_record(5, 0, std::vector{page_address(100), page_address(101)}));
+            }
+        }
+        world.engine.tick({});
+        CHECK(world.engine.ledger().pins().size() == 1);
+        CHECK(world.sink.by_folio);
+    }
+}
+
 TEST_CASE("a file that was found by its pages gets its path from where its file system is mounted", "[engine]")
 {
     World world;
