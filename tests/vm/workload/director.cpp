@@ -247,14 +247,14 @@ void Director::check_owners(const std::vector<Held>& held)
 void Director::check_counts(const std::vector<Held>& held)
 {
     constexpr int kMostTries = 10;
-    for (int tries = 1;; ++tries) {
-        const std::uint64_t lost_before = lost(daemon_->api().status());
+    for (int tries = 1; tries <= kMostTries; ++tries) {
+        const auto before = daemon_->api().status();
         const auto audit = daemon_->api().audit();
         if (audit.exact() && audit.missing_pins() + audit.surplus_pins() + audit.unsettled_folios() == 0) {
             return;
         }
-        const bool lost_meanwhile = lost(daemon_->api().status()) != lost_before && !audit.ledger_certain();
-        if (!lost_meanwhile || tries == kMostTries) {
+        const bool knew = !before.ledger_certain() || lost(daemon_->api().status()) != lost(before);
+        if (!knew || tries == kMostTries) {
             throw std::runtime_error("the ledger is not what the kernel has:\n" + audit.DebugString() +
                                      daemon_->pinctl("status").out + daemon_->messages());
         }
