@@ -37,7 +37,7 @@ static __always_inline void mark_done(__u32 pair)
 }
 
 // Whether the second has to do it. Without memory for marks it cannot know, and leaves it.
-static __always_inline bool take_missed(__u32 pair)
+static __always_inline bool take_missed(__u32 pair, __u32 kind)
 {
     struct call_marks *task = marks_of_task();
     if (!task)
@@ -45,12 +45,12 @@ static __always_inline bool take_missed(__u32 pair)
     bool done = task->done & (1ULL << pair);
     task->done &= ~(1ULL << pair);
     if (!done)
-        count_caught();
+        count_caught(kind);
     return !done;
 }
 
-// A pair of programs, `name` and `name`_again, with one body.
-#define MUST_NOT_MISS(section, name)                                                                                   \
+// A pair of programs, `name` and `name`_again, with one body; `kind` (enum pw_caught) is what they are counted as.
+#define MUST_NOT_MISS_AS(kind, section, name)                                                                          \
     enum { name##_pair = __COUNTER__ };                                                                                \
     _Static_assert(name##_pair < 64, "a bit for each pair");                                                           \
     static __always_inline int name##_work(void *ctx);                                                                 \
@@ -72,9 +72,12 @@ static __always_inline bool take_missed(__u32 pair)
         if (!tasks_preempt || in_interrupt())                                                                          \
             return 0;                                                                                                  \
         bpf_preempt_disable();                                                                                         \
-        if (take_missed(name##_pair))                                                                                  \
+        if (take_missed(name##_pair, kind))                                                                            \
             name##_work(ctx);                                                                                          \
         bpf_preempt_enable();                                                                                          \
         return 0;                                                                                                      \
     }                                                                                                                  \
     static __always_inline int name##_work(void *ctx)
+
+// Of those the ledger is made of.
+#define MUST_NOT_MISS(section, name) MUST_NOT_MISS_AS(PW_CAUGHT_LEDGER, section, name)

@@ -16,6 +16,14 @@ enum {
     ERRNO_MAX = 133,
 };
 
+// What is about to happen to a file, as in pw_operation.
+struct operation {
+    __u32 kind;
+    __u64 file_size;
+    __u64 offset;
+    __u64 length;
+};
+
 struct decision {
     struct pw_file_key key;
     struct pw_page_range pages;  // what the operation takes away
@@ -28,6 +36,7 @@ struct decision {
     __u32 certain;   // nothing was lost that the daemon has not made good
     __u32 resolved;  // the daemon has seen every pin of the file
     __u32 seen;      // the operation meets a pin the daemon has seen
+    __u32 operation;
     __u32 policy;    // slot + 1
     __u32 enforce;
     __u32 error;
@@ -83,7 +92,7 @@ static long policy_step(__u32 slot, struct decision *decision)
     struct pw_policy *policy = &table->policy[slot];
     __u32 flags = policy->flags;
 
-    if (!(flags & PW_POLICY_IN_USE) || !(flags & PW_POLICY_TRUNCATE))
+    if (!(flags & PW_POLICY_IN_USE) || !(policy->operations >> decision->operation & 1))
         return 0;
     if (!(flags & PW_POLICY_ANY_PATH) && !(decision->covering >> slot & 1))
         return 0;
@@ -103,20 +112,21 @@ static long policy_step(__u32 slot, struct decision *decision)
     return 0;
 }
 
-static __noinline int emit_operation(struct decision *decision, __u64 old_size, __u64 new_size)
+static __noinline int emit_operation(struct decision *decision, struct operation *operation)
 {
-    if (!decision)
+    if (!decision || !operation)
         return 0;
     struct pw_operation *record = RESERVE(pw_operation, PW_KIND_OPERATION, PW_LOST_OPERATION);
     if (!record)
         return 0;
     record->file = decision->key;
-    record->old_size = old_size;
-    record->new_size = new_size;
+    record->file_size = operation->file_size;
+    record->offset = operation->offset;
+    record->length = operation->length;
     record->sequence = decision->sequence;
     record->matched = decision->matched;
     fill_current_task(&record->caller);
-    record->operation = PW_OPERATION_TRUNCATE;
+    record->operation = operation->kind;
     record->verdict = !decision->policy   ? PW_VERDICT_ALLOW
                       : decision->enforce ? PW_VERDICT_DENY
                                           : PW_VERDICT_WOULD_DENY;
@@ -129,12 +139,18 @@ static __noinline int emit_operation(struct decision *decision, __u64 old_size, 
 }
 
 // 0, or the positive errno to fail with.
-static __noinline __u32 decide_truncate(struct dentry *dentry, __u64 old_size, __u64 new_size)
+static __noinline __u32 decide(struct dentry *dentry, struct operation *operation)
 {
+    if (!operation)
+        return 0;
     struct inode *inode = BPF_CORE_READ(dentry, d_inode);
-    struct decision decision = {.pages = pw_truncated_pages(old_size, new_size), .policy = zero};
+    struct decision decision = {
+        .pages = pw_operation_pages(operation->kind, operation->file_size, operation->offset, operation->length),
+        .operation = operation->kind & 31,
+        .policy = zero,
+    };
 
-    if (decision.pages.first == decision.pages.end)
+    if (decision.pages.first >= decision.pages.end)
         return 0;
     file_key(inode, &decision.key);
     struct pw_file_pins *pins = bpf_map_lookup_elem(&file_pins, &decision.key);
@@ -170,21 +186,30 @@ static __noinline __u32 decide_truncate(struct dentry *dentry, __u64 old_size, _
     bpf_probe_read_kernel_str(decision.filesystem, sizeof(decision.filesystem),
                               BPF_CORE_READ(inode, i_sb, s_type, name));
     bpf_loop(PW_POLICIES, policy_step, &decision, 0);
-    emit_operation(&decision, old_size, new_size);
+    emit_operation(&decision, operation);
     return decision.policy && decision.enforce ? decision.error : 0;
+}
+
+// What a hook returns. From 6.12 on the verifier wants to see its bounds.
+static __always_inline int failing_with(__u32 error)
+{
+    if (!error)
+        return 0;
+    if (error > ERRNO_MAX)
+        return -EBUSY;
+    return -(int)error;
 }
 
 static __always_inline int on_setattr(struct dentry *dentry, struct iattr *attributes, int earlier)
 {
     if (earlier || !(attributes->ia_valid & ATTR_SIZE))
         return earlier;
-    __u32 error = decide_truncate(dentry, BPF_CORE_READ(dentry, d_inode, i_size), attributes->ia_size);
-    if (!error)
-        return 0;
-    // From 6.12 on the verifier wants to see the bounds of what is returned.
-    if (error > ERRNO_MAX)
-        return -EBUSY;
-    return -(int)error;
+    struct operation truncate = {
+        .kind = PW_OPERATION_TRUNCATE,
+        .file_size = BPF_CORE_READ(dentry, d_inode, i_size),
+        .offset = attributes->ia_size,
+    };
+    return failing_with(decide(dentry, &truncate));
 }
 
 // int security_inode_setattr(struct dentry *dentry, struct iattr *attr), before 6.3

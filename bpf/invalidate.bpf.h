@@ -19,7 +19,6 @@ enum {
     MAP_FIXED_NOREPLACE = 0x100000,
     MREMAP_FIXED = 2,
     MADV_DONTNEED = 4,
-    MADV_REMOVE = 9,
     MADV_DONTNEED_LOCKED = 24,
     MADV_GUARD_INSTALL = 102,
 };
@@ -159,13 +158,13 @@ int mremap_exit(void *ctx)
     return UNPREEMPTED(report_invalidation(&what));
 }
 
-// Others (MADV_FREE, MADV_PAGEOUT, MADV_COLLAPSE) leave pages that are pinned where they are.
+// Others (MADV_FREE, MADV_PAGEOUT, MADV_COLLAPSE) leave pages that are pinned where they are. MADV_REMOVE is an
+// operation on the file: see fallocate.bpf.h.
 static __always_inline __u32 invalidating_advice(__u32 advice)
 {
     switch (advice) {
         case MADV_DONTNEED:
         case MADV_DONTNEED_LOCKED: return PW_INVALIDATION_MADV_DONTNEED;
-        case MADV_REMOVE: return PW_INVALIDATION_MADV_REMOVE;
         case MADV_GUARD_INSTALL: return PW_INVALIDATION_MADV_GUARD;
         default: return 0;
     }

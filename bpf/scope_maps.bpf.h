@@ -54,18 +54,17 @@ struct {
     __type(value, __u64);
 } last_scope SEC(".maps");
 
-// How many calls second programs caught, see caught.bpf.h.
+// How many calls second programs caught, by enum pw_caught: see caught.bpf.h.
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
+    __uint(max_entries, PW_CAUGHT_KINDS);
     __type(key, __u32);
     __type(value, __u64);
 } caught SEC(".maps");
 
-static __always_inline void count_caught(void)
+static __always_inline void count_caught(__u32 kind)
 {
-    __u32 key = 0;
-    __u64 *calls = bpf_map_lookup_elem(&caught, &key);
+    __u64 *calls = bpf_map_lookup_elem(&caught, &kind);
     if (calls)
         __sync_fetch_and_add(calls, 1);
 }

@@ -61,8 +61,11 @@ std::string operation_text(const v1::Conflict& conflict)
                hexadecimal(conflict.address() + conflict.length()) + " by " + process_name(conflict.caller()) +
                " uid " + std::to_string(conflict.caller().uid());
     }
-    return visible(conflict.operation()) + " of " + file_name(conflict.file()) + " from " +
-           human_bytes(conflict.old_size()) + " to " + human_bytes(conflict.new_size()) + " by " +
+    const std::string range =
+        conflict.operation() == "truncate"
+            ? human_bytes(conflict.old_size()) + " to " + human_bytes(conflict.new_size())
+            : "byte " + std::to_string(conflict.offset()) + " on, " + human_bytes(conflict.length());
+    return visible(conflict.operation()) + " of " + file_name(conflict.file()) + " from " + range + " by " +
            process_name(conflict.caller()) + " uid " + std::to_string(conflict.caller().uid());
 }
 

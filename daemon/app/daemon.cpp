@@ -168,7 +168,7 @@ Result<void> run_daemon(const Options& options)
     // Without the start of the array its pages cannot be walked, only those the ledger knows.
     KernelTruth truth(**runner, **maps, ObjectTable((*programs)->maps()), geometry, pages.start == 0 ? 0 : pages.limit);
     const SystemClock clock;
-    KernelVerdicts verdicts(**maps, geometry);
+    KernelVerdicts verdicts(**maps, **programs, geometry);
     SystemPathResolver paths;
     ProcProcesses processes;
     ProcHolders holders;

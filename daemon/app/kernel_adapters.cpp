@@ -16,6 +16,16 @@ pw_pin_verdict_key verdict_key(const FileKey& file, std::uint32_t slot, std::uin
     return {.file = raw(file), .slot = slot, .table = generation & 1U};
 }
 
+// Whether an enforcing policy is about operations that only the permission hook can fail.
+bool decides_fallocations(const pw_policy_table& table)
+{
+    constexpr std::uint32_t kTruncate = 1U << PW_OPERATION_TRUNCATE;
+    return std::ranges::any_of(std::span(table.policy).first(table.count), [](const pw_policy& policy) {
+        return (policy.flags & PW_POLICY_IN_USE) != 0 && (policy.flags & PW_POLICY_ENFORCE) != 0 &&
+               (policy.operations & ~kTruncate) != 0;
+    });
+}
+
 }  // namespace
 
 Result<void> KernelVerdicts::install(const CompiledPolicies& policies, std::uint32_t generation)
@@ -25,7 +35,15 @@ Result<void> KernelVerdicts::install(const CompiledPolicies& policies, std::uint
     for (const auto& [directory, slots] : policies.prefixes) {
         prefixes.emplace_back(pw_prefix_key{.inode = directory.inode, .device = directory.device, .table = 0}, slots);
     }
-    return maps_.install(policies.table, std::move(prefixes), generation);
+    // There before the first policy that needs it is in force, and until the last one is not.
+    const bool needed = decides_fallocations(policies.table);
+    if (auto attached = needed ? programs_.decide_fallocations(true) : Result<void>(); !attached) {
+        return attached;
+    }
+    if (auto installed = maps_.install(policies.table, std::move(prefixes), generation); !installed) {
+        return installed;
+    }
+    return needed ? Result<void>() : programs_.decide_fallocations(false);
 }
 
 Result<void> KernelVerdicts::acknowledge(const FileKey& file, const FileState& state, std::uint64_t policies,

@@ -9,6 +9,7 @@
 #include "kernel/cgroups.h"
 #include "kernel/kallsyms.h"
 #include "kernel/object_table.h"
+#include "kernel/programs.h"
 #include "kernel/verdict_maps.h"
 #include "ledger/driver.h"
 #include "ledger/owner_names.h"
@@ -18,8 +19,11 @@ namespace pinwarden {
 
 class KernelVerdicts final : public VerdictSink {
 public:
-    // `maps` must outlive this.
-    KernelVerdicts(VerdictMaps& maps, PageGeometry geometry) : maps_(maps), geometry_(geometry) {}
+    // `maps` and `programs` must outlive this.
+    KernelVerdicts(VerdictMaps& maps, Programs& programs, PageGeometry geometry)
+        : maps_(maps), programs_(programs), geometry_(geometry)
+    {
+    }
 
     Result<void> install(const CompiledPolicies& policies, std::uint32_t generation) override;
     Result<void> acknowledge(const FileKey& file, const FileState& state, std::uint64_t policies,
@@ -37,6 +41,7 @@ public:
 
 private:
     VerdictMaps& maps_;
+    Programs& programs_;
     PageGeometry geometry_;
 };
 

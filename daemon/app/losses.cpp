@@ -32,19 +32,19 @@ constexpr std::array kCauses = {
 
 }  // namespace
 
-MissedCalls count_missed(const std::vector<HookStatus>& hooks, std::uint64_t caught,
+MissedCalls count_missed(const std::vector<HookStatus>& hooks, const CaughtCalls& caught,
                          const std::vector<HookStatus>& owners)
 {
     const auto less = [](std::uint64_t missed, std::uint64_t made_good) {
         return missed > made_good ? missed - made_good : 0;
     };
     MissedCalls calls;
-    std::uint64_t missed = 0;
     for (const HookStatus& hook : hooks) {
         const bool ledger = hook.purpose == "acquire" || hook.purpose == "release";
-        (ledger ? missed : calls.reports) += hook.missed;
+        (ledger ? calls.ledger : calls.reports) += hook.missed;
     }
-    calls.ledger = less(missed, caught);
+    calls.ledger = less(calls.ledger, caught.ledger);
+    calls.reports = less(calls.reports, caught.operations);
     for (const HookStatus& owner : owners) {
         calls.ledger += less(owner.missed, owner.caught);
     }

@@ -29,7 +29,7 @@ struct MissedCalls {
 };
 
 // `hooks`: of Programs, of which `caught` were made good. `owners`: of Scopes.
-MissedCalls count_missed(const std::vector<HookStatus>& hooks, std::uint64_t caught,
+MissedCalls count_missed(const std::vector<HookStatus>& hooks, const CaughtCalls& caught,
                          const std::vector<HookStatus>& owners);
 
 // One entry for every cause, zeroes included. Range look-ups that had to be done page by page are no loss and not here.

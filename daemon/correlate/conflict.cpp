@@ -8,6 +8,12 @@ std::string_view to_string(pw_operation_kind operation)
 {
     switch (operation) {
         case PW_OPERATION_TRUNCATE: return "truncate";
+        case PW_OPERATION_PUNCH_HOLE: return "punch_hole";
+        case PW_OPERATION_COLLAPSE_RANGE: return "collapse_range";
+        case PW_OPERATION_ZERO_RANGE: return "zero_range";
+        case PW_OPERATION_INSERT_RANGE: return "insert_range";
+        case PW_OPERATION_MADV_REMOVE: return "madv_remove";
+        case PW_OPERATION_KINDS: break;
     }
     return "unknown";
 }
@@ -26,7 +32,8 @@ Conflict correlate(const Ledger& ledger, const OperationEvent& operation)
 {
     Conflict conflict;
     conflict.operation = operation;
-    const pw_page_range pages = pw_truncated_pages(operation.old_size, operation.new_size);
+    const pw_page_range pages =
+        pw_operation_pages(operation.operation, operation.file_size, operation.offset, operation.length);
     conflict.first_page = pages.first;
     conflict.end_page = pages.end;
     if (const FileRecord* file = ledger.find_file(operation.file)) {

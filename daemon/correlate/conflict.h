@@ -11,7 +11,7 @@
 
 namespace pinwarden {
 
-// "truncate".
+// "truncate", "punch_hole" …
 std::string_view to_string(pw_operation_kind operation);
 // "allow", "deny", "would_deny".
 std::string_view to_string(pw_verdict verdict);

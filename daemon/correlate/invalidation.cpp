@@ -14,7 +14,6 @@ std::string_view to_string(pw_invalidation_kind operation)
         case PW_INVALIDATION_MMAP_FIXED: return "mmap_fixed";
         case PW_INVALIDATION_MREMAP: return "mremap";
         case PW_INVALIDATION_MADV_DONTNEED: return "madv_dontneed";
-        case PW_INVALIDATION_MADV_REMOVE: return "madv_remove";
         case PW_INVALIDATION_MADV_GUARD: return "madv_guard";
         case PW_INVALIDATION_NOTIFIER_UNMAP:
         case PW_INVALIDATION_NOTIFIER_CLEAR: return "invalidate";
@@ -54,8 +53,6 @@ std::string explain(const InvalidationConflict& conflict)
         case PW_INVALIDATION_MADV_DONTNEED:
         case PW_INVALIDATION_MADV_GUARD:
             return "the process dropped pages that stay pinned; it finds others there from now on";
-        case PW_INVALIDATION_MADV_REMOVE:
-            return "the process dropped pages that stay pinned, also from their file; others take their place";
         case PW_INVALIDATION_NOTIFIER_UNMAP: return "the kernel unmapped pages that stay pinned";
         case PW_INVALIDATION_NOTIFIER_CLEAR: return "the kernel took pages that stay pinned out of their mapping";
         case PW_INVALIDATION_KINDS: break;

@@ -12,7 +12,7 @@
 
 namespace pinwarden {
 
-// "munmap", "mmap_fixed", "mremap", "madv_dontneed", "madv_remove", "madv_guard"; "invalidate" for what mmu notifiers
+// "munmap", "mmap_fixed", "mremap", "madv_dontneed", "madv_guard"; "invalidate" for what mmu notifiers
 // were told.
 std::string_view to_string(pw_invalidation_kind operation);
 

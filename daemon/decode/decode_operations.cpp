@@ -22,7 +22,7 @@ Result<Event> decode_operation(Record record)
     if (auto checked = check_fixed("operation", record, raw.header.bytes, sizeof(raw)); !checked) {
         return std::unexpected(checked.error());
     }
-    if (raw.operation != PW_OPERATION_TRUNCATE) {
+    if (raw.operation == 0 || raw.operation >= PW_OPERATION_KINDS) {
         return out_of_range("operation", "operation", raw.operation);
     }
     if (raw.verdict > PW_VERDICT_WOULD_DENY) {
@@ -38,8 +38,9 @@ Result<Event> decode_operation(Record record)
     event.time = raw.header.time;
     event.file = file_key(raw.file);
     event.operation = static_cast<pw_operation_kind>(raw.operation);
-    event.old_size = raw.old_size;
-    event.new_size = raw.new_size;
+    event.file_size = raw.file_size;
+    event.offset = raw.offset;
+    event.length = raw.length;
     event.sequence = raw.sequence;
     event.matched = raw.matched;
     event.caller = task(raw.caller);

@@ -162,8 +162,9 @@ struct OperationEvent {
     Nanoseconds time = 0;
     FileKey file;
     pw_operation_kind operation = PW_OPERATION_TRUNCATE;
-    std::uint64_t old_size = 0;
-    std::uint64_t new_size = 0;
+    std::uint64_t file_size = 0;  // before
+    std::uint64_t offset = 0;     // the new size of a truncate
+    std::uint64_t length = 0;     // 0 for a truncate
     std::uint64_t sequence = 0;
     std::uint64_t matched = 0;
     Task caller;

@@ -31,6 +31,8 @@ struct HookEntry {
     int parameters = 0;
     std::string_view function = {};
     bool tracepoint = false;
+    // Attached only while it is needed, by Programs::decide_fallocations().
+    bool on_demand = false;
     // One of two kinds that can decide about an operation; see decides_by_lsm().
     Decides decides = Decides::kNot;
 };
@@ -70,6 +72,22 @@ inline constexpr std::array kHooks = {
               .purpose = "operation",
               .need = Need::kRequired,
               .parameters = 3,
+              .decides = Decides::kByLsm},
+    HookEntry{"fallocate_enter", "vfs_fallocate", "operation", Need::kRequired, 4},
+    HookEntry{"fallocate_exit", "vfs_fallocate", "operation", Need::kRequired, 4},
+    HookEntry{.program = "file_permission",
+              .hook = "security_file_permission",
+              .purpose = "operation",
+              .need = Need::kOptional,
+              .parameters = 2,
+              .on_demand = true,
+              .decides = Decides::kByReturnValue},
+    HookEntry{.program = "file_permission_lsm",
+              .hook = "security_file_permission",
+              .purpose = "operation",
+              .need = Need::kOptional,
+              .parameters = 2,
+              .on_demand = true,
               .decides = Decides::kByLsm},
     HookEntry{"munmap_exit", PINWARDEN_SYSCALL("munmap"), "invalidation", Need::kOptional},
     HookEntry{"mmap_exit", PINWARDEN_SYSCALL("mmap"), "invalidation", Need::kOptional},

@@ -25,9 +25,9 @@ std::uint32_t tasks_preempt(const KernelBtf& btf, const std::string& release)
     return version_of(release) >= std::pair(6, 15) && btf.parameters("bpf_preempt_disable") ? 1 : 0;
 }
 
-std::uint64_t read_caught(int map)
+std::uint64_t read_caught(int map, pw_caught kind)
 {
-    const std::uint32_t key = 0;
+    const std::uint32_t key = kind;
     std::uint64_t calls = 0;
     return bpf_map_lookup_elem(map, &key, &calls) == 0 ? calls : 0;
 }

@@ -1,6 +1,8 @@
 // Whether programs have to keep tasks from preempting them; see bpf/preempt.bpf.h.
 #pragma once
 
+#include <pinwarden/abi.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,7 +18,7 @@ std::uint32_t tasks_preempt(const KernelBtf& btf, const std::string& release);
 inline constexpr std::string_view kSecond = "_again";
 
 // What the map `caught` of such programs says; 0 when it cannot be read.
-std::uint64_t read_caught(int map);
+std::uint64_t read_caught(int map, pw_caught kind);
 
 // Whether operations are decided by a program of the security module rather than by one that changes a function's
 // return value: where tasks preempt programs, the kernel may skip a run of the latter.

@@ -230,7 +230,7 @@ Result<void> Programs::attach()
 {
     for (const HookEntry& hook : kHooks) {
         const std::string name(hook.program);
-        if (left_out_.contains(name)) {
+        if (left_out_.contains(name) || hook.on_demand) {
             continue;
         }
         if (attach_second(name) && attach_program(name)) {
@@ -243,6 +243,34 @@ Result<void> Programs::attach()
         }
         left_out_[name] = error.message;
     }
+    return {};
+}
+
+Result<void> Programs::decide_fallocations(bool on)
+{
+    // The hook is there before an operation is left to it, and goes after none is any more.
+    if (!on) {
+        skeleton_->bss->fallocations_decided_in_permission = 0;
+    }
+    bool there = false;
+    for (const HookEntry& hook : kHooks) {
+        const std::string name(hook.program);
+        if (!hook.on_demand || left_out_.contains(name)) {
+            continue;
+        }
+        if (on && !links_.contains(name) && !attach_program(name)) {
+            return std::unexpected(system_error("attach to " + std::string(hook.hook), errno));
+        }
+        if (!on && links_.contains(name)) {
+            bpf_link__destroy(links_.at(name));
+            links_.erase(name);
+        }
+        there = true;
+    }
+    if (on && !there) {
+        return fail("this kernel's security_file_permission cannot be listened to", ENOTSUP);
+    }
+    skeleton_->bss->fallocations_decided_in_permission = on ? 1 : 0;
     return {};
 }
 
@@ -263,7 +291,7 @@ std::vector<HookStatus> Programs::hooks() const
         if (const auto reason = left_out_.find(name); reason != left_out_.end()) {
             state.reason = reason->second;
         } else if (!state.attached) {
-            state.reason = "not attached yet";
+            state.reason = hook.on_demand ? "no policy needs it" : "not attached yet";
         }
         bpf_prog_info info{};
         __u32 length = sizeof(info);
@@ -286,9 +314,10 @@ std::vector<HookStatus> Programs::hooks() const
     return states;
 }
 
-std::uint64_t Programs::caught_calls() const
+CaughtCalls Programs::caught_calls() const
 {
-    return read_caught(bpf_map__fd(skeleton_->maps.caught));
+    const int map = bpf_map__fd(skeleton_->maps.caught);
+    return {.ledger = read_caught(map, PW_CAUGHT_LEDGER), .operations = read_caught(map, PW_CAUGHT_OPERATION)};
 }
 
 Result<std::array<std::uint64_t, PW_COUNTERS>> Programs::counters() const

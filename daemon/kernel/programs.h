@@ -28,6 +28,13 @@ struct HookStatus {
     std::uint64_t caught = 0;  // of those, how many a second program made good; of the purpose owner only
 };
 
+// Of the missed runs, how many second programs made good: of the hooks of the purposes acquire and release, and of the
+// purpose operation.
+struct CaughtCalls {
+    std::uint64_t ledger = 0;
+    std::uint64_t operations = 0;
+};
+
 struct ProgramOptions {
     std::uint32_t ring_bytes = 1U << 24U;  // power of two, at least a page
     bool track_short_term = false;         // record every pin, also without FOLL_LONGTERM
@@ -93,11 +100,12 @@ public:
     // Attaches what was loaded. On error nothing stays attached.
     Result<void> attach();
     void detach();
+    // Whether the hook that can fail fallocate is there. It sits on each read and write, too: only while it is needed.
+    Result<void> decide_fallocations(bool on);
 
     // With the current counts of missed runs.
     [[nodiscard]] std::vector<HookStatus> hooks() const;
-    // Of the missed runs of hooks of the purposes acquire and release, how many second programs made good.
-    [[nodiscard]] std::uint64_t caught_calls() const;
+    [[nodiscard]] CaughtCalls caught_calls() const;
     // Totals over all processors, by enum pw_counter.
     [[nodiscard]] Result<std::array<std::uint64_t, PW_COUNTERS>> counters() const;
     [[nodiscard]] MapFds maps() const;

@@ -128,7 +128,7 @@ struct Scopes::Kind {
     [[nodiscard]] std::uint64_t caught() const
     {
         const bpf_map* map = bpf_object__find_map_by_name(object, "caught");
-        return map == nullptr ? 0 : read_caught(bpf_map__fd(map));
+        return map == nullptr ? 0 : read_caught(bpf_map__fd(map), PW_CAUGHT_LEDGER);
     }
 
     [[nodiscard]] std::string present_modules() const

@@ -241,6 +241,11 @@ std::string_view to_string(Operation operation)
 {
     switch (operation) {
         case Operation::kTruncate: return "truncate";
+        case Operation::kPunchHole: return "punch_hole";
+        case Operation::kCollapseRange: return "collapse_range";
+        case Operation::kZeroRange: return "zero_range";
+        case Operation::kInsertRange: return "insert_range";
+        case Operation::kMadvRemove: return "madv_remove";
     }
     return "unknown";
 }

@@ -19,7 +19,14 @@ inline constexpr std::size_t kMaxPathPrefixes = 64;
 inline constexpr std::size_t kMaxSelectorValues = 256;
 
 enum class Mode : std::uint8_t { kMonitor, kEnforce, kOff };
-enum class Operation : std::uint8_t { kTruncate };
+enum class Operation : std::uint8_t {
+    kTruncate,
+    kPunchHole,
+    kCollapseRange,
+    kZeroRange,
+    kInsertRange,
+    kMadvRemove,
+};
 enum class Unresolved : std::uint8_t { kDeny, kAllow };
 
 struct FileSelector {

@@ -45,8 +45,29 @@ std::uint32_t flags_of(const Policy& policy)
     set_if(policy.file.path_prefixes.empty(), PW_POLICY_ANY_PATH);
     set_if(policy.selects_pins(), PW_POLICY_SELECTS_PINS);
     set_if(policy.unresolved == Unresolved::kDeny, PW_POLICY_UNRESOLVED_DENY);
-    set_if(std::ranges::find(policy.operations, Operation::kTruncate) != policy.operations.end(), PW_POLICY_TRUNCATE);
     return flags;
+}
+
+pw_operation_kind kind_of(Operation operation)
+{
+    switch (operation) {
+        case Operation::kTruncate: return PW_OPERATION_TRUNCATE;
+        case Operation::kPunchHole: return PW_OPERATION_PUNCH_HOLE;
+        case Operation::kCollapseRange: return PW_OPERATION_COLLAPSE_RANGE;
+        case Operation::kZeroRange: return PW_OPERATION_ZERO_RANGE;
+        case Operation::kInsertRange: return PW_OPERATION_INSERT_RANGE;
+        case Operation::kMadvRemove: return PW_OPERATION_MADV_REMOVE;
+    }
+    return PW_OPERATION_KINDS;
+}
+
+std::uint32_t operations_of(const Policy& policy)
+{
+    std::uint32_t operations = 0;
+    for (const Operation operation : policy.operations) {
+        operations |= 1U << static_cast<unsigned>(kind_of(operation));
+    }
+    return operations;
 }
 
 pw_policy compile_one(const Policy& policy)
@@ -54,6 +75,7 @@ pw_policy compile_one(const Policy& policy)
     pw_policy compiled{};
     compiled.flags = flags_of(policy);
     compiled.error = static_cast<__u32>(policy.deny_errno);
+    compiled.operations = operations_of(policy);
     compiled.filesystems = static_cast<__u32>(policy.file.filesystems.size());
     for (std::size_t i = 0; i < policy.file.filesystems.size(); ++i) {
         const std::string& name = policy.file.filesystems[i];
@@ -261,9 +283,22 @@ ConcernedRange concerned_range(const Policy& policy, const Ledger& ledger, const
     return concerned;
 }
 
+std::string describe(const OperationEvent& operation)
+{
+    if (operation.operation == PW_OPERATION_TRUNCATE) {
+        return "truncate to " + std::to_string(operation.offset) + " bytes";
+    }
+    constexpr std::array kRanges{Operation::kPunchHole, Operation::kCollapseRange, Operation::kZeroRange,
+                                 Operation::kInsertRange, Operation::kMadvRemove};
+    const auto* const found =
+        std::ranges::find(kRanges, operation.operation, [](Operation one) { return kind_of(one); });
+    return std::string(found == kRanges.end() ? "operation" : to_string(*found)) + " of " +
+           std::to_string(operation.length) + " bytes from " + std::to_string(operation.offset);
+}
+
 std::string explain(const OperationEvent& operation, const Policy* policy, std::size_t pins_hit)
 {
-    const std::string what = "truncate to " + std::to_string(operation.new_size) + " bytes";
+    const std::string what = describe(operation);
     const std::string pins = ": " + pins_overlap(pins_hit);
     const std::string unresolved = operation.unresolved ? "; decided while not all pins were known" : "";
     if (operation.policy < 0) {

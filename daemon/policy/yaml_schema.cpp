@@ -234,10 +234,11 @@ Result<std::uint32_t> read_uid(const Reader& reader, const std::string& path, co
 constexpr std::array<std::string_view, 3> kModeNames = {"monitor", "enforce", "off"};
 constexpr std::array kModes = {Mode::kMonitor, Mode::kEnforce, Mode::kOff};
 
-constexpr std::array<std::string_view, 1> kOperationNames = {"truncate"};
-constexpr std::array kOperations = {Operation::kTruncate};
-constexpr std::array<std::string_view, 5> kLaterOperations = {"punch_hole", "collapse_range", "zero_range",
-                                                              "madv_remove", "umount"};
+constexpr std::array<std::string_view, 6> kOperationNames = {"truncate",   "punch_hole",   "collapse_range",
+                                                             "zero_range", "insert_range", "madv_remove"};
+constexpr std::array kOperations = {Operation::kTruncate,  Operation::kPunchHole,   Operation::kCollapseRange,
+                                    Operation::kZeroRange, Operation::kInsertRange, Operation::kMadvRemove};
+constexpr std::array<std::string_view, 1> kLaterOperations = {"umount"};
 constexpr std::array<std::string_view, 6> kInvalidations = {"munmap",        "mmap_fixed", "mremap",
                                                             "madv_dontneed", "madv_guard", "invalidate"};
 

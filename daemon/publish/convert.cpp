@@ -247,8 +247,13 @@ void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& ou
     const FileName name{conflict.path, conflict.filesystem, conflict.deleted};
     out.set_operation(std::string(to_string(operation.operation)));
     set_file(operation.file, name, *out.mutable_file());
-    out.set_old_size(operation.old_size);
-    out.set_new_size(operation.new_size);
+    if (operation.operation == PW_OPERATION_TRUNCATE) {
+        out.set_old_size(operation.file_size);
+        out.set_new_size(operation.offset);
+    } else {
+        out.set_offset(operation.offset);
+        out.set_length(operation.length);
+    }
     set_process(operation.caller, false, times, *out.mutable_caller());
 
     std::vector<PinView> pins;

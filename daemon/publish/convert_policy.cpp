@@ -33,14 +33,29 @@ Result<Mode> mode_from_proto(v1::Mode mode)
     }
 }
 
+constexpr std::array kOperations{std::pair(v1::OPERATION_TRUNCATE, Operation::kTruncate),
+                                 std::pair(v1::OPERATION_PUNCH_HOLE, Operation::kPunchHole),
+                                 std::pair(v1::OPERATION_COLLAPSE_RANGE, Operation::kCollapseRange),
+                                 std::pair(v1::OPERATION_ZERO_RANGE, Operation::kZeroRange),
+                                 std::pair(v1::OPERATION_INSERT_RANGE, Operation::kInsertRange),
+                                 std::pair(v1::OPERATION_MADV_REMOVE, Operation::kMadvRemove)};
+
+v1::Operation operation_to_proto(Operation operation)
+{
+    const auto* const found = std::ranges::find(kOperations, operation, [](const auto& entry) { return entry.second; });
+    return found == kOperations.end() ? v1::OPERATION_UNSPECIFIED : found->first;
+}
+
 Result<std::vector<Operation>> operations_from_proto(const v1::Match& match)
 {
     std::vector<Operation> operations;
     for (int i = 0; i < match.operations_size(); ++i) {
-        if (match.operations(i) != v1::OPERATION_TRUNCATE) {
-            return fail("match.operations[" + std::to_string(i) + "]: must be OPERATION_TRUNCATE", EINVAL);
+        const auto* const found =
+            std::ranges::find(kOperations, match.operations(i), [](const auto& entry) { return entry.first; });
+        if (found == kOperations.end()) {
+            return fail("match.operations[" + std::to_string(i) + "]: must be one of the operations there are", EINVAL);
         }
-        operations.push_back(Operation::kTruncate);
+        operations.push_back(found->second);
     }
     return operations;
 }
@@ -208,7 +223,7 @@ v1::Policy policy_to_proto(const Policy& policy)
     out.set_mode(mode_to_proto(policy.mode));
     v1::Match& match = *out.mutable_match();
     for (const Operation operation : policy.operations) {
-        match.add_operations(operation == Operation::kTruncate ? v1::OPERATION_TRUNCATE : v1::OPERATION_UNSPECIFIED);
+        match.add_operations(operation_to_proto(operation));
     }
     for (const std::string& prefix : policy.file.path_prefixes) {
         match.mutable_file()->add_path_prefixes(valid_utf8(prefix));

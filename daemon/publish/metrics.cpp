@@ -22,9 +22,10 @@ namespace {
 constexpr std::array<std::string_view, 3> kKnownDrivers{"io_uring", "rdma_rxe", "vfio"};
 constexpr std::array<Backing, 2> kCommonBackings{Backing::kAnonymous, Backing::kFile};
 constexpr std::size_t kBackings = 5;
-constexpr std::array<std::string_view, 1> kOperations{"truncate"};
+constexpr std::array<std::string_view, 6> kOperations{"collapse_range", "insert_range", "madv_remove",
+                                                      "punch_hole",     "truncate",     "zero_range"};
 // Nothing can stop these: their verdict is always allow.
-constexpr std::array<std::string_view, 7> kInvalidations{"invalidate", "madv_dontneed", "madv_guard", "madv_remove",
+constexpr std::array<std::string_view, 6> kInvalidations{"invalidate", "madv_dontneed", "madv_guard",
                                                          "mmap_fixed", "mremap",        "munmap"};
 constexpr std::array<std::string_view, 3> kVerdicts{"allow", "deny", "would_deny"};
 // What pinning pages fails with; anything else is "other".

@@ -19,7 +19,7 @@ inline constexpr std::size_t kMaxSeriesPerMetric = 100;
 // Drivers with series of their own; whatever comes later is summed under driver="other".
 inline constexpr std::size_t kMaxDriverLabels = 15;
 // Fewer where operations and verdicts multiply them.
-inline constexpr std::size_t kMaxConflictDriverLabels = 9;
+inline constexpr std::size_t kMaxConflictDriverLabels = 3;
 
 struct MetricInfo {
     std::string_view name;

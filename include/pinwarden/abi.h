@@ -85,8 +85,15 @@ enum pw_scope_kind {
     PW_SCOPE_KINDS,
 };
 
+// File operations that take pages away from a file, and can be stopped.
 enum pw_operation_kind {
-    PW_OPERATION_TRUNCATE = 1,  // any size change through setattr: truncate, ftruncate, open(O_TRUNC)
+    PW_OPERATION_TRUNCATE = 1,    // any size change through setattr: truncate, ftruncate, open(O_TRUNC)
+    PW_OPERATION_PUNCH_HOLE,      // fallocate(FALLOC_FL_PUNCH_HOLE)
+    PW_OPERATION_COLLAPSE_RANGE,  // what lies behind moves, so all of it goes
+    PW_OPERATION_ZERO_RANGE,
+    PW_OPERATION_INSERT_RANGE,  // the same
+    PW_OPERATION_MADV_REMOVE,   // punches a hole
+    PW_OPERATION_KINDS,
 };
 
 // What took the pages away from addresses of a process. Nothing can stop these.
@@ -95,7 +102,6 @@ enum pw_invalidation_kind {
     PW_INVALIDATION_MMAP_FIXED,      // mmap(MAP_FIXED) over a mapping
     PW_INVALIDATION_MREMAP,          // moved, shrunk, or mapped over (MREMAP_FIXED)
     PW_INVALIDATION_MADV_DONTNEED,   // also MADV_DONTNEED_LOCKED
-    PW_INVALIDATION_MADV_REMOVE,     // pages go from the mapping and from the file
     PW_INVALIDATION_MADV_GUARD,      // MADV_GUARD_INSTALL
     PW_INVALIDATION_NOTIFIER_UNMAP,  // none of the above; the kernel told mmu notifiers that it unmaps
     PW_INVALIDATION_NOTIFIER_CLEAR,  // the same, that it takes pages out of a mapping that stays
@@ -114,6 +120,13 @@ enum pw_verdict {
     PW_VERDICT_ALLOW = 0,       // no policy had anything to say
     PW_VERDICT_DENY = 1,        // an enforcing policy failed it with pw_operation.error
     PW_VERDICT_WOULD_DENY = 2,  // a monitoring policy would have failed it
+};
+
+// Calls whose first program the kernel skipped and whose second did the work, counted in the `caught` map.
+enum pw_caught {
+    PW_CAUGHT_LEDGER,     // calls that pin, let go or own
+    PW_CAUGHT_OPERATION,  // operations on files
+    PW_CAUGHT_KINDS,
 };
 
 // Losses and doubts, counted per processor in the `counters` map.
@@ -317,10 +330,11 @@ PW_ASSERT_SIZE(pw_rename, 16 + 16 + 16 + 2 * PW_PATH_BYTES);
 struct pw_operation {
     struct pw_header header;
     struct pw_file_key file;
-    __u64 old_size;
-    __u64 new_size;
-    __u64 sequence;  // of the file's pins when it was decided
-    __u64 matched;   // bit per policy slot whose match part held
+    __u64 file_size;  // before
+    __u64 offset;     // for PW_OPERATION_TRUNCATE the new size
+    __u64 length;     // 0 for PW_OPERATION_TRUNCATE
+    __u64 sequence;   // of the file's pins when it was decided
+    __u64 matched;    // bit per policy slot whose match part held
     struct pw_task caller;
     __u32 operation;   // enum pw_operation_kind
     __u32 verdict;     // enum pw_verdict
@@ -329,7 +343,7 @@ struct pw_operation {
     __u32 generation;  // of the policy table that decided
     __u32 unresolved;  // 1: decided before the daemon had seen the newest pin, by the policy's `unresolved`
 };
-PW_ASSERT_SIZE(pw_operation, 16 + 16 + 32 + 48 + 24);
+PW_ASSERT_SIZE(pw_operation, 16 + 16 + 40 + 48 + 24);
 
 struct pw_exit {
     struct pw_header header;
@@ -410,14 +424,13 @@ enum pw_policy_flags {
     PW_POLICY_ANY_PATH = 1 << 2,         // no path prefixes given
     PW_POLICY_SELECTS_PINS = 1 << 3,     // which pins it concerns is only known to the daemon: see pw_pin_verdict
     PW_POLICY_UNRESOLVED_DENY = 1 << 4,  // a pin the daemon has not yet seen counts as concerned
-    PW_POLICY_TRUNCATE = 1 << 5,         // concerns PW_OPERATION_TRUNCATE
 };
 
 struct pw_policy {
     __u32 flags;  // enum pw_policy_flags
     __u32 error;  // positive errno to deny with
     __u32 filesystems;
-    __u32 reserved;
+    __u32 operations;  // that it concerns: bit per enum pw_operation_kind
     char filesystem[PW_POLICY_FILESYSTEMS][PW_FILESYSTEM_NAME];
 };
 PW_ASSERT_SIZE(pw_policy, 16 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME);

@@ -191,7 +191,7 @@ inline Notice conflict_notice(pw_verdict verdict, const std::string& policy)
     Conflict& conflict = view.conflict;
     conflict.operation.time = 20 * kSecond;
     conflict.operation.file = kShownFile;
-    conflict.operation.old_size = kMiB;
+    conflict.operation.file_size = kMiB;
     conflict.operation.caller = {
         .process = {900, 19 * kSecond}, .tid = 900, .uid = 0, .gid = 0, .cgroup = 1, .comm = "truncate"};
     conflict.operation.verdict = verdict;

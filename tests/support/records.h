@@ -162,8 +162,8 @@ inline pw_operation raw_operation()
     pw_operation operation{};
     operation.header = {PW_KIND_OPERATION, sizeof(operation), 1117};
     operation.file = {42, 8U << 20U | 1U, 9};
-    operation.old_size = 40960;
-    operation.new_size = 4096;
+    operation.file_size = 40960;
+    operation.offset = 4096;
     operation.sequence = 1;
     operation.matched = 5;
     operation.caller = raw_task(200, "truncate");
@@ -329,13 +329,27 @@ inline InvalidationEvent invalidation_event(pw_invalidation_kind operation, std:
     return event;
 }
 
+inline OperationEvent range_event(pw_operation_kind operation, std::uint64_t offset, std::uint64_t length,
+                                  std::uint64_t file_size)
+{
+    OperationEvent event;
+    event.time = 8'000'000;
+    event.file = kFile;
+    event.operation = operation;
+    event.file_size = file_size;
+    event.offset = offset;
+    event.length = length;
+    event.caller = {{200, 6000}, 200, 0, 0, 8, "fallocate"};
+    return event;
+}
+
 inline OperationEvent truncate_event(std::uint64_t old_size, std::uint64_t new_size, FileKey file = kFile)
 {
     OperationEvent event;
     event.time = 8'000'000;
     event.file = file;
-    event.old_size = old_size;
-    event.new_size = new_size;
+    event.file_size = old_size;
+    event.offset = new_size;
     event.caller = {{200, 6000}, 200, 0, 0, 8, "truncate"};
     return event;
 }

@@ -62,7 +62,37 @@ TEST_CASE("a truncate conflicts with the pins on the pages it takes away", "[con
         CHECK(ids(conflict) == row.pins);
         CHECK(conflict.path == "/mnt/data/x");
         CHECK(conflict.filesystem == "ext4");
-        CHECK(conflict.operation.old_size == row.old_size);
+        CHECK(conflict.operation.file_size == row.old_size);
+    }
+}
+
+TEST_CASE("what other operations take away is a range, or all that lies behind", "[conflict]")
+{
+    struct Row {
+        const char* what;
+        pw_operation_kind operation;
+        std::uint64_t offset;
+        std::uint64_t length;
+        std::uint64_t first;
+        std::uint64_t end;
+        std::vector<PinId> pins;
+    };
+    constexpr std::uint64_t kSize = 30 * 4096;
+    const std::vector<Row> rows = {
+        {"the first pin", PW_OPERATION_PUNCH_HOLE, 0, 4096, 0, 1, {1}},
+        {"between the pins", PW_OPERATION_PUNCH_HOLE, 10 * 4096, 10 * 4096, 10, 20, {}},
+        {"a byte of the second pin's first page", PW_OPERATION_ZERO_RANGE, 20 * 4096 - 1, 2, 19, 21, {2}},
+        {"up to a page's end", PW_OPERATION_MADV_REMOVE, 4096, 4096, 1, 2, {1}},
+        {"all behind, too", PW_OPERATION_COLLAPSE_RANGE, 10 * 4096, 4096, 10, 30, {2}},
+        {"all behind, too", PW_OPERATION_INSERT_RANGE, 0, 4096, 0, 30, {1, 2}},
+    };
+    const Ledger ledger = two_pins();
+    for (const Row& row : rows) {
+        INFO(row.what);
+        const Conflict conflict = correlate(ledger, range_event(row.operation, row.offset, row.length, kSize));
+        CHECK(conflict.first_page == row.first);
+        CHECK(conflict.end_page == row.end);
+        CHECK(ids(conflict) == row.pins);
     }
 }
 

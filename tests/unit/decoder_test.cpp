@@ -149,8 +149,8 @@ TEST_CASE("an operation record becomes an event", "[decoder]")
 {
     const auto event = decoded<OperationEvent>(bytes_of(raw_operation()));
     CHECK(event.operation == PW_OPERATION_TRUNCATE);
-    CHECK(event.old_size == 40960);
-    CHECK(event.new_size == 4096);
+    CHECK(event.file_size == 40960);
+    CHECK(event.offset == 4096);
     CHECK(event.matched == 5);
     CHECK(event.verdict == PW_VERDICT_DENY);
     CHECK(event.error == 16);

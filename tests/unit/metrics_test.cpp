@@ -225,7 +225,7 @@ TEST_CASE("no number of drivers makes too many series, and none is lost")
             pipeline.numbers.conflicts[{"truncate", driver, verdict}] = 1;
         }
         for (const char* const operation :
-             {"invalidate", "madv_dontneed", "madv_guard", "madv_remove", "mmap_fixed", "mremap", "munmap"}) {
+             {"invalidate", "madv_dontneed", "madv_guard", "mmap_fixed", "mremap", "munmap"}) {
             pipeline.numbers.conflicts[{operation, driver, "allow"}] = 1;
         }
     }

@@ -108,7 +108,7 @@ TEST_CASE("path prefixes from the API are normalised", "[policy_set]")
 
 TEST_CASE("a policy compiles to flags", "[policy_set]")
 {
-    const std::uint32_t usual = PW_POLICY_TRUNCATE | PW_POLICY_UNRESOLVED_DENY;
+    const std::uint32_t usual = PW_POLICY_UNRESOLVED_DENY;
     Policy monitor = named("monitor", Mode::kMonitor);
     Policy off = named("off", Mode::kOff);
     Policy by_path = named("path");
@@ -118,6 +118,7 @@ TEST_CASE("a policy compiles to flags", "[policy_set]")
     Policy lenient = named("lenient");
     lenient.unresolved = Unresolved::kAllow;
     lenient.deny_errno = ETXTBSY;
+    lenient.operations = {Operation::kPunchHole, Operation::kTruncate};
     lenient.file.filesystems = {"ext4", "a-fifteen-bytes"};
 
     PolicySet set;
@@ -128,12 +129,14 @@ TEST_CASE("a policy compiles to flags", "[policy_set]")
     REQUIRE(compiled);
     const pw_policy_table& table = compiled->table;
     CHECK(table.count == 5);
+    CHECK(table.policy[0].operations == 1U << PW_OPERATION_TRUNCATE);
+    CHECK(table.policy[4].operations == (1U << PW_OPERATION_TRUNCATE | 1U << PW_OPERATION_PUNCH_HOLE));
     CHECK(table.policy[0].flags == (usual | PW_POLICY_IN_USE | PW_POLICY_ANY_PATH));
     CHECK(table.policy[1].flags == (usual | PW_POLICY_ANY_PATH));
     CHECK(table.policy[2].flags == (usual | PW_POLICY_IN_USE | PW_POLICY_ENFORCE));
     CHECK(table.policy[3].flags ==
           (usual | PW_POLICY_IN_USE | PW_POLICY_ENFORCE | PW_POLICY_ANY_PATH | PW_POLICY_SELECTS_PINS));
-    CHECK(table.policy[4].flags == (PW_POLICY_TRUNCATE | PW_POLICY_IN_USE | PW_POLICY_ENFORCE | PW_POLICY_ANY_PATH));
+    CHECK(table.policy[4].flags == (PW_POLICY_IN_USE | PW_POLICY_ENFORCE | PW_POLICY_ANY_PATH));
     CHECK(table.policy[3].error == EBUSY);
     CHECK(table.policy[4].error == ETXTBSY);
     CHECK(table.policy[3].filesystems == 0);
@@ -288,13 +291,19 @@ TEST_CASE("a decision is explained in one sentence", "[policy_set]")
     const Policy policy = named("x");
     OperationEvent deny = decided(PW_VERDICT_DENY, 0, 1);
     OperationEvent would = decided(PW_VERDICT_WOULD_DENY, 0, 1);
-    would.new_size = 4096;
+    would.offset = 4096;
     const OperationEvent none = decided(PW_VERDICT_ALLOW, -1, 0);
     CHECK(explain(deny, &policy, 1) == "policy \"x\" denied truncate to 0 bytes with EBUSY: 1 pin overlaps");
     CHECK(explain(would, &policy, 2) ==
           "policy \"x\" (monitor) would have denied truncate to 4096 bytes with EBUSY: 2 pins overlap");
     CHECK(explain(none, nullptr, 3) == "no policy matched truncate to 0 bytes: 3 pins overlap");
     CHECK(explain(deny, nullptr, 1) == "a policy that is gone denied truncate to 0 bytes with EBUSY: 1 pin overlaps");
+    OperationEvent punch = decided(PW_VERDICT_DENY, 0, 1);
+    punch.operation = PW_OPERATION_PUNCH_HOLE;
+    punch.offset = 8192;
+    punch.length = 4096;
+    CHECK(explain(punch, &policy, 1) ==
+          "policy \"x\" denied punch_hole of 4096 bytes from 8192 with EBUSY: 1 pin overlaps");
     deny.unresolved = true;
     CHECK(explain(deny, &policy, 0) ==
           "policy \"x\" denied truncate to 0 bytes with EBUSY: pins overlap that the daemon does not know; decided "

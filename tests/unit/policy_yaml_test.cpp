@@ -142,8 +142,9 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
          "x.yaml:3:22: match.operations[0]: \"munmap\" cannot be stopped: the kernel has no hook that could fail it. "
          "It "
          "is always reported as a conflict, without a policy; available: truncate"},
-        {head + "match: {operations: [truncate, punch_hole]}\n" + action,
-         "x.yaml:3:32: match.operations[1]: \"punch_hole\" is not available in this version; available: truncate"},
+        {head + "match: {operations: [truncate, umount]}\n" + action,
+         "x.yaml:3:32: match.operations[1]: \"umount\" is not available in this version; available: truncate, "
+         "punch_hole, collapse_range, zero_range, insert_range, madv_remove"},
         {head + "match: {operations: [umount]}\n" + action,
          "x.yaml:3:22: match.operations[0]: \"umount\" is not available"},
         // Wrong types.

@@ -173,7 +173,7 @@ v1::PolicyStatus Api::policy(const std::string& name)
 
 std::string to_yaml(const PolicyText& policy)
 {
-    return "name: " + policy.name + "\nmode: " + policy.mode + "\nmatch: {operations: [truncate]" +
+    return "name: " + policy.name + "\nmode: " + policy.mode + "\nmatch: {operations: [" + policy.operations + "]" +
            (policy.match.empty() ? "" : ", " + policy.match) + "}\naction: {deny: {errno: " + policy.error +
            "}}\nunresolved: " + policy.unresolved + "\n";
 }

@@ -48,10 +48,11 @@ private:
     std::unique_ptr<v1::AuditService::Stub> audits_;
 };
 
-// A policy about truncates, as YAML.
+// A policy, as YAML.
 struct PolicyText {
     std::string name = "test";
     std::string mode = "enforce";
+    std::string operations = "truncate";
     std::string match = {};  // what else must match: "pin: {drivers: [vfio]}"
     std::string error = "EBUSY";
     std::string unresolved = "deny";

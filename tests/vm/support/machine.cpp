@@ -116,6 +116,12 @@ int try_ftruncate(const std::string& path, off_t size)
     return fd.valid() && ftruncate(fd.get(), size) == 0 ? 0 : errno;
 }
 
+int try_fallocate(const std::string& path, int mode, off_t offset, off_t length)
+{
+    const OwnedFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+    return fd.valid() && fallocate(fd.get(), mode, offset, length) == 0 ? 0 : errno;
+}
+
 int try_open_truncating(const std::string& path)
 {
     return OwnedFd(open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC)).valid() ? 0 : errno;

@@ -45,6 +45,7 @@ private:
 // File operations by this process: 0, or the errno.
 int try_truncate(const std::string& path, off_t size);
 int try_ftruncate(const std::string& path, off_t size);
+int try_fallocate(const std::string& path, int mode, off_t offset, off_t length);
 int try_open_truncating(const std::string& path);
 
 off_t size_of(const std::string& path);
