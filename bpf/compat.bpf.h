@@ -31,6 +31,7 @@ enum {
     PF_KTHREAD = 0x00200000,
     TMPFS_MAGIC = 0x01021994,
     HUGETLBFS_MAGIC = 0x958458f6,
+    XFS_MAGIC = 0x58465342,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -22,6 +22,7 @@ struct operation {
     __u64 file_size;
     __u64 offset;
     __u64 length;
+    __u64 before;
 };
 
 struct decision {
@@ -124,6 +125,7 @@ static __noinline int emit_operation(struct decision *decision, struct operation
     record->offset = operation->offset;
     record->length = operation->length;
     record->sequence = decision->sequence;
+    record->before = operation->before;
     record->matched = decision->matched;
     fill_current_task(&record->caller);
     record->operation = operation->kind;
@@ -145,7 +147,8 @@ static __noinline __u32 decide(struct dentry *dentry, struct operation *operatio
         return 0;
     struct inode *inode = BPF_CORE_READ(dentry, d_inode);
     struct decision decision = {
-        .pages = pw_operation_pages(operation->kind, operation->file_size, operation->offset, operation->length),
+        .pages = pw_operation_pages(operation->kind, operation->file_size, operation->offset - operation->before,
+                                    operation->length + operation->before),
         .operation = operation->kind & 31,
         .policy = zero,
     };

@@ -56,6 +56,17 @@ static __always_inline __u32 operation_of(__u32 mode)
     return mode & FALLOC_FL_INSERT_RANGE ? PW_OPERATION_INSERT_RANGE : 0;
 }
 
+// Before XFS moves what lies behind, it drops the pages from the block in front on (xfs_prepare_shift).
+static __always_inline __u64 bytes_before(struct inode *inode, const struct operation *operation)
+{
+    if (operation->kind != PW_OPERATION_COLLAPSE_RANGE && operation->kind != PW_OPERATION_INSERT_RANGE)
+        return 0;
+    if (BPF_CORE_READ(inode, i_sb, s_magic) != XFS_MAGIC)
+        return 0;
+    __u64 block = 1ULL << (BPF_CORE_READ(inode, i_blkbits) & 31);
+    return operation->offset >= block ? block : operation->offset;
+}
+
 // int vfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 MUST_NOT_MISS_AS(PW_CAUGHT_OPERATION, "?fentry/vfs_fallocate", fallocate_enter)
 {
@@ -74,6 +85,7 @@ MUST_NOT_MISS_AS(PW_CAUGHT_OPERATION, "?fentry/vfs_fallocate", fallocate_enter)
     if (!bpf_map_lookup_elem(&file_pins, &key))
         return 0;
     fallocation.operation.file_size = BPF_CORE_READ(inode, i_size);
+    fallocation.operation.before = bytes_before(inode, &fallocation.operation);
     if (!fallocations_decided_in_permission) {
         decide(BPF_CORE_READ(file, f_path.dentry), &fallocation.operation);
         return 0;
@@ -126,6 +138,7 @@ static __always_inline bool read_fallocation(struct file *file, struct operation
     operation->offset = SYSCALL_ARGUMENT(registers, 2);
     operation->length = SYSCALL_ARGUMENT(registers, 3);
     operation->file_size = BPF_CORE_READ(file, f_inode, i_size);
+    operation->before = bytes_before(BPF_CORE_READ(file, f_inode), operation);
     return operation->kind;
 }
 

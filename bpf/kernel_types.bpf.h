@@ -49,6 +49,7 @@ struct inode {
     unsigned long i_ino;
     __u32 i_generation;
     unsigned int i_flags;
+    unsigned char i_blkbits;
     unsigned int i_nlink;
     long long i_size;
     struct super_block *i_sb;

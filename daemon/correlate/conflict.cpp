@@ -33,7 +33,8 @@ Conflict correlate(const Ledger& ledger, const OperationEvent& operation)
     Conflict conflict;
     conflict.operation = operation;
     const pw_page_range pages =
-        pw_operation_pages(operation.operation, operation.file_size, operation.offset, operation.length);
+        pw_operation_pages(operation.operation, operation.file_size, operation.offset - operation.before,
+                           operation.length + operation.before);
     conflict.first_page = pages.first;
     conflict.end_page = pages.end;
     if (const FileRecord* file = ledger.find_file(operation.file)) {

@@ -31,6 +31,9 @@ Result<Event> decode_operation(Record record)
     if (raw.policy > PW_POLICIES) {
         return out_of_range("operation", "policy", raw.policy);
     }
+    if (raw.before > raw.offset) {
+        return out_of_range("operation", "before", raw.before);
+    }
     if (!valid_error(raw.error)) {
         return wrong("operation", "error " + std::to_string(raw.error) + " is no negative errno");
     }
@@ -41,6 +44,7 @@ Result<Event> decode_operation(Record record)
     event.file_size = raw.file_size;
     event.offset = raw.offset;
     event.length = raw.length;
+    event.before = raw.before;
     event.sequence = raw.sequence;
     event.matched = raw.matched;
     event.caller = task(raw.caller);

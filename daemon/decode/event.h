@@ -165,6 +165,7 @@ struct OperationEvent {
     std::uint64_t file_size = 0;  // before
     std::uint64_t offset = 0;     // the new size of a truncate
     std::uint64_t length = 0;     // 0 for a truncate
+    std::uint64_t before = 0;     // bytes in front of offset that the file system takes away, too
     std::uint64_t sequence = 0;
     std::uint64_t matched = 0;
     Task caller;

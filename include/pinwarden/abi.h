@@ -334,6 +334,7 @@ struct pw_operation {
     __u64 offset;     // for PW_OPERATION_TRUNCATE the new size
     __u64 length;     // 0 for PW_OPERATION_TRUNCATE
     __u64 sequence;   // of the file's pins when it was decided
+    __u64 before;     // bytes in front of offset that the file system takes away, too
     __u64 matched;    // bit per policy slot whose match part held
     struct pw_task caller;
     __u32 operation;   // enum pw_operation_kind
@@ -343,7 +344,7 @@ struct pw_operation {
     __u32 generation;  // of the policy table that decided
     __u32 unresolved;  // 1: decided before the daemon had seen the newest pin, by the policy's `unresolved`
 };
-PW_ASSERT_SIZE(pw_operation, 16 + 16 + 40 + 48 + 24);
+PW_ASSERT_SIZE(pw_operation, 16 + 16 + 48 + 48 + 24);
 
 struct pw_exit {
     struct pw_header header;
