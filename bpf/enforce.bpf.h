@@ -38,7 +38,7 @@ struct decision {
     __u32 resolved;  // the daemon has seen every pin of the file
     __u32 seen;      // the operation meets a pin the daemon has seen
     __u32 operation;
-    __u32 policy;    // slot + 1
+    __u32 policy;  // slot + 1
     __u32 enforce;
     __u32 error;
     __u32 unresolved;
@@ -103,7 +103,8 @@ static long policy_step(__u32 slot, struct decision *decision)
     if (!meets_pin(decision, policy, slot))
         return 0;
     decision->matched |= 1ULL << slot;
-    if (decision->policy) {
+    // Where the operation is about several files, another one's policy may come first.
+    if (decision->policy && decision->policy <= slot + 1) {
         decision->unresolved = unresolved;
         return 0;
     }
@@ -124,8 +125,8 @@ static __noinline int emit_operation(struct decision *decision, struct operation
     record->file_size = operation->file_size;
     record->offset = operation->offset;
     record->length = operation->length;
-    record->sequence = decision->sequence;
     record->before = operation->before;
+    record->sequence = decision->sequence;
     record->matched = decision->matched;
     fill_current_task(&record->caller);
     record->operation = operation->kind;
@@ -138,6 +139,49 @@ static __noinline int emit_operation(struct decision *decision, struct operation
     record->unresolved = decision->unresolved;
     bpf_ringbuf_submit(record, 0);
     return 0;
+}
+
+// Whether the pages the operation takes away from this file meet a pin. The file is the one of decision->key, which has
+// `pins`.
+static __always_inline bool conflicts(struct decision *decision, struct inode *inode, struct pw_file_pins *pins,
+                                      struct pw_file_ack *ack)
+{
+    // The sequence is read before the range: a pin that comes in between only makes the range wider than needed.
+    decision->sequence = *(volatile __u64 *)&pins->sequence;
+    decision->certain = ledger_certain();
+    decision->resolved = decision->certain && ack && ack->sequence == decision->sequence;
+    decision->seen = decision->certain && ack &&
+                     pw_overlaps(ack->first_page, ack->end_page, decision->pages.first, decision->pages.end);
+    __u64 first = decision->resolved ? ack->first_page : pins->first_page;
+    __u64 end = decision->resolved ? ack->end_page : pins->end_page;
+    if (first < decision->pages.first)
+        first = decision->pages.first;
+    if (end > decision->pages.end)
+        end = decision->pages.end;
+    return first < end && file_pages_maybe_pinned(inode, first, end);
+}
+
+// The table in force.
+static __always_inline bool choose_policies(struct decision *decision, struct inode *inode)
+{
+    __u32 generation = policy_generation;
+    __u32 half = generation & 1;
+    decision->generation = generation;
+    decision->table = bpf_map_lookup_elem(&policies, &half);
+    bpf_probe_read_kernel_str(decision->filesystem, sizeof(decision->filesystem),
+                              BPF_CORE_READ(inode, i_sb, s_type, name));
+    return decision->table;
+}
+
+// Policies that cover a path the file was pinned through.
+static __always_inline __u64 policies_on_file(struct decision *decision, struct pw_file_pins *pins,
+                                              struct pw_file_ack *ack)
+{
+    __u32 generation = decision->generation;
+    __u64 covering = pins->policy_generation == generation ? pins->policies : 0;
+    if (ack && ack->policy_generation[index_of(generation)] == generation)
+        covering |= ack->policies[index_of(generation)];
+    return covering;
 }
 
 // 0, or the positive errno to fail with.
@@ -160,34 +204,9 @@ static __noinline __u32 decide(struct dentry *dentry, struct operation *operatio
     if (!pins)
         return 0;
     struct pw_file_ack *ack = bpf_map_lookup_elem(&file_acks, &decision.key);
-    // The sequence is read before the range: a pin that comes in between only makes the range wider than needed.
-    decision.sequence = *(volatile __u64 *)&pins->sequence;
-    decision.certain = ledger_certain();
-    decision.resolved = decision.certain && ack && ack->sequence == decision.sequence;
-    decision.seen = decision.certain && ack &&
-                    pw_overlaps(ack->first_page, ack->end_page, decision.pages.first, decision.pages.end);
-    __u64 first = decision.resolved ? ack->first_page : pins->first_page;
-    __u64 end = decision.resolved ? ack->end_page : pins->end_page;
-    if (first < decision.pages.first)
-        first = decision.pages.first;
-    if (end > decision.pages.end)
-        end = decision.pages.end;
-    if (first >= end || !file_pages_maybe_pinned(inode, first, end))
+    if (!conflicts(&decision, inode, pins, ack) || !choose_policies(&decision, inode))
         return 0;
-
-    __u32 generation = policy_generation;
-    __u32 half = generation & 1;
-    decision.generation = generation;
-    decision.table = bpf_map_lookup_elem(&policies, &half);
-    if (!decision.table)
-        return 0;
-    decision.covering = policies_on_path(dentry, generation);
-    if (pins->policy_generation == generation)
-        decision.covering |= pins->policies;
-    if (ack && ack->policy_generation[index_of(generation)] == generation)
-        decision.covering |= ack->policies[index_of(generation)];
-    bpf_probe_read_kernel_str(decision.filesystem, sizeof(decision.filesystem),
-                              BPF_CORE_READ(inode, i_sb, s_type, name));
+    decision.covering = policies_on_path(dentry, decision.generation) | policies_on_file(&decision, pins, ack);
     bpf_loop(PW_POLICIES, policy_step, &decision, 0);
     emit_operation(&decision, operation);
     return decision.policy && decision.enforce ? decision.error : 0;

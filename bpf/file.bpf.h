@@ -150,6 +150,8 @@ __noinline int record_range(struct file_range *range)
     struct pw_file_pins *pins = file_entry(&key);
     if (pins && !pins->named)
         pins->named = emit_file(range);
+    if (pins)
+        pins->inode = (__u64)range->inode;
 
     struct pw_range *record = RESERVE(pw_range, PW_KIND_RANGE, PW_LOST_RANGE);
     if (!record) {

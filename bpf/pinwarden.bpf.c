@@ -4,6 +4,7 @@
 #include "audit.bpf.h"
 #include "enforce.bpf.h"
 #include "fallocate.bpf.h"
+#include "umount.bpf.h"
 #include "invalidate.bpf.h"
 #include "lifecycle.bpf.h"
 #include "notifier.bpf.h"

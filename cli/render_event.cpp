@@ -61,12 +61,18 @@ std::string operation_text(const v1::Conflict& conflict)
                hexadecimal(conflict.address() + conflict.length()) + " by " + process_name(conflict.caller()) +
                " uid " + std::to_string(conflict.caller().uid());
     }
+    const std::string by = " by " + process_name(conflict.caller()) + " uid " + std::to_string(conflict.caller().uid());
+    if (conflict.operation() == "umount") {
+        const v1::File& file = conflict.file();
+        const std::string device = std::to_string(file.device_major()) + ":" + std::to_string(file.device_minor());
+        return "umount of " + visible(file.filesystem()) +
+               (file.path().empty() ? " on device " + device : " at " + visible(file.path())) + by;
+    }
     const std::string range =
         conflict.operation() == "truncate"
             ? human_bytes(conflict.old_size()) + " to " + human_bytes(conflict.new_size())
             : "byte " + std::to_string(conflict.offset()) + " on, " + human_bytes(conflict.length());
-    return visible(conflict.operation()) + " of " + file_name(conflict.file()) + " from " + range + " by " +
-           process_name(conflict.caller()) + " uid " + std::to_string(conflict.caller().uid());
+    return visible(conflict.operation()) + " of " + file_name(conflict.file()) + " from " + range + by;
 }
 
 std::string conflict_text(const v1::Conflict& conflict)

@@ -123,6 +123,10 @@ void Engine::on(OperationEvent& event)
 {
     event.caller.names = owners_.of(event.caller);
     Conflict conflict = correlate(ledger_, event);
+    if (event.operation == PW_OPERATION_UMOUNT) {
+        const auto mounted = around_.paths.mounted(event.file.device, "/");
+        conflict.path = mounted ? mounted->mountpoint : std::string();
+    }
     enforcer_.count(event);
     count_conflict(to_string(event.operation), conflict.pins, event.verdict);
     if (around_.fanout.has_subscribers()) {

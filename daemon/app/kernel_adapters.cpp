@@ -19,10 +19,10 @@ pw_pin_verdict_key verdict_key(const FileKey& file, std::uint32_t slot, std::uin
 // Whether an enforcing policy is about operations that only the permission hook can fail.
 bool decides_fallocations(const pw_policy_table& table)
 {
-    constexpr std::uint32_t kTruncate = 1U << PW_OPERATION_TRUNCATE;
+    constexpr std::uint32_t kHooked = 1U << PW_OPERATION_TRUNCATE | 1U << PW_OPERATION_UMOUNT;
     return std::ranges::any_of(std::span(table.policy).first(table.count), [](const pw_policy& policy) {
         return (policy.flags & PW_POLICY_IN_USE) != 0 && (policy.flags & PW_POLICY_ENFORCE) != 0 &&
-               (policy.operations & ~kTruncate) != 0;
+               (policy.operations & ~kHooked) != 0;
     });
 }
 

@@ -2,6 +2,9 @@
 
 #include <pinwarden/overlap.h>
 
+#include <map>
+#include <utility>
+
 namespace pinwarden {
 
 std::string_view to_string(pw_operation_kind operation)
@@ -13,6 +16,7 @@ std::string_view to_string(pw_operation_kind operation)
         case PW_OPERATION_ZERO_RANGE: return "zero_range";
         case PW_OPERATION_INSERT_RANGE: return "insert_range";
         case PW_OPERATION_MADV_REMOVE: return "madv_remove";
+        case PW_OPERATION_UMOUNT: return "umount";
         case PW_OPERATION_KINDS: break;
     }
     return "unknown";
@@ -28,10 +32,36 @@ std::string_view to_string(pw_verdict verdict)
     return "unknown";
 }
 
+namespace {
+
+// Every pin of every file of the file system.
+void add_all_on_device(const Ledger& ledger, Conflict& conflict)
+{
+    std::map<std::pair<Nanoseconds, PinId>, const FileRecord*> oldest_first;
+    for (const FileRecord* file : ledger.pinned_files_on(conflict.operation.file.device)) {
+        for (const PinId id : file->pins) {
+            oldest_first.try_emplace({ledger.find(id)->acquired, id}, file);
+        }
+    }
+    for (const auto& [order, file] : oldest_first) {
+        if (conflict.filesystem.empty()) {
+            conflict.filesystem = file->filesystem;
+        }
+        conflict.pins.push_back(*ledger.find(order.second));
+        conflict.pin_files.push_back({file->key, file->path, file->filesystem, file->deleted});
+    }
+}
+
+}  // namespace
+
 Conflict correlate(const Ledger& ledger, const OperationEvent& operation)
 {
     Conflict conflict;
     conflict.operation = operation;
+    if (operation.operation == PW_OPERATION_UMOUNT) {
+        add_all_on_device(ledger, conflict);
+        return conflict;
+    }
     const pw_page_range pages =
         pw_operation_pages(operation.operation, operation.file_size, operation.offset - operation.before,
                            operation.length + operation.before);

@@ -306,6 +306,20 @@ std::vector<const PinRecord*> Ledger::pins_on(const FileKey& file, std::uint64_t
     return pins;
 }
 
+std::vector<const FileRecord*> Ledger::pinned_files_on(std::uint32_t device) const
+{
+    std::vector<const FileRecord*> files;
+    for (const FileKey& key : files_.keys()) {
+        if (key.device != device) {
+            continue;
+        }
+        if (const FileRecord* file = files_.find(key); file != nullptr && !file->pins.empty()) {
+            files.push_back(file);
+        }
+    }
+    return files;
+}
+
 absl::btree_map<std::pair<std::string, Backing>, PinTotals> Ledger::totals() const
 {
     absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals;

@@ -85,6 +85,8 @@ public:
     [[nodiscard]] bool certain() const { return certain_; }
     [[nodiscard]] const PinRecord* find(PinId id) const;
     [[nodiscard]] const FileRecord* find_file(const FileKey& key) const { return files_.find(key); }
+    // Files of that file system that have pins, in order of key. Valid until the ledger changes.
+    [[nodiscard]] std::vector<const FileRecord*> pinned_files_on(std::uint32_t device) const;
     // Pins with a live page on [first_page, end_page) of the file, oldest first.
     [[nodiscard]] std::vector<const PinRecord*> pins_on(const FileKey& file, std::uint64_t first_page,
                                                         std::uint64_t end_page) const;

@@ -246,6 +246,7 @@ std::string_view to_string(Operation operation)
         case Operation::kZeroRange: return "zero_range";
         case Operation::kInsertRange: return "insert_range";
         case Operation::kMadvRemove: return "madv_remove";
+        case Operation::kUmount: return "umount";
     }
     return "unknown";
 }

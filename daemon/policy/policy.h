@@ -26,6 +26,7 @@ enum class Operation : std::uint8_t {
     kZeroRange,
     kInsertRange,
     kMadvRemove,
+    kUmount,
 };
 enum class Unresolved : std::uint8_t { kDeny, kAllow };
 

@@ -57,6 +57,7 @@ pw_operation_kind kind_of(Operation operation)
         case Operation::kZeroRange: return PW_OPERATION_ZERO_RANGE;
         case Operation::kInsertRange: return PW_OPERATION_INSERT_RANGE;
         case Operation::kMadvRemove: return PW_OPERATION_MADV_REMOVE;
+        case Operation::kUmount: return PW_OPERATION_UMOUNT;
     }
     return PW_OPERATION_KINDS;
 }
@@ -287,6 +288,9 @@ std::string describe(const OperationEvent& operation)
 {
     if (operation.operation == PW_OPERATION_TRUNCATE) {
         return "truncate to " + std::to_string(operation.offset) + " bytes";
+    }
+    if (operation.operation == PW_OPERATION_UMOUNT) {
+        return "umount";
     }
     constexpr std::array kRanges{Operation::kPunchHole, Operation::kCollapseRange, Operation::kZeroRange,
                                  Operation::kInsertRange, Operation::kMadvRemove};

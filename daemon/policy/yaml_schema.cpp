@@ -234,11 +234,11 @@ Result<std::uint32_t> read_uid(const Reader& reader, const std::string& path, co
 constexpr std::array<std::string_view, 3> kModeNames = {"monitor", "enforce", "off"};
 constexpr std::array kModes = {Mode::kMonitor, Mode::kEnforce, Mode::kOff};
 
-constexpr std::array<std::string_view, 6> kOperationNames = {"truncate",   "punch_hole",   "collapse_range",
-                                                             "zero_range", "insert_range", "madv_remove"};
+constexpr std::array<std::string_view, 7> kOperationNames = {
+    "truncate", "punch_hole", "collapse_range", "zero_range", "insert_range", "madv_remove", "umount"};
 constexpr std::array kOperations = {Operation::kTruncate,  Operation::kPunchHole,   Operation::kCollapseRange,
-                                    Operation::kZeroRange, Operation::kInsertRange, Operation::kMadvRemove};
-constexpr std::array<std::string_view, 1> kLaterOperations = {"umount"};
+                                    Operation::kZeroRange, Operation::kInsertRange, Operation::kMadvRemove,
+                                    Operation::kUmount};
 constexpr std::array<std::string_view, 6> kInvalidations = {"munmap",        "mmap_fixed", "mremap",
                                                             "madv_dontneed", "madv_guard", "invalidate"};
 
@@ -282,7 +282,6 @@ Result<void> read_operations(Reader& reader, const std::string& path, const Yaml
         const auto choice =
             read_choice(reader, item_path, item,
                         {.values = kOperationNames,
-                         .later = kLaterOperations,
                          .never = kInvalidations,
                          .why_never = "cannot be stopped: the kernel has no hook that could fail it. It "
                                       "is always reported as a conflict, without a policy"});

@@ -258,8 +258,13 @@ void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& ou
 
     std::vector<PinView> pins;
     pins.reserve(conflict.pins.size());
-    for (const PinRecord& pin : conflict.pins) {
-        pins.push_back({.pin = pin, .files = {{operation.file, name}}, .stack = {}, .driver_frame = {}});
+    for (std::size_t i = 0; i < conflict.pins.size(); ++i) {
+        PinView pin{.pin = conflict.pins[i], .files = {{operation.file, name}}, .stack = {}, .driver_frame = {}};
+        if (i < conflict.pin_files.size()) {
+            const PinnedFile& file = conflict.pin_files[i];
+            pin.files = {{file.key, {file.path, file.filesystem, file.deleted}}};
+        }
+        pins.push_back(std::move(pin));
     }
     Joiner joiner(times);
     std::ranges::for_each(pins, [&](const PinView& pin) { joiner.add(pin); });

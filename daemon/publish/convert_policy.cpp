@@ -38,7 +38,8 @@ constexpr std::array kOperations{std::pair(v1::OPERATION_TRUNCATE, Operation::kT
                                  std::pair(v1::OPERATION_COLLAPSE_RANGE, Operation::kCollapseRange),
                                  std::pair(v1::OPERATION_ZERO_RANGE, Operation::kZeroRange),
                                  std::pair(v1::OPERATION_INSERT_RANGE, Operation::kInsertRange),
-                                 std::pair(v1::OPERATION_MADV_REMOVE, Operation::kMadvRemove)};
+                                 std::pair(v1::OPERATION_MADV_REMOVE, Operation::kMadvRemove),
+                                 std::pair(v1::OPERATION_UMOUNT, Operation::kUmount)};
 
 v1::Operation operation_to_proto(Operation operation)
 {

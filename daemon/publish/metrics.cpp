@@ -22,8 +22,8 @@ namespace {
 constexpr std::array<std::string_view, 3> kKnownDrivers{"io_uring", "rdma_rxe", "vfio"};
 constexpr std::array<Backing, 2> kCommonBackings{Backing::kAnonymous, Backing::kFile};
 constexpr std::size_t kBackings = 5;
-constexpr std::array<std::string_view, 6> kOperations{"collapse_range", "insert_range", "madv_remove",
-                                                      "punch_hole",     "truncate",     "zero_range"};
+constexpr std::array<std::string_view, 7> kOperations{"collapse_range", "insert_range", "madv_remove", "punch_hole",
+                                                      "truncate",       "umount",       "zero_range"};
 // Nothing can stop these: their verdict is always allow.
 constexpr std::array<std::string_view, 6> kInvalidations{"invalidate", "madv_dontneed", "madv_guard",
                                                          "mmap_fixed", "mremap",        "munmap"};

@@ -93,6 +93,7 @@ enum pw_operation_kind {
     PW_OPERATION_ZERO_RANGE,
     PW_OPERATION_INSERT_RANGE,  // the same
     PW_OPERATION_MADV_REMOVE,   // punches a hole
+    PW_OPERATION_UMOUNT,        // of the file system with file.device; each of its files goes, file.inode is 0
     PW_OPERATION_KINDS,
 };
 
@@ -333,8 +334,8 @@ struct pw_operation {
     __u64 file_size;  // before
     __u64 offset;     // for PW_OPERATION_TRUNCATE the new size
     __u64 length;     // 0 for PW_OPERATION_TRUNCATE
-    __u64 sequence;   // of the file's pins when it was decided
     __u64 before;     // bytes in front of offset that the file system takes away, too
+    __u64 sequence;   // of the file's pins when it was decided
     __u64 matched;    // bit per policy slot whose match part held
     struct pw_task caller;
     __u32 operation;   // enum pw_operation_kind
@@ -403,8 +404,9 @@ struct pw_file_pins {
     __u64 policies;           // bit per policy slot whose path prefix covers a path the file was pinned through
     __u32 policy_generation;  // of the table `policies` was computed from
     __u32 named;              // 1 once the file's name has been sent
+    __u64 inode;              // where the kernel has it
 };
-PW_ASSERT_SIZE(pw_file_pins, 40);
+PW_ASSERT_SIZE(pw_file_pins, 48);
 
 // `file_acks`, created empty by the acquire hooks, written by the daemon only: what is pinned now, as far as it has
 // seen. The range is valid while `sequence` equals that of file_pins; first_page == end_page says nothing is pinned.

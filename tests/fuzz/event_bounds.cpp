@@ -84,6 +84,7 @@ void check(const OperationEvent& event)
 {
     require(event.error >= 0 && event.error <= kErrno, "an error is an errno");
     require(event.policy >= -1 && event.policy < PW_POLICIES, "a policy is a slot or none");
+    require(event.before <= event.offset, "what lies before an offset is in the file");
     check(event.caller);
 }
 

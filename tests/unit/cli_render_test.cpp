@@ -285,7 +285,24 @@ TEST_CASE("events: one line each")
     const Notice released{.time = 11 * kSecond + 7'000'000,
                           .boot_to_unix = unix_epoch,
                           .what = ReleasedNotice{.pin = view, .bytes = kMiB, .fully = true}};
+    Notice punched = conflict_notice(PW_VERDICT_ALLOW, "");
+    OperationEvent& punch = std::get<ConflictNotice>(punched.what).conflict.conflict.operation;
+    punch.operation = PW_OPERATION_PUNCH_HOLE;
+    punch.offset = 4096;
+    punch.length = 8192;
+    Notice unmounted = conflict_notice(PW_VERDICT_ALLOW, "");
+    Conflict& umount = std::get<ConflictNotice>(unmounted.what).conflict.conflict;
+    umount.operation.operation = PW_OPERATION_UMOUNT;
+    umount.path = "/mnt/data";
+    umount.pin_files = {{kShownFile, "/mnt/data/x", "ext4"}};
     const Row rows[] = {
+        {punched, v1::EVENT_KIND_CONFLICT,
+         "22:13:40.000  conflict  punch_hole of /mnt/data/x from byte 4096 on, 8.0 KiB by truncate[900] uid 0 meets "
+         "1.0 "
+         "MiB pinned by rdma-demo[812] through rdma_rxe\n"},
+        {unmounted, v1::EVENT_KIND_CONFLICT,
+         "22:13:40.000  conflict  umount of ext4 at /mnt/data by truncate[900] uid 0 meets 1.0 MiB pinned by "
+         "rdma-demo[812] through rdma_rxe\n"},
         {pinned_notice(1), v1::EVENT_KIND_PIN,
          "22:13:30.000  pin       rdma-demo[812] rdma_rxe 4.0 KiB of /mnt/data/x pages 0-0\n"},
         {released, v1::EVENT_KIND_RELEASE,

@@ -34,6 +34,28 @@ std::vector<PinId> ids(const Conflict& conflict)
 
 }  // namespace
 
+TEST_CASE("an umount conflicts with every pin on the file system", "[conflict]")
+{
+    Ledger ledger = two_pins();
+    const FileKey other{77, kFile.device, 1};
+    const FileKey elsewhere{77, kFile.device + 1, 1};
+    PinId id = 3;
+    for (const FileKey& key : {other, elsewhere}) {
+        ledger.pin(pin_event(id, 4), "io_uring");
+        ledger.range(range_event(id, 1, 0, 4, 0, key));
+        ledger.pages(pages_event(id, {{100 * id, 4}}));
+        ++id;
+    }
+    OperationEvent umount = truncate_event(0, 0, {0, kFile.device, 0});
+    umount.operation = PW_OPERATION_UMOUNT;
+    const Conflict conflict = correlate(ledger, umount);
+    CHECK(ids(conflict) == std::vector<PinId>{1, 2, 3});
+    REQUIRE(conflict.pin_files.size() == 3);
+    CHECK(conflict.pin_files[0].key == kFile);
+    CHECK(conflict.pin_files[2].key == other);
+    CHECK(conflict.filesystem == "ext4");
+}
+
 TEST_CASE("a truncate conflicts with the pins on the pages it takes away", "[conflict]")
 {
     struct Row {

@@ -73,10 +73,8 @@ TEST_CASE("losses: of skipped runs those that a second program did not make good
     const auto none = count_missed({hook("acquire", 3), hook("release", 2)}, {.ledger = 5}, {hook("owner", 2, 2)});
     CHECK(none.ledger == 0);
     CHECK(none.reports == 0);
-    const auto some =
-        count_missed({hook("acquire", 3), hook("release", 2), hook("operation", 4), hook("lifecycle", 1)},
-                     {.ledger = 4, .operations = 2},
-                     {hook("owner", 2, 1), hook("owner", 1, 3)});
+    const auto some = count_missed({hook("acquire", 3), hook("release", 2), hook("operation", 4), hook("lifecycle", 1)},
+                                   {.ledger = 4, .operations = 2}, {hook("owner", 2, 1), hook("owner", 1, 3)});
     CHECK(some.ledger == 2);
     CHECK(some.reports == 3);
 }

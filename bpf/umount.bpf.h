@@ -1,0 +1,71 @@
+// umount(2), also lazy or forced: it ends the mapping of each file of the file system, so each file that is pinned is
+// in its way.
+#pragma once
+
+#include "enforce.bpf.h"
+
+struct umount_walk {
+    struct decision decision;
+    __u64 on_root;  // policies whose path prefixes cover the mount's root
+    __u32 device;
+    __u32 files;  // that are in its way
+};
+
+struct bpf_map;
+
+static long umount_file(struct bpf_map *map, struct pw_file_key *key, struct pw_file_pins *pins,
+                        struct umount_walk *walk)
+{
+    struct inode *inode = (void *)pins->inode;
+    if (key->device != walk->device || !inode)
+        return 0;
+    struct decision *decision = &walk->decision;
+    decision->key = *key;
+    struct pw_file_ack *ack = bpf_map_lookup_elem(&file_acks, &decision->key);
+    if (!conflicts(decision, inode, pins, ack))
+        return 0;
+    walk->files++;
+    decision->covering = walk->on_root | policies_on_file(decision, pins, ack);
+    bpf_loop(PW_POLICIES, policy_step, decision, 0);
+    return 0;
+}
+
+static __always_inline int on_umount(struct vfsmount *mount, int earlier)
+{
+    if (earlier || !files_known)
+        return earlier;
+    struct dentry *root = BPF_CORE_READ(mount, mnt_root);
+    struct inode *inode = BPF_CORE_READ(root, d_inode);
+    struct operation operation = {.kind = PW_OPERATION_UMOUNT};
+    struct umount_walk walk = {
+        .decision = {.pages = {.end = ~0ULL}, .operation = PW_OPERATION_UMOUNT, .policy = zero},
+        .device = BPF_CORE_READ(mount, mnt_sb, s_dev),
+        .files = zero,
+    };
+    if (!choose_policies(&walk.decision, inode))
+        return 0;
+    walk.on_root = policies_on_path(root, walk.decision.generation);
+    bpf_for_each_map_elem(&file_pins, umount_file, &walk, 0);
+    if (!walk.files)
+        return 0;
+    // It is about the file system; whose pins are in its way is the ledger's to say.
+    walk.decision.key.inode = 0;
+    walk.decision.key.generation = 0;
+    walk.decision.key.device = walk.device;
+    emit_operation(&walk.decision, &operation);
+    return failing_with(walk.decision.policy && walk.decision.enforce ? walk.decision.error : 0);
+}
+
+// int security_sb_umount(struct vfsmount *mnt, int flags)
+SEC("?fmod_ret/security_sb_umount")
+int BPF_PROG(sb_umount, struct vfsmount *mount, int flags, int earlier)
+{
+    return UNPREEMPTED(on_umount(mount, earlier));
+}
+
+// As inode_setattr_lsm.
+SEC("?lsm/sb_umount")
+int BPF_PROG(sb_umount_lsm, struct vfsmount *mount, int flags, int earlier)
+{
+    return on_umount(mount, earlier);
+}

@@ -1,0 +1,157 @@
+// A file system that is unmounted while files of it are pinned.
+#include <sys/mount.h>
+
+#include <catch2/catch.hpp>
+#include <cerrno>
+#include <filesystem>
+
+#include "support/daemon.h"
+#include "support/machine.h"
+#include "support/pinner.h"
+#include "support/process.h"
+
+using namespace pinwarden;
+using namespace pinwarden::test;
+
+namespace {
+
+constexpr std::uint64_t kSize = 65536;
+
+// A file system of its own; whatever is left of it is unmounted.
+class OwnMount {
+public:
+    explicit OwnMount(const std::string& filesystem) : path_(Machine::instance().folder("tmpfs") + "/mount")
+    {
+        std::filesystem::create_directory(path_);
+        const std::string script = PINWARDEN_SOURCE_DIR "/tests/vm/make-loopfs.sh ";
+        const std::string command =
+            filesystem == "tmpfs" ? "mount -t tmpfs tmpfs " + path_ : script + filesystem + " " + path_;
+        REQUIRE(shell(command).status == 0);
+    }
+    OwnMount(const OwnMount&) = delete;
+    OwnMount& operator=(const OwnMount&) = delete;
+    ~OwnMount() { ::umount2(path_.c_str(), MNT_DETACH); }
+
+    // 0, or the errno.
+    [[nodiscard]] int unmount(int flags) const { return ::umount2(path_.c_str(), flags) == 0 ? 0 : errno; }
+    [[nodiscard]] bool mounted() const { return shell("mountpoint -q " + path_).status == 0; }
+    [[nodiscard]] std::string in(const std::string& name) const { return path_ + "/" + name; }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+std::string access(const std::string& filesystem)
+{
+    return filesystem == "tmpfs" ? "rw" : Machine::instance().file_access();
+}
+
+void pin(Pinner& pinner, const std::string& file, const std::string& filesystem)
+{
+    pinner.ok("file " + file + " " + std::to_string(kSize));
+    pinner.ok("fill mapping 41");
+    pinner.ok("pin " + Machine::instance().rdma(access(filesystem)) + " 16384 16384");
+}
+
+double conflicts(const std::string& verdict)
+{
+    return Daemon::metrics().sum("pinwarden_conflicts_total", {{"operation", "umount"}, {"verdict", verdict}});
+}
+
+}  // namespace
+
+TEST_CASE("unmounting a file system with pinned files is seen without any policy")
+{
+    const std::string filesystem = GENERATE("ext4", "xfs", "tmpfs");
+    INFO(filesystem);
+    Daemon& daemon = Daemon::shared();
+    const OwnMount mount(filesystem);
+    const OwnMount other("tmpfs");
+    Pinner pinner;
+    pin(pinner, mount.in("pinned"), filesystem);
+    EventWatch watch(daemon.api(), {v1::EVENT_KIND_CONFLICT});
+    const double before = conflicts("allow");
+    CHECK(other.unmount(0) == 0);
+    CHECK(conflicts("allow") == before);
+    CHECK(mount.unmount(MNT_DETACH) == 0);
+    const auto seen = watch.wait_for("umount", [](const auto&) { return true; }).conflict();
+    CHECK(conflicts("allow") == before + 1);
+    CHECK(seen.operation() == "umount");
+    CHECK(seen.verdict() == "allow");
+    CHECK(seen.file().filesystem() == filesystem);
+    REQUIRE(seen.pins_size() == 1);
+    CHECK(seen.pins(0).owner().pid() == static_cast<std::uint32_t>(pinner.pid()));
+    REQUIRE(seen.pins(0).ranges_size() == 1);
+    CHECK(seen.pins(0).ranges(0).file().path() == mount.in("pinned"));
+    pinner.end();
+    daemon.expect_nothing_pinned();
+}
+
+TEST_CASE("an enforcing policy keeps it mounted, lazily and by force as well, until the last pin is gone")
+{
+    const std::string filesystem = GENERATE("ext4", "xfs", "tmpfs");
+    INFO(filesystem);
+    Daemon& daemon = Daemon::shared();
+    const OwnMount mount(filesystem);
+    Pinner pinner;
+    pin(pinner, mount.in("pinned"), filesystem);
+    const AppliedPolicy policy(daemon.api(), {.operations = "umount", .error = "EPERM"});
+    for (const int flags : std::initializer_list<int>{0, MNT_DETACH, MNT_FORCE}) {
+        INFO(flags);
+        CHECK(mount.unmount(flags) == EPERM);
+        CHECK(mount.mounted());
+    }
+    CHECK(policy.status().denied() == 3);
+    // Pages the file has lost are no reason any more; that it is mapped is one for the kernel.
+    CHECK(try_truncate(mount.in("pinned"), 0) == 0);
+    CHECK(mount.unmount(0) == EBUSY);
+    pinner.end();
+    daemon.expect_nothing_pinned();
+    CHECK(mount.unmount(0) == 0);
+}
+
+TEST_CASE("a policy for a path is about the mounts with files pinned below it")
+{
+    Daemon& daemon = Daemon::shared();
+    const OwnMount mount("ext4");
+    std::filesystem::create_directory(mount.in("covered"));
+    std::filesystem::create_directory(mount.in("beside"));
+    Pinner pinner;
+    const bool covered = GENERATE(true, false);
+    pin(pinner, mount.in(covered ? "covered/pinned" : "beside/pinned"), "ext4");
+    const AppliedPolicy policy(
+        daemon.api(),
+        {.operations = "umount", .match = "file: {path_prefixes: [" + mount.in("covered") + "]}", .error = "EPERM"});
+    CHECK(mount.unmount(MNT_DETACH) == (covered ? EPERM : 0));
+    pinner.end();
+    daemon.expect_nothing_pinned();
+}
+
+TEST_CASE("a policy that selects pins denies the umount for those only")
+{
+    Daemon& daemon = Daemon::shared();
+    const OwnMount mount("tmpfs");
+    Pinner pinner;
+    pin(pinner, mount.in("pinned"), "tmpfs");
+    const auto [driver, error] = GENERATE(table<std::string, int>({{"rdma_rxe", EPERM}, {"vfio", 0}}));
+    const AppliedPolicy policy(daemon.api(),
+                               {.operations = "umount", .match = "pin: {drivers: [" + driver + "]}", .error = "EPERM"});
+    CHECK(mount.unmount(MNT_DETACH) == error);
+    CHECK(policy.status().denied() == (error == 0 ? 0 : 1));
+    pinner.end();
+    daemon.expect_nothing_pinned();
+}
+
+TEST_CASE("a monitoring policy counts the umount it would have denied")
+{
+    Daemon& daemon = Daemon::shared();
+    const OwnMount mount("tmpfs");
+    Pinner pinner;
+    pin(pinner, mount.in("pinned"), "tmpfs");
+    const AppliedPolicy policy(daemon.api(), {.mode = "monitor", .operations = "umount"});
+    CHECK(mount.unmount(MNT_DETACH) == 0);
+    CHECK(policy.status().would_have_denied() == 1);
+    pinner.end();
+    daemon.expect_nothing_pinned();
+}
