@@ -18,17 +18,24 @@ std::unique_ptr<Daemon>& shared_daemon()
 
 }  // namespace
 
+// The verifier has much to look at, which takes an emulated machine a quarter of a minute when nobody else wants the
+// host.
+constexpr std::chrono::seconds kStart{240};
+
 Daemon::Daemon(const std::vector<std::string>& options) : socket_(folder_.file("run/operator.sock"))
 {
     std::vector<std::string> command{"pinwardend", "--socket", socket_};
     command.insert(command.end(), options.begin(), options.end());
     process_.emplace(command, folder_.file("messages"));
-    eventually("pinwardend is ready", [this] {
-        if (!process_->running()) {
-            throw std::runtime_error("pinwardend did not start: " + messages());
-        }
-        return messages().find("pinwardend ready") != std::string::npos;
-    });
+    eventually(
+        "pinwardend is ready",
+        [this] {
+            if (!process_->running()) {
+                throw std::runtime_error("pinwardend did not start: " + messages());
+            }
+            return messages().find("pinwardend ready") != std::string::npos;
+        },
+        kStart);
     api_.emplace(socket_);
 }
 

@@ -93,11 +93,11 @@ std::string content_of(const std::string& path)
 
 }  // namespace
 
-void eventually(const std::string& what, const std::function<bool()>& holds)
+void eventually(const std::string& what, const std::function<bool()>& holds, std::chrono::seconds deadline)
 {
-    const auto deadline = Clock::now() + kDeadline;
+    const auto end = Clock::now() + deadline;
     while (!holds()) {
-        if (Clock::now() > deadline) {
+        if (Clock::now() > end) {
             throw std::runtime_error("waited in vain: " + what);
         }
         std::this_thread::sleep_for(kAskAgain);
