@@ -34,15 +34,55 @@ print('copying', flush=True)
 libc.process_vm_readv(os.getpid(), ctypes.byref(to), 1, ctypes.byref(origin), 1, 0)
 )";
 
-// Writes from a mapping of the file to a device that takes its time.
+// Writes from a mapping of the file to a device.
 const std::string kSlowWrite = R"(
 import mmap, os, sys
 file = os.open(sys.argv[1], os.O_RDWR)
 source = mmap.mmap(file, 65536)
-device = os.open('/dev/nullb0', os.O_WRONLY | os.O_DIRECT)
+device = os.open(sys.argv[2], os.O_WRONLY | os.O_DIRECT)
 print('writing', flush=True)
 os.writev(device, [source])
 )";
+
+// A device whose writes end when they are let: it lies in a file of a file system that can be frozen.
+class StuckDevice {
+public:
+    StuckDevice() : folder_(Machine::instance().folder("ext4"))
+    {
+        const Outcome made =
+            shell("truncate -s 16M " + folder_ + "/disk && losetup --find --show " + folder_ + "/disk");
+        REQUIRE(made.status == 0);
+        path_ = made.out.substr(0, made.out.find('\n'));
+        freeze("--freeze");
+    }
+    StuckDevice(const StuckDevice&) = delete;
+    StuckDevice& operator=(const StuckDevice&) = delete;
+    ~StuckDevice()
+    {
+        let_go();
+        shell("losetup --detach " + path_);
+    }
+
+    void let_go()
+    {
+        if (frozen_) {
+            freeze("--unfreeze");
+        }
+    }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    void freeze(const std::string& how)
+    {
+        const bool done = shell("fsfreeze " + how + " $(findmnt -n -o TARGET -T " + folder_ + ")").status == 0;
+        frozen_ = done ? how == "--freeze" : frozen_;
+        CHECK(done);
+    }
+
+    std::string folder_;
+    std::string path_;
+    bool frozen_ = false;
+};
 
 void expect_shown_and_protected(Daemon& daemon, const std::string& path, const std::string& driver, pid_t owner)
 {
@@ -98,20 +138,17 @@ TEST_CASE("a direct write to a slow device is shown while it lasts")
     Daemon::stop_shared();
     Daemon daemon({"--track-short-term", "--long-lived-after", "1s"});
     const AppliedPolicy policy(daemon.api());
-    // Requests that take so long would time out.
-    REQUIRE(shell("modprobe null_blk irqmode=2 completion_nsec=10000000000 && "
-                  "echo 60000 > /sys/block/nullb0/queue/io_timeout")
-                .status == 0);
+    StuckDevice device;
     const std::string path = Machine::instance().folder("tmpfs") + "/written";
     make_file(path, kSize);
-    Process write({"python3", "-c", kSlowWrite, path});
+    Process write({"python3", "-c", kSlowWrite, path, device.path()});
     CHECK(write.read_line() == "writing");
     expect_shown_and_protected(daemon, path, "direct_io", write.pid());
 
+    device.let_go();
     CHECK(write.wait() == 0);
     daemon.expect_nothing_pinned();
     CHECK(try_truncate(path, 0) == 0);
     CHECK(daemon.api().status().ledger_certain());
     daemon.stop();
-    REQUIRE(shell("rmmod null_blk").status == 0);
 }
