@@ -142,6 +142,22 @@ std::string pins_overlap(std::size_t pins)
     return std::to_string(pins) + (pins == 1 ? " pin overlaps" : " pins overlap");
 }
 
+std::string describe(const OperationEvent& operation)
+{
+    if (operation.operation == PW_OPERATION_TRUNCATE) {
+        return "truncate to " + std::to_string(operation.offset) + " bytes";
+    }
+    if (operation.operation == PW_OPERATION_UMOUNT) {
+        return "umount";
+    }
+    constexpr std::array kRanges{Operation::kPunchHole, Operation::kCollapseRange, Operation::kZeroRange,
+                                 Operation::kInsertRange, Operation::kMadvRemove};
+    const auto* const found =
+        std::ranges::find(kRanges, operation.operation, [](Operation one) { return kind_of(one); });
+    return std::string(found == kRanges.end() ? "operation" : to_string(*found)) + " of " +
+           std::to_string(operation.length) + " bytes from " + std::to_string(operation.offset);
+}
+
 }  // namespace
 
 Result<void> PolicySet::apply(const std::vector<Policy>& policies)
@@ -282,22 +298,6 @@ ConcernedRange concerned_range(const Policy& policy, const Ledger& ledger, const
         concerned.pages = {std::min(first, pages->first), std::max(end, pages->second)};
     }
     return concerned;
-}
-
-std::string describe(const OperationEvent& operation)
-{
-    if (operation.operation == PW_OPERATION_TRUNCATE) {
-        return "truncate to " + std::to_string(operation.offset) + " bytes";
-    }
-    if (operation.operation == PW_OPERATION_UMOUNT) {
-        return "umount";
-    }
-    constexpr std::array kRanges{Operation::kPunchHole, Operation::kCollapseRange, Operation::kZeroRange,
-                                 Operation::kInsertRange, Operation::kMadvRemove};
-    const auto* const found =
-        std::ranges::find(kRanges, operation.operation, [](Operation one) { return kind_of(one); });
-    return std::string(found == kRanges.end() ? "operation" : to_string(*found)) + " of " +
-           std::to_string(operation.length) + " bytes from " + std::to_string(operation.offset);
 }
 
 std::string explain(const OperationEvent& operation, const Policy* policy, std::size_t pins_hit)

@@ -143,7 +143,7 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
          "It "
          "is always reported as a conflict, without a policy; available: truncate"},
         {head + "match: {operations: [truncate, unmount]}\n" + action,
-         "x.yaml:3:32: match.operations[1]: \"unmount\" is unknown; did you mean \"umount\"?"},
+         R"(x.yaml:3:32: match.operations[1]: "unmount" is unknown; did you mean "umount"?)"},
         // Wrong types.
         {"- name: p\n", "x.yaml:1:1: policy: must be a map with name, mode, match, action, unresolved, not a list"},
         {"just text\n", "x.yaml:1:1: policy: must be a map with name, mode, match, action, unresolved, not the text"},
