@@ -74,7 +74,7 @@ compare() {
 
 # counted VERDICT NUMBER: so many truncates that met a pin of the RDMA device must have ended like this.
 counted() {
-    local command="curl -s 127.0.0.1:9877/metrics | grep 'rdma_rxe.*\"$1\"'"
+    local command="curl -s 127.0.0.1:9877/metrics | grep 'truncate.*rdma_rxe.*\"$1\"'"
     show "$command"
     [[ $(bash -c "$command") == *" $2" ]] || failed "there were to be $2 with the verdict $1"
 }
