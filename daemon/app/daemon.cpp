@@ -239,7 +239,7 @@ Result<void> run_daemon(const Options& options)
     }
     std::string missing;
     for (const HookState& hook : read_health(**programs, scopes).hooks) {
-        missing += hook.attached ? "" : " " + hook.name;
+        missing += hook.attached || hook.reason == kNoPolicyNeedsIt ? "" : " " + hook.name;
     }
     spdlog::info("kernel {}, {} policies; not attached:{}", kernel_release(), policies->size(),
                  missing.empty() ? " none" : missing);

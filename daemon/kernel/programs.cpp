@@ -291,7 +291,7 @@ std::vector<HookStatus> Programs::hooks() const
         if (const auto reason = left_out_.find(name); reason != left_out_.end()) {
             state.reason = reason->second;
         } else if (!state.attached) {
-            state.reason = hook.on_demand ? "no policy needs it" : "not attached yet";
+            state.reason = hook.on_demand ? std::string(kNoPolicyNeedsIt) : "not attached yet";
         }
         bpf_prog_info info{};
         __u32 length = sizeof(info);
@@ -301,9 +301,9 @@ std::vector<HookStatus> Programs::hooks() const
             state.missed = info.recursion_misses;
         }
         if (!states.empty() && states.back().name == state.name) {
-            // Another program of the same hook: whichever is attached speaks for it.
+            // Another program of the same hook: one that this kernel can have speaks for it.
             const std::uint64_t missed = states.back().missed + state.missed;
-            if (state.attached) {
+            if (!left_out_.contains(name)) {
                 states.back() = state;
             }
             states.back().missed = missed;

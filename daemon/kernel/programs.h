@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -17,6 +18,9 @@ struct pinwarden_bpf;
 struct bpf_link;
 
 namespace pinwarden {
+
+// The reason of a hook that is attached on demand, and no cause for worry.
+inline constexpr std::string_view kNoPolicyNeedsIt = "no policy needs it";
 
 // One kernel function or tracepoint we listen to, and how that went.
 struct HookStatus {
