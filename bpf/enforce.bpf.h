@@ -64,25 +64,27 @@ static __always_inline bool on_filesystem(const struct pw_policy *policy, const 
     return false;
 }
 
+enum {
+    MEETS_NONE,
+    MEETS_KNOWN,
+    MEETS_BY_DOUBT,
+};
+
 // Whether the operation meets a pin this policy is about; a pin the daemon has not yet seen counts as the policy's
 // `unresolved` says, and so does every pin after a loss: which ones there are is then known of none.
-static __always_inline bool meets_pin(struct decision *decision, const struct pw_policy *policy, __u32 slot)
+static __always_inline __u32 meets_pin(struct decision *decision, const struct pw_policy *policy, __u32 slot)
 {
-    bool by_doubt = !decision->resolved && policy->flags & PW_POLICY_UNRESOLVED_DENY;
-
     if (!(policy->flags & PW_POLICY_SELECTS_PINS)) {
         if (decision->resolved || decision->seen)
-            return true;
-        decision->unresolved = by_doubt;
-        return by_doubt;
+            return MEETS_KNOWN;
+    } else {
+        struct pw_pin_verdict_key key = {.file = decision->key, .slot = slot, .table = decision->generation & 1};
+        struct pw_pin_verdict *verdict = bpf_map_lookup_elem(&pin_verdicts, &key);
+        if (decision->certain && verdict &&
+            pw_overlaps(verdict->first_page, verdict->end_page, decision->pages.first, decision->pages.end))
+            return MEETS_KNOWN;
     }
-    struct pw_pin_verdict_key key = {.file = decision->key, .slot = slot, .table = decision->generation & 1};
-    struct pw_pin_verdict *verdict = bpf_map_lookup_elem(&pin_verdicts, &key);
-    if (decision->certain && verdict &&
-        pw_overlaps(verdict->first_page, verdict->end_page, decision->pages.first, decision->pages.end))
-        return true;
-    decision->unresolved = by_doubt;
-    return by_doubt;
+    return !decision->resolved && policy->flags & PW_POLICY_UNRESOLVED_DENY ? MEETS_BY_DOUBT : MEETS_NONE;
 }
 
 static long policy_step(__u32 slot, struct decision *decision)
@@ -99,15 +101,15 @@ static long policy_step(__u32 slot, struct decision *decision)
         return 0;
     if (!on_filesystem(policy, decision->filesystem))
         return 0;
-    __u32 unresolved = decision->unresolved;
-    if (!meets_pin(decision, policy, slot))
+    __u32 meets = meets_pin(decision, policy, slot);
+    if (meets == MEETS_NONE)
         return 0;
     decision->matched |= 1ULL << slot;
-    // Where the operation is about several files, another one's policy may come first.
-    if (decision->policy && decision->policy <= slot + 1) {
-        decision->unresolved = unresolved;
+    // Where the operation is about several files, another one's policy may come first, or the same be in no doubt.
+    if (decision->policy && decision->policy < slot + 1)
         return 0;
-    }
+    if (decision->policy != slot + 1 || meets == MEETS_KNOWN)
+        decision->unresolved = meets == MEETS_BY_DOUBT;
     decision->policy = slot + 1;
     decision->enforce = !!(flags & PW_POLICY_ENFORCE);
     decision->error = policy->error;
