@@ -82,6 +82,22 @@ ReleaseEvent released_by(const T& raw)
     return event;
 }
 
+// A record that ends with a list of pages: what comes before it, and the list.
+template <typename T>
+Result<std::pair<T, Record>> read_listing(std::string_view kind, Record record)
+{
+    constexpr std::size_t kHead = offsetof(T, page);
+    const auto head = read<T>(record.first(std::min(kHead, record.size())));
+    if (head.count > PW_PAGES_PER_CHUNK) {
+        return out_of_range(kind, "count", head.count);
+    }
+    const std::size_t list = head.count * sizeof(std::uint64_t);
+    if (auto checked = check_variable(kind, record, head.header.bytes, kHead + list); !checked) {
+        return std::unexpected(checked.error());
+    }
+    return std::pair(head, record.subspan(kHead, list));
+}
+
 }  // namespace
 
 Result<Event> decode_pin(Record record)
@@ -151,19 +167,15 @@ Result<Event> decode_range(Record record)
 
 Result<Event> decode_pages(const PageGeometry& geometry, Record record)
 {
-    constexpr std::size_t kHead = offsetof(pw_pages, page);
-    const auto raw = read<pw_pages>(record.first(std::min(kHead, record.size())));
-    if (raw.count > PW_PAGES_PER_CHUNK) {
-        return out_of_range("pages", "count", raw.count);
+    const auto listing = read_listing<pw_pages>("pages", record);
+    if (!listing) {
+        return std::unexpected(listing.error());
     }
-    const std::size_t list = raw.count * sizeof(std::uint64_t);
-    if (auto checked = check_variable("pages", record, raw.header.bytes, kHead + list); !checked) {
-        return std::unexpected(checked.error());
-    }
+    const auto& [raw, list] = *listing;
     if (raw.pin == 0) {
         return out_of_range("pages", "pin", raw.pin);
     }
-    auto runs = page_runs(geometry, record.subspan(kHead, list));
+    auto runs = page_runs(geometry, list);
     if (!runs) {
         return std::unexpected(runs.error().within("pages record"));
     }
@@ -208,22 +220,18 @@ Result<Event> decode_release(const PageGeometry& geometry, Record record)
 
 Result<Event> decode_release_pages(const PageGeometry& geometry, Record record)
 {
-    constexpr std::size_t kHead = offsetof(pw_release_pages, page);
-    const auto raw = read<pw_release_pages>(record.first(std::min(kHead, record.size())));
-    if (raw.count > PW_PAGES_PER_CHUNK) {
-        return out_of_range("release_pages", "count", raw.count);
+    const auto listing = read_listing<pw_release_pages>("release_pages", record);
+    if (!listing) {
+        return std::unexpected(listing.error());
     }
-    const std::size_t list = raw.count * sizeof(std::uint64_t);
-    if (auto checked = check_variable("release_pages", record, raw.header.bytes, kHead + list); !checked) {
-        return std::unexpected(checked.error());
-    }
+    const auto& [raw, list] = *listing;
     if (raw.function > PW_UNPIN_FOLIOS) {
         return out_of_range("release_pages", "function", raw.function);
     }
     if (auto checked = check_releaser("release_pages", raw); !checked) {
         return std::unexpected(checked.error());
     }
-    auto runs = page_runs(geometry, record.subspan(kHead, list));
+    auto runs = page_runs(geometry, list);
     if (!runs) {
         return std::unexpected(runs.error().within("release_pages record"));
     }

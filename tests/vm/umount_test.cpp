@@ -47,12 +47,30 @@ std::string access(const std::string& filesystem)
     return filesystem == "tmpfs" ? "rw" : Machine::instance().file_access();
 }
 
-void pin(Pinner& pinner, const std::string& file, const std::string& filesystem)
-{
-    pinner.ok("file " + file + " " + std::to_string(kSize));
-    pinner.ok("fill mapping 41");
-    pinner.ok("pin " + Machine::instance().rdma(access(filesystem)) + " 16384 16384");
-}
+// With a file of it pinned.
+struct PinnedMount {
+    explicit PinnedMount(const std::string& filesystem, const std::string& folder = "") : mount(filesystem)
+    {
+        if (!folder.empty()) {
+            std::filesystem::create_directory(mount.in(folder));
+        }
+        path = mount.in(folder.empty() ? "pinned" : folder + "/pinned");
+        pinner.ok("file " + path + " " + std::to_string(kSize));
+        pinner.ok("fill mapping 41");
+        pinner.ok("pin " + Machine::instance().rdma(access(filesystem)) + " 16384 16384");
+    }
+
+    // Ends the process that pins.
+    void end(Daemon& daemon)
+    {
+        pinner.end();
+        daemon.expect_nothing_pinned();
+    }
+
+    OwnMount mount;
+    std::string path;
+    Pinner pinner;
+};
 
 double conflicts(const std::string& verdict)
 {
@@ -66,26 +84,23 @@ TEST_CASE("unmounting a file system with pinned files is seen without any policy
     const std::string filesystem = GENERATE("ext4", "xfs", "tmpfs");
     INFO(filesystem);
     Daemon& daemon = Daemon::shared();
-    const OwnMount mount(filesystem);
+    PinnedMount pinned(filesystem);
     const OwnMount other("tmpfs");
-    Pinner pinner;
-    pin(pinner, mount.in("pinned"), filesystem);
     EventWatch watch(daemon.api(), {v1::EVENT_KIND_CONFLICT});
     const double before = conflicts("allow");
     CHECK(other.unmount(0) == 0);
     CHECK(conflicts("allow") == before);
-    CHECK(mount.unmount(MNT_DETACH) == 0);
+    CHECK(pinned.mount.unmount(MNT_DETACH) == 0);
     const auto seen = watch.wait_for("umount", [](const auto&) { return true; }).conflict();
     CHECK(conflicts("allow") == before + 1);
     CHECK(seen.operation() == "umount");
     CHECK(seen.verdict() == "allow");
     CHECK(seen.file().filesystem() == filesystem);
     REQUIRE(seen.pins_size() == 1);
-    CHECK(seen.pins(0).owner().pid() == static_cast<std::uint32_t>(pinner.pid()));
+    CHECK(seen.pins(0).owner().pid() == static_cast<std::uint32_t>(pinned.pinner.pid()));
     REQUIRE(seen.pins(0).ranges_size() == 1);
-    CHECK(seen.pins(0).ranges(0).file().path() == mount.in("pinned"));
-    pinner.end();
-    daemon.expect_nothing_pinned();
+    CHECK(seen.pins(0).ranges(0).file().path() == pinned.path);
+    pinned.end(daemon);
 }
 
 TEST_CASE("an enforcing policy keeps it mounted, lazily and by force as well, until the last pin is gone")
@@ -93,65 +108,52 @@ TEST_CASE("an enforcing policy keeps it mounted, lazily and by force as well, un
     const std::string filesystem = GENERATE("ext4", "xfs", "tmpfs");
     INFO(filesystem);
     Daemon& daemon = Daemon::shared();
-    const OwnMount mount(filesystem);
-    Pinner pinner;
-    pin(pinner, mount.in("pinned"), filesystem);
+    PinnedMount pinned(filesystem);
     const AppliedPolicy policy(daemon.api(), {.operations = "umount", .error = "EPERM"});
     for (const int flags : std::initializer_list<int>{0, MNT_DETACH, MNT_FORCE}) {
         INFO(flags);
-        CHECK(mount.unmount(flags) == EPERM);
-        CHECK(mount.mounted());
+        CHECK(pinned.mount.unmount(flags) == EPERM);
+        CHECK(pinned.mount.mounted());
     }
     CHECK(policy.status().denied() == 3);
     // Pages the file has lost are no reason any more; that it is mapped is one for the kernel.
-    CHECK(try_truncate(mount.in("pinned"), 0) == 0);
-    CHECK(mount.unmount(0) == EBUSY);
-    pinner.end();
-    daemon.expect_nothing_pinned();
-    CHECK(mount.unmount(0) == 0);
+    CHECK(try_truncate(pinned.path, 0) == 0);
+    CHECK(pinned.mount.unmount(0) == EBUSY);
+    pinned.end(daemon);
+    CHECK(pinned.mount.unmount(0) == 0);
 }
 
 TEST_CASE("a policy for a path is about the mounts with files pinned below it")
 {
     Daemon& daemon = Daemon::shared();
-    const OwnMount mount("ext4");
-    std::filesystem::create_directory(mount.in("covered"));
-    std::filesystem::create_directory(mount.in("beside"));
-    Pinner pinner;
     const bool covered = GENERATE(true, false);
-    pin(pinner, mount.in(covered ? "covered/pinned" : "beside/pinned"), "ext4");
-    const AppliedPolicy policy(
-        daemon.api(),
-        {.operations = "umount", .match = "file: {path_prefixes: [" + mount.in("covered") + "]}", .error = "EPERM"});
-    CHECK(mount.unmount(MNT_DETACH) == (covered ? EPERM : 0));
-    pinner.end();
-    daemon.expect_nothing_pinned();
+    PinnedMount pinned("ext4", covered ? "covered" : "beside");
+    std::filesystem::create_directory(pinned.mount.in("covered"));
+    const AppliedPolicy policy(daemon.api(), {.operations = "umount",
+                                              .match = "file: {path_prefixes: [" + pinned.mount.in("covered") + "]}",
+                                              .error = "EPERM"});
+    CHECK(pinned.mount.unmount(MNT_DETACH) == (covered ? EPERM : 0));
+    pinned.end(daemon);
 }
 
 TEST_CASE("a policy that selects pins denies the umount for those only")
 {
     Daemon& daemon = Daemon::shared();
-    const OwnMount mount("tmpfs");
-    Pinner pinner;
-    pin(pinner, mount.in("pinned"), "tmpfs");
+    PinnedMount pinned("tmpfs");
     const auto [driver, error] = GENERATE(table<std::string, int>({{"rdma_rxe", EPERM}, {"vfio", 0}}));
     const AppliedPolicy policy(daemon.api(),
                                {.operations = "umount", .match = "pin: {drivers: [" + driver + "]}", .error = "EPERM"});
-    CHECK(mount.unmount(MNT_DETACH) == error);
+    CHECK(pinned.mount.unmount(MNT_DETACH) == error);
     CHECK(policy.status().denied() == (error == 0 ? 0 : 1));
-    pinner.end();
-    daemon.expect_nothing_pinned();
+    pinned.end(daemon);
 }
 
 TEST_CASE("a monitoring policy counts the umount it would have denied")
 {
     Daemon& daemon = Daemon::shared();
-    const OwnMount mount("tmpfs");
-    Pinner pinner;
-    pin(pinner, mount.in("pinned"), "tmpfs");
+    PinnedMount pinned("tmpfs");
     const AppliedPolicy policy(daemon.api(), {.mode = "monitor", .operations = "umount"});
-    CHECK(mount.unmount(MNT_DETACH) == 0);
+    CHECK(pinned.mount.unmount(MNT_DETACH) == 0);
     CHECK(policy.status().would_have_denied() == 1);
-    pinner.end();
-    daemon.expect_nothing_pinned();
+    pinned.end(daemon);
 }
