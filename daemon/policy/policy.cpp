@@ -256,6 +256,25 @@ std::string_view to_string(Unresolved unresolved)
     switch (unresolved) {
         case Unresolved::kDeny: return "deny";
         case Unresolved::kAllow: return "allow";
+        case Unresolved::kHold: return "hold";
+    }
+    return "unknown";
+}
+
+std::string_view to_string(Outcome outcome)
+{
+    switch (outcome) {
+        case Outcome::kDeny: return "deny";
+        case Outcome::kAllow: return "allow";
+    }
+    return "unknown";
+}
+
+std::string_view to_string(Unattended unattended)
+{
+    switch (unattended) {
+        case Unattended::kRelease: return "release";
+        case Unattended::kKeep: return "keep";
     }
     return "unknown";
 }

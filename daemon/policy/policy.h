@@ -28,7 +28,11 @@ enum class Operation : std::uint8_t {
     kMadvRemove,
     kUmount,
 };
-enum class Unresolved : std::uint8_t { kDeny, kAllow };
+enum class Unresolved : std::uint8_t { kDeny, kAllow, kHold };
+// What becomes of an operation that is not, or no longer, held.
+enum class Outcome : std::uint8_t { kDeny, kAllow };
+// What the kernel's side does while no daemon runs.
+enum class Unattended : std::uint8_t { kRelease, kKeep };
 
 struct FileSelector {
     std::vector<std::string> path_prefixes;  // absolute, normalised, no trailing slash
@@ -52,6 +56,15 @@ struct OwnerSelector {
     friend bool operator==(const OwnerSelector&, const OwnerSelector&) = default;
 };
 
+// The caller of the operation waits, stopped, until the pins in its way are gone, or that long.
+struct Hold {
+    Nanoseconds timeout = 10'000'000'000;
+    Outcome on_timeout = Outcome::kDeny;
+    Outcome fallback = Outcome::kDeny;  // where the caller cannot be held: kernel threads, io_uring, init
+
+    friend bool operator==(const Hold&, const Hold&) = default;
+};
+
 struct Policy {
     std::string name;
     Mode mode = Mode::kMonitor;
@@ -59,8 +72,10 @@ struct Policy {
     FileSelector file;
     PinSelector pin;
     OwnerSelector owner;
-    int deny_errno = 0;  // positive
+    int deny_errno = 0;        // positive: of a deny, and of whatever a hold ends with that is no allow
+    std::optional<Hold> hold;  // else: deny
     Unresolved unresolved = Unresolved::kDeny;
+    Unattended when_unattended = Unattended::kRelease;
     std::string source;  // where it came from: a file's path, or "grpc"
 
     // Whether which pins it concerns depends on more than the file: then only the ledger can tell.
@@ -72,6 +87,8 @@ struct Policy {
 std::string_view to_string(Mode mode);
 std::string_view to_string(Operation operation);
 std::string_view to_string(Unresolved unresolved);
+std::string_view to_string(Outcome outcome);
+std::string_view to_string(Unattended unattended);
 // "EBUSY" for 16; "errno 999" for one without a name. And back: nothing for an unknown name, or for one that the kernel
 // uses only within itself (ERESTART): the message suggests a near one. Knows the aliases EWOULDBLOCK, ENOTSUP,
 // EDEADLOCK.
