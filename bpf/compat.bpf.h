@@ -28,6 +28,9 @@ enum {
     S_DAX = 1 << 13,
     S_IFMT = 0170000,
     S_IFDIR = 0040000,
+    PF_IO_WORKER = 0x00000010,
+    PF_DUMPCORE = 0x00000200,
+    PF_USER_WORKER = 0x00004000,  // from 6.4 on; before, nobody has this bit
     PF_KTHREAD = 0x00200000,
     TMPFS_MAGIC = 0x01021994,
     HUGETLBFS_MAGIC = 0x958458f6,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "file.bpf.h"
+#include "hold.bpf.h"
 #include "page_cache.bpf.h"
 #include "preempt.bpf.h"
 
@@ -14,34 +15,6 @@
 enum {
     EBUSY = 16,
     ERRNO_MAX = 133,
-};
-
-// What is about to happen to a file, as in pw_operation.
-struct operation {
-    __u32 kind;
-    __u64 file_size;
-    __u64 offset;
-    __u64 length;
-    __u64 before;
-};
-
-struct decision {
-    struct pw_file_key key;
-    struct pw_page_range pages;  // what the operation takes away
-    struct pw_policy_table *table;
-    __u64 covering;  // policies whose path prefixes cover the file
-    __u64 sequence;
-    __u64 matched;
-    char filesystem[PW_FILESYSTEM_NAME];
-    __u32 generation;
-    __u32 certain;   // nothing was lost that the daemon has not made good
-    __u32 resolved;  // the daemon has seen every pin of the file
-    __u32 seen;      // the operation meets a pin the daemon has seen
-    __u32 operation;
-    __u32 policy;  // slot + 1
-    __u32 enforce;
-    __u32 error;
-    __u32 unresolved;
 };
 
 // The half of a double table, where it is used as an index: 6.1's verifier forgets the bounds of what was on the stack.
@@ -84,7 +57,8 @@ static __always_inline __u32 meets_pin(struct decision *decision, const struct p
             pw_overlaps(verdict->first_page, verdict->end_page, decision->pages.first, decision->pages.end))
             return MEETS_KNOWN;
     }
-    return !decision->resolved && policy->flags & PW_POLICY_UNRESOLVED_DENY ? MEETS_BY_DOUBT : MEETS_NONE;
+    __u32 counts = PW_POLICY_UNRESOLVED_DENY | PW_POLICY_UNRESOLVED_HOLD;
+    return !decision->resolved && policy->flags & counts ? MEETS_BY_DOUBT : MEETS_NONE;
 }
 
 static long policy_step(__u32 slot, struct decision *decision)
@@ -111,36 +85,34 @@ static long policy_step(__u32 slot, struct decision *decision)
     if (decision->policy != slot + 1 || meets == MEETS_KNOWN)
         decision->unresolved = meets == MEETS_BY_DOUBT;
     decision->policy = slot + 1;
-    decision->enforce = !!(flags & PW_POLICY_ENFORCE);
+    decision->flags = flags;
     decision->error = policy->error;
+    decision->hold_nanoseconds = policy->hold_nanoseconds;
     return 0;
 }
 
-static __noinline int emit_operation(struct decision *decision, struct operation *operation)
+// What the policies' decision comes to: 0, the errno to fail with, or ERESTARTNOINTR for a caller that is held.
+static __noinline __u32 carry_out(struct decision *decision, struct operation *operation)
 {
     if (!decision || !operation)
         return 0;
-    struct pw_operation *record = RESERVE(pw_operation, PW_KIND_OPERATION, PW_LOST_OPERATION);
-    if (!record)
-        return 0;
-    record->file = decision->key;
-    record->file_size = operation->file_size;
-    record->offset = operation->offset;
-    record->length = operation->length;
-    record->before = operation->before;
-    record->sequence = decision->sequence;
-    record->matched = decision->matched;
-    fill_current_task(&record->caller);
-    record->operation = operation->kind;
-    record->verdict = !decision->policy   ? PW_VERDICT_ALLOW
-                      : decision->enforce ? PW_VERDICT_DENY
-                                          : PW_VERDICT_WOULD_DENY;
-    record->error = decision->policy ? -(__s32)decision->error : 0;
-    record->policy = decision->policy;
-    record->generation = decision->generation;
-    record->unresolved = decision->unresolved;
-    bpf_ringbuf_submit(record, 0);
-    return 0;
+    __u32 flags = decision->policy ? decision->flags : 0;
+    bool holds = flags & PW_POLICY_HOLD || (decision->unresolved && flags & PW_POLICY_UNRESOLVED_HOLD);
+    bool enforces = flags & PW_POLICY_ENFORCE && !operation->too_late;
+    struct pw_hold *held = own_hold(&decision->key, operation);
+
+    if (enforces && holds)
+        return held ? hold_on(decision, held) : hold(decision, operation);
+    __u32 error = enforces ? decision->error : 0;
+    if (held) {
+        // It was reported when it was held.
+        bool otherwise = error || held->operation.generation != decision->generation;
+        end_hold(otherwise ? PW_HOLD_DECIDED : PW_HOLD_PINS_GONE, error);
+        return error;
+    }
+    __u32 would = holds ? PW_VERDICT_WOULD_HOLD : PW_VERDICT_WOULD_DENY;
+    report_operation(decision, operation, !decision->policy ? PW_VERDICT_ALLOW : enforces ? PW_VERDICT_DENY : would, 0);
+    return error;
 }
 
 // Whether the pages the operation takes away from this file meet a pin. The file is the one of decision->key, which has
@@ -186,7 +158,7 @@ static __always_inline __u64 policies_on_file(struct decision *decision, struct 
     return covering;
 }
 
-// 0, or the positive errno to fail with.
+// As carry_out().
 static __noinline __u32 decide(struct dentry *dentry, struct operation *operation)
 {
     if (!operation)
@@ -203,15 +175,14 @@ static __noinline __u32 decide(struct dentry *dentry, struct operation *operatio
         return 0;
     file_key(inode, &decision.key);
     struct pw_file_pins *pins = bpf_map_lookup_elem(&file_pins, &decision.key);
-    if (!pins)
+    struct pw_file_ack *ack = pins ? bpf_map_lookup_elem(&file_acks, &decision.key) : 0;
+    if (!pins || !conflicts(&decision, inode, pins, ack) || !choose_policies(&decision, inode)) {
+        let_pass(&decision.key, operation);
         return 0;
-    struct pw_file_ack *ack = bpf_map_lookup_elem(&file_acks, &decision.key);
-    if (!conflicts(&decision, inode, pins, ack) || !choose_policies(&decision, inode))
-        return 0;
+    }
     decision.covering = policies_on_path(dentry, decision.generation) | policies_on_file(&decision, pins, ack);
     bpf_loop(PW_POLICIES, policy_step, &decision, 0);
-    emit_operation(&decision, operation);
-    return decision.policy && decision.enforce ? decision.error : 0;
+    return carry_out(&decision, operation);
 }
 
 // What a hook returns. From 6.12 on the verifier wants to see its bounds.
@@ -219,6 +190,8 @@ static __always_inline int failing_with(__u32 error)
 {
     if (!error)
         return 0;
+    if (error == ERESTARTNOINTR)
+        return -ERESTARTNOINTR;
     if (error > ERRNO_MAX)
         return -EBUSY;
     return -(int)error;

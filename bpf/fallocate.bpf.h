@@ -82,11 +82,14 @@ MUST_NOT_MISS_AS(PW_CAUGHT_OPERATION, "?fentry/vfs_fallocate", fallocate_enter)
     struct inode *inode = (void *)fallocation.inode;
     struct pw_file_key key;
     file_key(inode, &key);
-    if (!bpf_map_lookup_elem(&file_pins, &key))
+    if (!bpf_map_lookup_elem(&file_pins, &key)) {
+        let_pass(&key, &fallocation.operation);
         return 0;
+    }
     fallocation.operation.file_size = BPF_CORE_READ(inode, i_size);
     fallocation.operation.before = bytes_before(inode, &fallocation.operation);
     if (!fallocations_decided_in_permission) {
+        fallocation.operation.too_late = 1;
         decide(BPF_CORE_READ(file, f_path.dentry), &fallocation.operation);
         return 0;
     }

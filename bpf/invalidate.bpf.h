@@ -14,7 +14,6 @@
 
 enum {
     ENOMEM = 12,
-    PF_IO_WORKER = 0x00000010,
     MAP_FIXED = 0x10,
     MAP_FIXED_NOREPLACE = 0x100000,
     MREMAP_FIXED = 2,

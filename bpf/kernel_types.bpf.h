@@ -114,6 +114,14 @@ struct signal_struct {
     atomic_t live;
 };
 
+typedef struct {
+    unsigned long sig[1];
+} sigset_t;
+
+struct sigpending {
+    sigset_t signal;
+};
+
 struct task_struct {
     int pid;
     int tgid;
@@ -123,6 +131,7 @@ struct task_struct {
     struct mm_struct *mm;
     struct task_struct *group_leader;
     struct signal_struct *signal;
+    struct sigpending pending;
 };
 
 enum mmu_notifier_event {

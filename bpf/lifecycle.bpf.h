@@ -2,6 +2,7 @@
 #pragma once
 
 #include "file.bpf.h"
+#include "hold.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -10,6 +11,8 @@ SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
     __u32 pid = task->tgid;
+    if (holds_under_way)
+        end_hold(PW_HOLD_ABANDONED, 0);
     if (BPF_CORE_READ(task, signal, live.counter) != 0 || !bpf_map_lookup_elem(&owners, &pid))
         return 0;
     bpf_map_delete_elem(&owners, &pid);

@@ -87,6 +87,20 @@ struct {
     __type(value, struct pw_pin_verdict);
 } pin_verdicts SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PW_HOLDS);
+    __type(key, __u32);
+    __type(value, struct pw_hold);
+} holds SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PW_HOLDS);
+    __type(key, __u64);
+    __type(value, __u32);
+} hold_releases SEC(".maps");
+
 // What is known of a process that ever pinned.
 struct owner {
     __u64 start_time;
@@ -155,6 +169,13 @@ __u32 releases_by_folio;
 // or ~0 that it is not. Unless the two are equal, what it said about pins is not relied upon.
 __u64 ledger_losses;
 __u64 ledger_losses_mended;
+// Entries of holds: without any, nobody looks for its own.
+__u64 holds_under_way;
+// The last number given to a hold.
+__u64 last_hold;
+// Until when, in nanoseconds of CLOCK_BOOTTIME, somebody is there to let go who is held. Written by the daemon all the
+// time; from then on nobody is held.
+__u64 attended_until;
 // The last number given to an address space.
 __u64 last_space;
 // Always 0, which the verifier does not know. Before 6.7 it follows a callback of bpf_loop or bpf_find_vma only once,

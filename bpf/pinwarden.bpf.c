@@ -23,6 +23,7 @@ EXPORT_LAYOUT(pw_release_pages);
 EXPORT_LAYOUT(pw_file);
 EXPORT_LAYOUT(pw_operation);
 EXPORT_LAYOUT(pw_exit);
+EXPORT_LAYOUT(pw_hold_end);
 EXPORT_LAYOUT(pw_owner);
 EXPORT_LAYOUT(pw_rename);
 EXPORT_LAYOUT(pw_invalidation);

@@ -32,7 +32,7 @@ static long umount_file(struct bpf_map *map, struct pw_file_key *key, struct pw_
 
 static __always_inline int on_umount(struct vfsmount *mount, int earlier)
 {
-    if (earlier || !files_known)
+    if (earlier || (!files_known && !holds_under_way))
         return earlier;
     struct dentry *root = BPF_CORE_READ(mount, mnt_root);
     struct inode *inode = BPF_CORE_READ(root, d_inode);
@@ -46,14 +46,15 @@ static __always_inline int on_umount(struct vfsmount *mount, int earlier)
         return 0;
     walk.on_root = policies_on_path(root, walk.decision.generation);
     bpf_for_each_map_elem(&file_pins, umount_file, &walk, 0);
-    if (!walk.files)
-        return 0;
     // It is about the file system; whose pins are in its way is the ledger's to say.
     walk.decision.key.inode = 0;
     walk.decision.key.generation = 0;
     walk.decision.key.device = walk.device;
-    emit_operation(&walk.decision, &operation);
-    return failing_with(walk.decision.policy && walk.decision.enforce ? walk.decision.error : 0);
+    if (!walk.files) {
+        let_pass(&walk.decision.key, &operation);
+        return 0;
+    }
+    return failing_with(carry_out(&walk.decision, &operation));
 }
 
 // int security_sb_umount(struct vfsmount *mnt, int flags)

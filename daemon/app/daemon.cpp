@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "app/engine.h"
+#include "app/guardian.h"
 #include "app/kernel_adapters.h"
 #include "app/pipeline_thread.h"
 #include "kernel/preemption.h"
@@ -23,6 +24,7 @@
 #include "proc/holder_search.h"
 #include "proc/page_owners.h"
 #include "proc/process_table.h"
+#include "proc/stopped_process.h"
 #include "publish/api_server.h"
 #include "publish/metrics_server.h"
 
@@ -121,7 +123,33 @@ Result<KernelBtf> checked_btf()
     return KernelBtf::load();
 }
 
+// Where the table of held operations is found by whoever comes after a daemon that was killed.
+constexpr const char* kKeptHolds = "/sys/fs/bpf/pinwarden/holds";
+
+// Nobody is held for a daemon that is gone.
+Result<void> continue_left_behind()
+{
+    const auto left = HoldTable::list_kept(kKeptHolds);
+    if (!left) {
+        return std::unexpected(left.error());
+    }
+    std::vector<pw_hold> stopped = *left;
+    std::erase_if(stopped, [](const pw_hold& hold) {
+        return !is_stopped(hold.operation.caller.pid, hold.operation.caller.tid);
+    });
+    continue_callers(stopped);
+    return {};
+}
+
 }  // namespace
+
+Result<void> release_holds()
+{
+    if (auto allowed = check_privileges(); !allowed) {
+        return allowed;
+    }
+    return continue_left_behind();
+}
 
 Result<void> probe()
 {
@@ -155,6 +183,12 @@ Result<void> run_daemon(const Options& options)
     if (!programs) {
         return std::unexpected(programs.error());
     }
+    // While there is one thread, and before anybody can be held.
+    const HoldTable holds((*programs)->maps(), (*programs)->shared());
+    auto guardian = Guardian::start(holds);
+    if (!guardian) {
+        return std::unexpected(guardian.error());
+    }
     auto maps = VerdictMaps::open((*programs)->maps(), (*programs)->shared());
     if (!maps) {
         return std::unexpected(maps.error());
@@ -169,6 +203,7 @@ Result<void> run_daemon(const Options& options)
     KernelTruth truth(**runner, **maps, ObjectTable((*programs)->maps()), geometry, pages.start == 0 ? 0 : pages.limit);
     const SystemClock clock;
     KernelVerdicts verdicts(**maps, **programs, geometry);
+    KernelHolds held(holds, **guardian, geometry);
     SystemPathResolver paths;
     ProcProcesses processes;
     ProcHolders holders;
@@ -178,6 +213,7 @@ Result<void> run_daemon(const Options& options)
     Fanout fanout(kMaxSubscribers, kSubscriberQueue);
     Engine engine({.clock = clock,
                    .verdicts = verdicts,
+                   .holds = held,
                    .paths = paths,
                    .truth = truth,
                    .processes = processes,
@@ -202,6 +238,14 @@ Result<void> run_daemon(const Options& options)
             "pinwarden_events_lost_total{cause=\"missed_report\"} counts such moments";
         spdlog::warn("{}", notice);
         engine.add_notice(notice);
+    }
+    if (auto left = continue_left_behind(); !left) {
+        spdlog::warn("who was held by an earlier daemon is not known: {}", left.error().message);
+    }
+    if (auto kept = holds.keep_at(kKeptHolds); !kept) {
+        spdlog::warn("{}: should this daemon and its guardian be killed together, whoever is held then must be continued "
+                     "by hand",
+                     kept.error().message);
     }
     // Before pins are followed, so that each has its object.
     Scopes scopes((*programs)->maps(), *btf);
@@ -251,11 +295,16 @@ Result<void> run_daemon(const Options& options)
     while (read(signals->get(), &signal, sizeof(signal)) < 0 && errno == EINTR) {
     }
     spdlog::info("stopping");
+    // While those who ask again can still be answered.
+    if (!(*pipeline)->stop_holding()) {
+        spdlog::warn("somebody is held still; the guardian continues them");
+    }
     // Enforcement ends first: a decision nobody could explain any more must not be made.
     (*programs)->detach();
     (*pipeline)->stop();
     scopes.detach();
     fanout.close();
+    HoldTable::forget_kept(kKeptHolds);
     return {};
 }
 

@@ -8,6 +8,8 @@ namespace pinwarden {
 
 // Whether this kernel can run the daemon: loads the programs and lets them go again.
 Result<void> probe();
+// Continues whoever a daemon that was killed left stopped in a held operation.
+Result<void> release_holds();
 
 // Runs until SIGTERM or SIGINT. Error: what kept it from starting; nothing is left behind then.
 Result<void> run_daemon(const Options& options);

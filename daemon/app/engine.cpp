@@ -26,6 +26,7 @@ Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string ker
       decoder_(geometry),
       owners_(around_.cgroups),
       enforcer_(around_.verdicts, around_.paths),
+      holds_(around_.holds),
       kernel_release_(std::move(kernel_release)),
       started_(around_.clock.now()),
       owner_check_(around_.processes)
@@ -127,6 +128,9 @@ void Engine::on(OperationEvent& event)
         const auto mounted = around_.paths.mounted(event.file.device, "/");
         conflict.path = mounted ? mounted->mountpoint : std::string();
     }
+    if (event.hold != 0) {
+        holds_.begin(event);
+    }
     enforcer_.count(event);
     count_conflict(to_string(event.operation), conflict.pins, event.verdict);
     if (around_.fanout.has_subscribers()) {
@@ -173,6 +177,45 @@ void Engine::count_conflict(std::string_view operation, const std::vector<PinRec
     for (const std::string& driver : drivers) {
         ++conflicts_[{std::string(operation), driver, std::string(to_string(verdict))}];
     }
+}
+
+void Engine::on(const HoldEndEvent& event)
+{
+    if (auto held = holds_.end(event)) {
+        end_hold(*held, event);
+    }
+}
+
+void Engine::end_hold(const Holds::Held& held, const HoldEndEvent& event)
+{
+    ++holds_ended_[std::string(to_string(event.outcome))];
+    hold_durations_.observe(event.time - std::min(event.time, held.held.since));
+}
+
+// Continued after what is known of the files was told: who asks again is decided by it.
+void Engine::look_after_holds()
+{
+    const Nanoseconds now = around_.clock.now();
+    for (const Holds::Held& held : holds_.step(enforcer_, ledger_, now)) {
+        const HoldEndEvent event{.time = now,
+                                 .hold = held.held.id,
+                                 .since = held.held.since,
+                                 .asked = held.held.asked,
+                                 .outcome = PW_HOLD_ABANDONED};
+        end_hold(held, event);
+    }
+}
+
+Result<void> Engine::release_hold(std::uint64_t id, Outcome outcome)
+{
+    return holds_.release(id, outcome, around_.clock.now());
+}
+
+bool Engine::stop_holding()
+{
+    holds_.stop();
+    look_after_holds();
+    return holds_.under_way() == 0;
 }
 
 void Engine::on(const ExitEvent& event)
@@ -344,10 +387,12 @@ void Engine::flush()
     look_after_losses();
     if (const auto changed = ledger_.take_changed_files(); !changed.empty()) {
         warn(enforcer_.update(changed, ledger_, around_.clock.now()));
+        holds_.look_again();
     }
     // After what is known of the files, which counts again with it.
     tell_certainty();
     announce_pins();
+    look_after_holds();
 }
 
 void Engine::tick(KernelHealth health)
@@ -379,6 +424,7 @@ void Engine::mounts_changed()
     flush();
     around_.paths.mounts_changed();
     warn(enforcer_.mounts_changed(ledger_, around_.clock.now()));
+    holds_.look_again();
 }
 
 Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool validate_only)
@@ -396,6 +442,7 @@ Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool va
     if (auto applied = enforcer_.apply(policies, ledger_, around_.clock.now()); !applied) {
         return std::unexpected(applied.error());
     }
+    holds_.look_again();
     return enforcer_.generation();
 }
 
@@ -405,6 +452,7 @@ Result<std::uint64_t> Engine::remove(const std::string& name)
     if (auto removed = enforcer_.remove(name, ledger_, around_.clock.now()); !removed) {
         return std::unexpected(removed.error());
     }
+    holds_.look_again();
     return enforcer_.generation();
 }
 

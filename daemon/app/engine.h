@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "act/enforcer.h"
+#include "act/holds.h"
 #include "app/failure_log.h"
 #include "app/losses.h"
 #include "app/owner_check.h"
@@ -38,6 +39,7 @@ namespace pinwarden {
 struct Surroundings {
     const Clock& clock;
     VerdictSink& verdicts;
+    HoldSink& holds;
     PathResolver& paths;
     PageTruth& truth;
     ProcessTable& processes;
@@ -79,6 +81,17 @@ public:
     Result<std::uint64_t> remove(const std::string& name);
     void mounts_changed();
 
+    // To be called all the time: without it, nobody is held.
+    void attend() { holds_.attend(around_.clock.now()); }
+    // Continues whom it is time for.
+    void step_holds() { look_after_holds(); }
+    // When step_holds() has something to do; nothing while nobody is held.
+    [[nodiscard]] std::optional<Nanoseconds> next_hold_step() const { return holds_.next_step(); }
+    // Error ENOENT when nothing is held under that number.
+    Result<void> release_hold(std::uint64_t id, Outcome outcome);
+    // Nobody is held from now on, and who is, is let go. Whether nobody is left.
+    bool stop_holding();
+
     // Asks for an audit; it runs in steps, one request after the other. `done` is called on the pipeline thread.
     using AuditDone = std::function<void(const Result<AuditView>&)>;
     void audit(AuditOptions options, AuditDone done);
@@ -107,10 +120,13 @@ private:
     void on(OperationEvent& event);
     void on(InvalidationEvent& event);
     void on(NotifierEvent& event);
+    void on(const HoldEndEvent& event);
     void on(const ExitEvent& event);
     void on(const OwnerEvent& event) { owners_.runs(event); }
     void on(const RenameEvent& event) { ledger_.rename(event); }
     void look_after_owners();
+    void look_after_holds();
+    void end_hold(const Holds::Held& held, const HoldEndEvent& event);
     void look_for_long_lived();
     void record_files(PinId id);
     void look_after_losses();
@@ -137,6 +153,7 @@ private:
     OwnerNames owners_;
     NotifierTable notifiers_;
     Enforcer enforcer_;
+    Holds holds_;
     KernelHealth health_;
     DaemonLosses daemon_losses_;
     std::uint64_t losses_told_ = 0;
@@ -171,6 +188,8 @@ private:
     FailureLog failures_;
     OwnerCheck owner_check_;
     Histogram orphan_releases_;
+    Histogram hold_durations_;
+    std::map<std::string, std::uint64_t> holds_ended_;
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts_;
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "proc/stopped_process.h"
+
 namespace pinwarden {
 namespace {
 
@@ -81,6 +83,41 @@ void KernelVerdicts::untrack(const std::vector<PageRun>& pages)
             done += here;
         }
     }
+}
+
+std::vector<HeldOperation> KernelHolds::list()
+{
+    std::vector<HeldOperation> all;
+    for (const pw_hold& hold : table_.list()) {
+        auto event = decoder_.decode(std::as_bytes(std::span(&hold.operation, 1)));
+        auto* operation = event ? std::get_if<OperationEvent>(&*event) : nullptr;
+        // One that is being filled, or emptied, is looked at the next time.
+        if (operation != nullptr) {
+            all.push_back({hold.hold, hold.since, hold.deadline, hold.asked, std::move(*operation)});
+        }
+    }
+    return all;
+}
+
+Result<void> KernelHolds::release(std::uint64_t id, Outcome outcome)
+{
+    return table_.release(id, outcome == Outcome::kAllow ? PW_HOLD_RELEASE_ALLOW : PW_HOLD_RELEASE_DENY);
+}
+
+void KernelHolds::resume(const ProcessId& process)
+{
+    // One that is gone needs no continuing; what is known of it goes when it is looked at again.
+    [[maybe_unused]] const bool there = pinwarden::resume(process);
+}
+
+bool KernelHolds::stopped(const Task& caller)
+{
+    return is_stopped(caller.process.pid, caller.tid);
+}
+
+void KernelHolds::forget(const HeldOperation& held)
+{
+    table_.forget(held.operation.caller.tid, held.id);
 }
 
 std::vector<std::uint64_t> KernelTruth::addresses(std::span<const PageNumber> pages) const

@@ -3,10 +3,13 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "act/hold_sink.h"
 #include "act/verdict_sink.h"
 #include "decode/decoder.h"
 #include "kernel/audit_runner.h"
+#include "app/guardian.h"
 #include "kernel/cgroups.h"
+#include "kernel/hold_table.h"
 #include "kernel/kallsyms.h"
 #include "kernel/object_table.h"
 #include "kernel/programs.h"
@@ -43,6 +46,29 @@ private:
     VerdictMaps& maps_;
     Programs& programs_;
     PageGeometry geometry_;
+};
+
+class KernelHolds final : public HoldSink {
+public:
+    // `guardian` must outlive this.
+    KernelHolds(HoldTable table, Guardian& guardian, PageGeometry geometry)
+        : table_(table), guardian_(guardian), decoder_(geometry)
+    {
+    }
+
+    // Without the guardian nobody is held: it could be for ever.
+    void attend(Nanoseconds until) override { table_.attend(guardian_.alive() ? until : 0); }
+    [[nodiscard]] std::uint64_t under_way() const override { return table_.under_way(); }
+    std::vector<HeldOperation> list() override;
+    Result<void> release(std::uint64_t id, Outcome outcome) override;
+    void resume(const ProcessId& process) override;
+    bool stopped(const Task& caller) override;
+    void forget(const HeldOperation& held) override;
+
+private:
+    HoldTable table_;
+    Guardian& guardian_;
+    Decoder decoder_;
 };
 
 class KernelTruth final : public PageTruth {

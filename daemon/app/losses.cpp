@@ -28,6 +28,7 @@ constexpr std::array kCauses = {
     Cause{PW_LOST_INVALIDATION, "ring_full_invalidation"},
     Cause{PW_LOST_SPACE, "space_table_full"},
     Cause{PW_LOST_NOTIFIER, "ring_full_notifier"},
+    Cause{PW_LOST_HOLD_END, "ring_full_hold_end"},
 };
 
 }  // namespace

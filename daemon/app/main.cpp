@@ -10,7 +10,9 @@ int main(int count, char** arguments)
         std::fputs(options.error().text.c_str(), options.error().status == 0 ? stdout : stderr);
         return options.error().status;
     }
-    const auto result = options->probe ? pinwarden::probe() : pinwarden::run_daemon(*options);
+    const auto result = options->probe           ? pinwarden::probe()
+                        : options->release_holds ? pinwarden::release_holds()
+                                                 : pinwarden::run_daemon(*options);
     if (!result) {
         std::fprintf(stderr, "pinwardend: %s\n", result.error().message.c_str());
         return 1;

@@ -73,6 +73,9 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
         "do not look for pins from before the start: on a machine with terabytes of memory that takes a while");
     app.add_flag("--probe", options.probe,
                  "only tell whether this kernel can run pinwardend: status 0, or 1 and the reason");
+    app.add_flag("--release-holds", options.release_holds,
+                 "only continue whoever a daemon that was killed left stopped in a held operation; for what a service "
+                 "manager runs after it");
     try {
         app.parse(count, arguments);
     } catch (const CLI::ParseError& error) {

@@ -21,6 +21,7 @@ struct Options {
     Nanoseconds long_lived_after = 10'000'000'000;
     bool census = true;  // at the start
     bool probe = false;
+    bool release_holds = false;  // only that
 };
 
 // Why the program should end before it began: --help and --version with status 0, wrong usage with 2.

@@ -19,6 +19,7 @@ constexpr std::size_t kBatch = 4096;
 constexpr Nanoseconds kTickEvery = 300'000'000;
 constexpr std::chrono::seconds kAnswerWithin{5};
 constexpr std::chrono::seconds kAuditWithin{600};
+constexpr std::chrono::milliseconds kLetGoWithin{3000};
 
 Result<void> watch(int epoll, int fd, std::uint32_t events)
 {
@@ -106,6 +107,19 @@ Result<T> PipelineThread::ask(std::function<Result<T>()> question)
                     ETIMEDOUT);
     }
     return future.get();
+}
+
+bool PipelineThread::stop_holding()
+{
+    constexpr std::chrono::milliseconds kStep{10};
+    for (auto left = kLetGoWithin; left > kStep; left -= kStep) {
+        const auto nobody_left = ask<bool>([this]() -> Result<bool> { return engine_.stop_holding(); });
+        if (nobody_left.value_or(true)) {
+            return nobody_left.has_value();
+        }
+        std::this_thread::sleep_for(kStep);
+    }
+    return false;
 }
 
 void PipelineThread::adopt_what_is_pinned()
@@ -202,8 +216,9 @@ void PipelineThread::run_tasks()
 int PipelineThread::wait_milliseconds(Nanoseconds next_regular) const
 {
     constexpr Nanoseconds kMillisecond = 1'000'000;
-    const Nanoseconds due = std::min(
-        {next_regular, engine_.next_tick().value_or(next_regular), engine_.next_audit_step().value_or(next_regular)});
+    const Nanoseconds due =
+        std::min({next_regular, engine_.next_tick().value_or(next_regular),
+                  engine_.next_audit_step().value_or(next_regular), engine_.next_hold_step().value_or(next_regular)});
     const Nanoseconds at = now();
     return due <= at ? 0 : static_cast<int>((due - at + kMillisecond - 1) / kMillisecond);
 }
@@ -229,6 +244,10 @@ void PipelineThread::run()
             engine_.flush();
         }
         run_tasks();
+        engine_.attend();
+        if (engine_.next_hold_step().value_or(next_regular) <= now()) {
+            engine_.step_holds();
+        }
         if (engine_.next_audit_step().value_or(next_regular) <= now()) {
             drain_ring();
             engine_.step_audit();

@@ -30,6 +30,9 @@ public:
 
     // Refuses further requests, handles what is in the ring, ends the thread.
     void stop();
+    // Nobody is held from now on, and who is, is let go. Waits until nobody is left, a few seconds at most; false when
+    // somebody is.
+    bool stop_holding();
 
     // See Engine; returns at once.
     void adopt_what_is_pinned();

@@ -28,6 +28,26 @@ std::string_view to_string(pw_verdict verdict)
         case PW_VERDICT_ALLOW: return "allow";
         case PW_VERDICT_DENY: return "deny";
         case PW_VERDICT_WOULD_DENY: return "would_deny";
+        case PW_VERDICT_HOLD: return "hold";
+        case PW_VERDICT_WOULD_HOLD: return "would_hold";
+        case PW_VERDICTS: break;
+    }
+    return "unknown";
+}
+
+std::string_view to_string(pw_hold_outcome outcome)
+{
+    switch (outcome) {
+        case PW_HOLD_PINS_GONE: return "pins_gone";
+        case PW_HOLD_ALLOWED: return "allowed";
+        case PW_HOLD_DENIED: return "denied";
+        case PW_HOLD_TIMED_OUT_ALLOW: return "timed_out_allow";
+        case PW_HOLD_TIMED_OUT_DENY: return "timed_out_deny";
+        case PW_HOLD_DECIDED: return "decided";
+        case PW_HOLD_ABANDONED: return "abandoned";
+        case PW_HOLD_LET_GO_ALLOW: return "let_go_allow";
+        case PW_HOLD_LET_GO_DENY: return "let_go_deny";
+        case PW_HOLD_OUTCOMES: break;
     }
     return "unknown";
 }

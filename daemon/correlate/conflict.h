@@ -15,6 +15,7 @@ namespace pinwarden {
 std::string_view to_string(pw_operation_kind operation);
 // "allow", "deny", "would_deny".
 std::string_view to_string(pw_verdict verdict);
+std::string_view to_string(pw_hold_outcome outcome);
 
 struct PinnedFile {
     FileKey key;

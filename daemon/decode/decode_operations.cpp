@@ -25,7 +25,7 @@ Result<Event> decode_operation(Record record)
     if (raw.operation == 0 || raw.operation >= PW_OPERATION_KINDS) {
         return out_of_range("operation", "operation", raw.operation);
     }
-    if (raw.verdict > PW_VERDICT_WOULD_DENY) {
+    if (raw.verdict >= PW_VERDICTS) {
         return out_of_range("operation", "verdict", raw.verdict);
     }
     if (raw.policy > PW_POLICIES) {
@@ -33,6 +33,9 @@ Result<Event> decode_operation(Record record)
     }
     if (raw.before > raw.offset) {
         return out_of_range("operation", "before", raw.before);
+    }
+    if ((raw.verdict == PW_VERDICT_HOLD) != (raw.hold != 0)) {
+        return out_of_range("operation", "hold", raw.hold);
     }
     if (!valid_error(raw.error)) {
         return wrong("operation", "error " + std::to_string(raw.error) + " is no negative errno");
@@ -53,7 +56,28 @@ Result<Event> decode_operation(Record record)
     event.policy = static_cast<int>(raw.policy) - 1;
     event.generation = raw.generation;
     event.unresolved = raw.unresolved != 0;
+    event.hold = raw.hold;
     return event;
+}
+
+Result<Event> decode_hold_end(Record record)
+{
+    const auto raw = read<pw_hold_end>(record);
+    if (auto checked = check_fixed("hold end", record, raw.header.bytes, sizeof(raw)); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.outcome == 0 || raw.outcome >= PW_HOLD_OUTCOMES) {
+        return out_of_range("hold end", "outcome", raw.outcome);
+    }
+    if (!valid_error(raw.error)) {
+        return wrong("hold end", "error " + std::to_string(raw.error) + " is no negative errno");
+    }
+    return HoldEndEvent{.time = raw.header.time,
+                        .hold = raw.hold,
+                        .since = raw.since,
+                        .asked = raw.asked,
+                        .outcome = static_cast<pw_hold_outcome>(raw.outcome),
+                        .error = -raw.error};
 }
 
 Result<Event> decode_exit(Record record)

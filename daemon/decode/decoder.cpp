@@ -23,6 +23,7 @@ Result<Event> Decoder::decode(std::span<const std::byte> record) const
         case PW_KIND_RENAME: return decode_rename(record);
         case PW_KIND_INVALIDATION: return decode_invalidation(record);
         case PW_KIND_NOTIFIER: return decode_notifier(record);
+        case PW_KIND_HOLD_END: return decode_hold_end(record);
         default: return out_of_range("unknown", "kind", header.kind);
     }
 }

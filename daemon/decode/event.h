@@ -174,6 +174,16 @@ struct OperationEvent {
     int policy = -1;  // deciding slot, or -1
     std::uint32_t generation = 0;
     bool unresolved = false;
+    std::uint64_t hold = 0;  // its number, where the caller is held
+};
+
+struct HoldEndEvent {
+    Nanoseconds time = 0;
+    std::uint64_t hold = 0;
+    Nanoseconds since = 0;
+    std::uint64_t asked = 0;
+    pw_hold_outcome outcome = PW_HOLD_ABANDONED;
+    int error = 0;  // positive errno the operation failed with
 };
 
 struct ExitEvent {
@@ -231,6 +241,6 @@ struct NotifierEvent {
 };
 
 using Event = std::variant<PinEvent, RangeEvent, PagesEvent, ReleaseEvent, FileEvent, OperationEvent, ExitEvent,
-                           OwnerEvent, RenameEvent, InvalidationEvent, NotifierEvent>;
+                           OwnerEvent, RenameEvent, InvalidationEvent, NotifierEvent, HoldEndEvent>;
 
 }  // namespace pinwarden

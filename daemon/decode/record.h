@@ -46,6 +46,7 @@ Result<Event> decode_pages(const PageGeometry& geometry, Record record);
 Result<Event> decode_release(const PageGeometry& geometry, Record record);
 Result<Event> decode_release_pages(const PageGeometry& geometry, Record record);
 Result<Event> decode_operation(Record record);
+Result<Event> decode_hold_end(Record record);
 Result<Event> decode_exit(Record record);
 Result<Event> decode_invalidation(Record record);
 Result<Event> decode_notifier(Record record);

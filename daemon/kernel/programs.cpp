@@ -351,7 +351,9 @@ MapFds Programs::maps() const
             .file_pins = bpf_map__fd(skeleton_->maps.file_pins),
             .tasks = bpf_map__fd(skeleton_->maps.tasks),
             .objects = bpf_map__fd(skeleton_->maps.objects),
-            .last_scope = bpf_map__fd(skeleton_->maps.last_scope)};
+            .last_scope = bpf_map__fd(skeleton_->maps.last_scope),
+            .holds = bpf_map__fd(skeleton_->maps.holds),
+            .hold_releases = bpf_map__fd(skeleton_->maps.hold_releases)};
 }
 
 SharedVariables Programs::shared() const
@@ -360,7 +362,9 @@ SharedVariables Programs::shared() const
             .prefix_count = &skeleton_->bss->prefix_count,
             .ledger_losses = &skeleton_->bss->ledger_losses,
             .ledger_losses_mended = &skeleton_->bss->ledger_losses_mended,
-            .releases_by_folio = &skeleton_->bss->releases_by_folio};
+            .releases_by_folio = &skeleton_->bss->releases_by_folio,
+            .holds_under_way = &skeleton_->bss->holds_under_way,
+            .attended_until = &skeleton_->bss->attended_until};
 }
 
 AuditHandles Programs::audit() const

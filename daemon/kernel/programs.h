@@ -56,6 +56,8 @@ struct MapFds {
     int tasks = -1;
     int objects = -1;
     int last_scope = -1;
+    int holds = -1;
+    int hold_releases = -1;
 };
 
 // The variables the programs share with the daemon, in memory mapped from the kernel.
@@ -65,6 +67,8 @@ struct SharedVariables {
     const __u64* ledger_losses = nullptr;
     __u64* ledger_losses_mended = nullptr;
     std::uint32_t* releases_by_folio = nullptr;
+    __u64* holds_under_way = nullptr;
+    __u64* attended_until = nullptr;
 };
 
 // The programs and tables that ask about pages, and the variables they are called with: see bpf/audit.bpf.h.

@@ -45,6 +45,10 @@ std::uint32_t flags_of(const Policy& policy)
     set_if(policy.file.path_prefixes.empty(), PW_POLICY_ANY_PATH);
     set_if(policy.selects_pins(), PW_POLICY_SELECTS_PINS);
     set_if(policy.unresolved == Unresolved::kDeny, PW_POLICY_UNRESOLVED_DENY);
+    set_if(policy.unresolved == Unresolved::kHold, PW_POLICY_UNRESOLVED_HOLD);
+    set_if(policy.hold.has_value(), PW_POLICY_HOLD);
+    set_if(policy.hold && policy.hold->on_timeout == Outcome::kAllow, PW_POLICY_TIMEOUT_ALLOW);
+    set_if(policy.hold && policy.hold->fallback == Outcome::kAllow, PW_POLICY_FALLBACK_ALLOW);
     return flags;
 }
 
@@ -77,6 +81,8 @@ pw_policy compile_one(const Policy& policy)
     compiled.flags = flags_of(policy);
     compiled.error = static_cast<__u32>(policy.deny_errno);
     compiled.operations = operations_of(policy);
+    // One that denies may hold, too, until all pins are known.
+    compiled.hold_nanoseconds = policy.hold.value_or(Hold()).timeout;
     compiled.filesystems = static_cast<__u32>(policy.file.filesystems.size());
     for (std::size_t i = 0; i < policy.file.filesystems.size(); ++i) {
         const std::string& name = policy.file.filesystems[i];
@@ -313,7 +319,10 @@ std::string explain(const OperationEvent& operation, const Policy* policy, std::
     switch (operation.verdict) {
         case PW_VERDICT_DENY: return who + " denied " + what + error + pins + unresolved;
         case PW_VERDICT_WOULD_DENY: return who + " (monitor) would have denied " + what + error + pins + unresolved;
-        case PW_VERDICT_ALLOW: break;
+        case PW_VERDICT_HOLD: return who + " holds " + what + pins + unresolved;
+        case PW_VERDICT_WOULD_HOLD: return who + " (monitor) would have held " + what + pins + unresolved;
+        case PW_VERDICT_ALLOW:
+        case PW_VERDICTS: break;
     }
     return who + " allowed " + what + pins + unresolved;
 }

@@ -31,6 +31,8 @@ enum {
     PW_BLOCKS = 1 << 20,
     // How many pages the audit programs report at most in one run.
     PW_AUDIT_PAGES = 4096,
+    // How many operations are held at most.
+    PW_HOLDS = 1024,
 };
 
 // What a record in the ring buffer is. Every record starts with struct pw_header.
@@ -47,6 +49,7 @@ enum pw_kind {
     PW_KIND_RENAME,         // a known file, or a directory, changed or lost its name: struct pw_rename
     PW_KIND_INVALIDATION,   // addresses lost their pages where pins may be: struct pw_invalidation
     PW_KIND_NOTIFIER,       // an mmu notifier came or went: struct pw_notifier
+    PW_KIND_HOLD_END,       // an operation is held no longer: struct pw_hold_end
 };
 
 // The kernel function an event was seen in.
@@ -118,9 +121,32 @@ enum pw_notifier_kind {
 
 // What became of an operation that met pins.
 enum pw_verdict {
-    PW_VERDICT_ALLOW = 0,       // no policy had anything to say
+    PW_VERDICT_ALLOW = 0,       // no policy had anything to say, or a hold's fallback allows it
     PW_VERDICT_DENY = 1,        // an enforcing policy failed it with pw_operation.error
     PW_VERDICT_WOULD_DENY = 2,  // a monitoring policy would have failed it
+    PW_VERDICT_HOLD = 3,        // an enforcing policy makes the caller wait
+    PW_VERDICT_WOULD_HOLD = 4,  // a monitoring policy would have
+    PW_VERDICTS,
+};
+
+// How a hold ended.
+enum pw_hold_outcome {
+    PW_HOLD_PINS_GONE = 1,    // nothing is in the operation's way any more: it went on
+    PW_HOLD_ALLOWED,          // somebody let it go on, whatever is in its way
+    PW_HOLD_DENIED,           // somebody let it fail
+    PW_HOLD_TIMED_OUT_ALLOW,  // as the policy says, after its time
+    PW_HOLD_TIMED_OUT_DENY,
+    PW_HOLD_DECIDED,    // the policies decide otherwise now: they changed, or all pins are known
+    PW_HOLD_ABANDONED,       // the caller is gone, or came back with another operation
+    PW_HOLD_LET_GO_ALLOW,    // it could be held no longer: the policy's fallback
+    PW_HOLD_LET_GO_DENY,
+    PW_HOLD_OUTCOMES,
+};
+
+// What somebody decided about a held operation.
+enum pw_hold_release {
+    PW_HOLD_RELEASE_ALLOW = 1,
+    PW_HOLD_RELEASE_DENY,
 };
 
 // Calls whose first program the kernel skipped and whose second did the work, counted in the `caught` map.
@@ -150,6 +176,7 @@ enum pw_counter {
     PW_LOST_INVALIDATION,     // ring full: an invalidation's report
     PW_LOST_SPACE,            // table of address spaces full: invalidations of this one's pins are not seen
     PW_LOST_NOTIFIER,         // ring full: an mmu notifier that came or went
+    PW_LOST_HOLD_END,         // ring full: the end of a hold
     PW_COUNTERS,
 };
 
@@ -344,8 +371,19 @@ struct pw_operation {
     __u32 policy;      // deciding slot + 1, or 0
     __u32 generation;  // of the policy table that decided
     __u32 unresolved;  // 1: decided before the daemon had seen the newest pin, by the policy's `unresolved`
+    __u64 hold;        // number of the hold, unique while the programs stay loaded; 0: not held
 };
-PW_ASSERT_SIZE(pw_operation, 16 + 16 + 48 + 48 + 24);
+PW_ASSERT_SIZE(pw_operation, 16 + 16 + 48 + 48 + 32);
+
+struct pw_hold_end {
+    struct pw_header header;
+    __u64 hold;
+    __u64 since;    // when the operation was first held
+    __u64 asked;    // how often the caller asked, the first time included
+    __u32 outcome;  // enum pw_hold_outcome
+    __s32 error;    // what the operation fails with: negative errno, or 0
+};
+PW_ASSERT_SIZE(pw_hold_end, 16 + 32);
 
 struct pw_exit {
     struct pw_header header;
@@ -427,16 +465,21 @@ enum pw_policy_flags {
     PW_POLICY_ANY_PATH = 1 << 2,         // no path prefixes given
     PW_POLICY_SELECTS_PINS = 1 << 3,     // which pins it concerns is only known to the daemon: see pw_pin_verdict
     PW_POLICY_UNRESOLVED_DENY = 1 << 4,  // a pin the daemon has not yet seen counts as concerned
+    PW_POLICY_UNRESOLVED_HOLD = 1 << 5,  // the same, and until the daemon has seen it the operation is held
+    PW_POLICY_HOLD = 1 << 6,             // hold the operation; else deny it
+    PW_POLICY_TIMEOUT_ALLOW = 1 << 7,    // allow what was held for long enough; else deny it
+    PW_POLICY_FALLBACK_ALLOW = 1 << 8,   // allow what cannot be held; else deny it
 };
 
 struct pw_policy {
     __u32 flags;  // enum pw_policy_flags
     __u32 error;  // positive errno to deny with
     __u32 filesystems;
-    __u32 operations;  // that it concerns: bit per enum pw_operation_kind
+    __u32 operations;      // that it concerns: bit per enum pw_operation_kind
+    __u64 hold_nanoseconds;  // how long it holds at most
     char filesystem[PW_POLICY_FILESYSTEMS][PW_FILESYSTEM_NAME];
 };
-PW_ASSERT_SIZE(pw_policy, 16 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME);
+PW_ASSERT_SIZE(pw_policy, 24 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME);
 
 // Two tables; the one in force is generation & 1 (`policy_generation` in the BPF object's data).
 struct pw_policy_table {
@@ -444,7 +487,7 @@ struct pw_policy_table {
     __u32 reserved;
     struct pw_policy policy[PW_POLICIES];
 };
-PW_ASSERT_SIZE(pw_policy_table, 8 + PW_POLICIES * (16 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME));
+PW_ASSERT_SIZE(pw_policy_table, 8 + PW_POLICIES * (24 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME));
 
 // `path_prefixes`: a directory (or file) that is a policy's path prefix, or the root of a mount below one.
 struct pw_prefix_key {
@@ -470,6 +513,19 @@ struct pw_pin_verdict {
     __u64 end_page;
 };
 PW_ASSERT_SIZE(pw_pin_verdict, 24);
+
+// `holds`, by thread id: the operation its caller is held in. Made and changed by the programs; the daemon removes those
+// whose caller does not come back.
+struct pw_hold {
+    __u64 hold;      // its number; 0 while it is being filled
+    __u64 since;     // when it was first held
+    __u64 deadline;  // by the policy that held it last
+    __u64 asked;     // how often the caller asked, the first time included
+    struct pw_operation operation;  // as reported; policy, generation and unresolved are the last decision's
+};
+PW_ASSERT_SIZE(pw_hold, 32 + 160);
+
+// `hold_releases`, by the number of the hold, written by the daemon: __u32, enum pw_hold_release.
 
 enum pw_page_flags {
     PW_PAGE_READABLE = 1 << 0,   // there is such a page

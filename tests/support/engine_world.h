@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/engine.h"
+#include "support/fake_holds.h"
 #include "support/fake_owners.h"
 #include "support/fake_page_truth.h"
 #include "support/fake_processes.h"
@@ -46,6 +47,7 @@ public:
 struct World {
     ManualClock clock;
     FakeVerdictSink sink;
+    FakeHolds holds;
     FakePathResolver paths;
     FakePageTruth truth;
     FakeProcesses processes;
@@ -57,6 +59,7 @@ struct World {
     Bytes on_its_way;
     Engine engine{{.clock = clock,
                    .verdicts = sink,
+                   .holds = holds,
                    .paths = paths,
                    .truth = truth,
                    .processes = processes,

@@ -1,0 +1,216 @@
+#include "act/holds.h"
+
+#include <pinwarden/overlap.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+namespace pinwarden {
+namespace {
+
+// How often what changed is looked at, when much does.
+constexpr Nanoseconds kLookEvery = 10'000'000;
+// Without anything that changes.
+constexpr Nanoseconds kLookAnyway = 250'000'000;
+constexpr Nanoseconds kFirstPause = 20'000'000;
+constexpr Nanoseconds kLongestPause = 500'000'000;
+// Who runs that long, and did not ask again, will not: a signal's handler went elsewhere, or its file was closed.
+constexpr Nanoseconds kGivenUpAfter = 1'000'000'000;
+// The record that says how it ended may be on its way.
+constexpr Nanoseconds kEndedAfter = 1'000'000'000;
+
+bool passed(Nanoseconds since, Nanoseconds span, Nanoseconds now)
+{
+    return since != 0 && now >= since + span;
+}
+
+bool concerned(const Policy& policy, const Ledger& ledger, const OperationEvent& operation, Nanoseconds now)
+{
+    const auto one = [&](const PinRecord& pin) { return concerns(policy, pin, now); };
+    if (operation.operation == PW_OPERATION_UMOUNT) {
+        return std::ranges::any_of(ledger.pinned_files_on(operation.file.device), [&](const FileRecord* file) {
+            return std::ranges::any_of(file->pins, [&](PinId id) { return one(*ledger.find(id)); });
+        });
+    }
+    const pw_page_range pages =
+        pw_operation_pages(operation.operation, operation.file_size, operation.offset - operation.before,
+                           operation.length + operation.before);
+    return std::ranges::any_of(ledger.pins_on(operation.file, pages.first, pages.end),
+                               [&](const PinRecord* pin) { return one(*pin); });
+}
+
+// Whether the ledger knows every pin that could be in its way.
+bool known(const Ledger& ledger, const OperationEvent& operation)
+{
+    if (!ledger.certain()) {
+        return false;
+    }
+    return operation.operation == PW_OPERATION_UMOUNT || ledger.find_file(operation.file) == nullptr ||
+           ledger.file_state(operation.file).complete;
+}
+
+}  // namespace
+
+void Holds::attend(Nanoseconds now)
+{
+    if (!stopping_) {
+        sink_.attend(now + kAttendFor);
+    }
+}
+
+void Holds::begin(const OperationEvent& operation)
+{
+    Held& held = holds_[operation.hold];
+    held.held.id = operation.hold;
+    held.held.since = operation.time;
+    held.held.operation = operation;
+    look_ = true;
+}
+
+std::optional<Holds::Held> Holds::end(const HoldEndEvent& event)
+{
+    const auto found = holds_.find(event.hold);
+    if (found == holds_.end()) {
+        return std::nullopt;
+    }
+    Held ended = std::move(found->second);
+    holds_.erase(found);
+    ended.held.asked = event.asked;
+    return ended;
+}
+
+std::vector<Holds::Held> Holds::refresh(Nanoseconds now)
+{
+    absl::btree_map<std::uint64_t, HeldOperation> listed;
+    for (HeldOperation& held : sink_.list()) {
+        const std::uint64_t id = held.id;
+        listed.emplace(id, std::move(held));
+    }
+    for (auto& [id, held] : listed) {
+        Held& known = holds_[id];
+        // Names of the caller are not in the kernel's table.
+        if (known.held.id != 0) {
+            held.operation.caller = known.held.operation.caller;
+        }
+        known.held = std::move(held);
+    }
+    std::vector<Held> ended;
+    for (auto hold = holds_.begin(); hold != holds_.end();) {
+        Held& held = hold->second;
+        const bool is_listed = listed.contains(hold->first);
+        if (is_listed) {
+            held.unlisted_since = 0;
+            held.running_since = sink_.stopped(held.held.operation.caller) ? 0
+                                 : held.running_since == 0                 ? now
+                                                                           : held.running_since;
+        } else if (held.unlisted_since == 0) {
+            held.unlisted_since = now;
+        }
+        const bool given_up = passed(held.running_since, kGivenUpAfter, now);
+        if (!given_up && !passed(held.unlisted_since, kEndedAfter, now)) {
+            ++hold;
+            continue;
+        }
+        if (is_listed) {
+            sink_.forget(held.held);
+        }
+        // It may have come back just now, to be held under the number that was forgotten.
+        sink_.resume(held.held.operation.caller.process);
+        ended.push_back(std::move(held));
+        hold = holds_.erase(hold);
+    }
+    return ended;
+}
+
+bool Holds::may_go_on(const Held& held, const Enforcer& enforcer, const Ledger& ledger, Nanoseconds now) const
+{
+    const OperationEvent& operation = held.held.operation;
+    if (stopping_ || held.released || now >= held.held.deadline || operation.generation != enforcer.generation()) {
+        return true;
+    }
+    // What is known says nothing then; the kernel's own counts may let it go on.
+    if (!known(ledger, operation)) {
+        return !operation.unresolved;
+    }
+    const Policy* policy = enforcer.deciding(operation);
+    return operation.unresolved || policy == nullptr || !concerned(*policy, ledger, operation, now);
+}
+
+std::vector<Holds::Held> Holds::step(const Enforcer& enforcer, const Ledger& ledger, Nanoseconds now)
+{
+    if (holds_.empty() && sink_.under_way() == 0) {
+        look_ = false;
+        return {};
+    }
+    const std::optional<Nanoseconds> due = next_step();
+    if (due && now < *due) {
+        return {};
+    }
+    look_ = false;
+    next_look_ = now + kLookEvery;
+    std::vector<Held> ended = refresh(now);
+    for (auto& [id, held] : holds_) {
+        if (held.unlisted_since != 0 || !may_go_on(held, enforcer, ledger, now)) {
+            held.pause = 0;
+            held.next_resume = 0;
+            continue;
+        }
+        if (now < held.next_resume) {
+            continue;
+        }
+        sink_.resume(held.held.operation.caller.process);
+        held.pause = std::clamp(2 * held.pause, kFirstPause, kLongestPause);
+        held.next_resume = now + held.pause;
+    }
+    return ended;
+}
+
+std::optional<Nanoseconds> Holds::next_step() const
+{
+    if (holds_.empty() && sink_.under_way() == 0) {
+        return std::nullopt;
+    }
+    if (look_) {
+        return next_look_;
+    }
+    Nanoseconds next = next_look_ + kLookAnyway;
+    for (const auto& [id, held] : holds_) {
+        next = std::min(next, held.next_resume != 0 ? held.next_resume : std::max(held.held.deadline, next_look_));
+    }
+    return next;
+}
+
+Result<void> Holds::release(std::uint64_t id, Outcome outcome, Nanoseconds now)
+{
+    const auto found = holds_.find(id);
+    if (found == holds_.end()) {
+        std::string known;
+        for (const auto& [other, held] : holds_) {
+            known += (known.empty() ? "there are: " : ", ") + std::to_string(other);
+        }
+        return fail("no operation is held under the number " + std::to_string(id) + "; " +
+                        (known.empty() ? "there are none" : known),
+                    ENOENT);
+    }
+    if (auto released = sink_.release(id, outcome); !released) {
+        return released;
+    }
+    Held& held = found->second;
+    held.released = outcome;
+    sink_.resume(held.held.operation.caller.process);
+    held.pause = kFirstPause;
+    held.next_resume = now + held.pause;
+    return {};
+}
+
+void Holds::stop()
+{
+    stopping_ = true;
+    sink_.attend(0);
+    look_ = true;
+    next_look_ = 0;
+}
+
+}  // namespace pinwarden
