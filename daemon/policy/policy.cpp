@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "policy/suggest.h"
+#include "policy/units.h"
 
 namespace pinwarden {
 namespace {
@@ -211,11 +212,31 @@ Found check_comms(const Policy& policy)
 Found check_action(const Policy& policy)
 {
     if (policy.deny_errno == 0) {
-        return PolicyProblem{"action", "is missing; available is deny, such as deny: {errno: EBUSY}"};
+        return PolicyProblem{
+            "action", "is missing; available are deny, such as deny: {errno: EBUSY}, and hold, such as hold: {}"};
     }
     if (!can_fail_with(policy.deny_errno)) {
-        return PolicyProblem{"action.deny.errno",
+        return PolicyProblem{policy.hold ? "action.hold.errno" : "action.deny.errno",
                              errno_name(policy.deny_errno) + " is nothing an operation can fail with; EBUSY is usual"};
+    }
+    return std::nullopt;
+}
+
+Found check_hold(const Policy& policy)
+{
+    if (!policy.hold) {
+        return std::nullopt;
+    }
+    const std::string field = "action.hold.timeout";
+    const Nanoseconds timeout = policy.hold->timeout;
+    if (timeout < kMinHoldTimeout) {
+        return PolicyProblem{field, format_duration(timeout) + " is too short; at least " +
+                                        format_duration(kMinHoldTimeout) +
+                                        ", a shorter hold cannot be told from the machine being busy"};
+    }
+    if (timeout > kMaxHoldTimeout) {
+        return PolicyProblem{field, format_duration(timeout) + " is too long; at most " +
+                                        format_duration(kMaxHoldTimeout) + ", nobody waits for longer than that"};
     }
     return std::nullopt;
 }
@@ -339,7 +360,7 @@ bool at_or_below(std::string_view path, std::string_view prefix)
 std::optional<PolicyProblem> find_problem(const Policy& policy)
 {
     for (const auto check : {check_name, check_operations, check_path_prefixes, check_filesystems, check_drivers,
-                             check_uids, check_comms, check_action}) {
+                             check_uids, check_comms, check_action, check_hold}) {
         if (auto problem = check(policy)) {
             return problem;
         }

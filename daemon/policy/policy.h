@@ -17,6 +17,9 @@ namespace pinwarden {
 // selector is compared with every pin of a file.
 inline constexpr std::size_t kMaxPathPrefixes = 64;
 inline constexpr std::size_t kMaxSelectorValues = 256;
+// What a hold's timeout may be.
+inline constexpr Nanoseconds kMinHoldTimeout = 100'000'000;
+inline constexpr Nanoseconds kMaxHoldTimeout = 3'600'000'000'000;
 
 enum class Mode : std::uint8_t { kMonitor, kEnforce, kOff };
 enum class Operation : std::uint8_t {
@@ -109,7 +112,8 @@ struct PolicyProblem {
 };
 
 // Checks what no single field's type can tell: name, at least one operation, prefixes absolute and normalised, at most
-// four file systems, nothing listed twice, an errno an operation can fail with. Nothing when all is well.
+// four file systems, nothing listed twice, an errno an operation can fail with, a hold that is neither too short nor
+// too long. Nothing when all is well.
 std::optional<PolicyProblem> find_problem(const Policy& policy);
 // The same as a result: "FIELD: what", code EINVAL.
 Result<void> validate(const Policy& policy);

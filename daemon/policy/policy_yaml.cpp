@@ -238,6 +238,18 @@ std::string owner_lines(const OwnerSelector& owner)
            (owner.comms.empty() ? "" : line("comms", texts(owner.comms)));
 }
 
+std::string action_lines(const Policy& policy)
+{
+    const std::string error = line("errno", errno_name(policy.deny_errno));
+    if (!policy.hold) {
+        return block("deny", error);
+    }
+    const Hold& hold = *policy.hold;
+    return block("hold", line("timeout", format_duration(hold.timeout)) +
+                             line("on_timeout", std::string(to_string(hold.on_timeout))) +
+                             line("fallback", std::string(to_string(hold.fallback))) + error);
+}
+
 }  // namespace
 
 Result<std::vector<Policy>> parse_policies(std::string_view text, const std::string& source)
@@ -266,8 +278,9 @@ std::string to_yaml(const Policy& policy)
     return "name: " + scalar(policy.name) + "\nmode: " + std::string(to_string(policy.mode)) +
            "\nmatch:\n  operations: " + flow_list(policy.operations, operation) + "\n" +
            block("file", file_lines(policy.file)) + block("pin", pin_lines(policy.pin)) +
-           block("owner", owner_lines(policy.owner)) + "action:\n  deny:\n    errno: " + errno_name(policy.deny_errno) +
-           "\nunresolved: " + std::string(to_string(policy.unresolved)) + "\n";
+           block("owner", owner_lines(policy.owner)) + "action:\n" + action_lines(policy) +
+           "unresolved: " + std::string(to_string(policy.unresolved)) +
+           "\nwhen_unattended: " + std::string(to_string(policy.when_unattended)) + "\n";
 }
 
 }  // namespace pinwarden

@@ -19,6 +19,7 @@ namespace {
 struct Reader {
     std::string source;
     Policy policy;
+    Hold hold;                                // as far as read: the policy's own once it is whole
     std::map<std::string, YamlPlace> places;  // of every field read: for what only find_problem() can tell
 };
 
@@ -42,7 +43,6 @@ struct Schema {
 // The values of a field that has a few.
 struct Choices {
     std::span<const std::string_view> values;
-    std::span<const std::string_view> later = {};
     std::span<const std::string_view> never = {};  // there is such a thing, but no policy can be about it
     std::string_view why_never = {};
 };
@@ -185,9 +185,6 @@ Result<std::size_t> read_choice(const Reader& reader, const std::string& path, c
     }
     const std::string shown = "\"" + shorten(*text) + "\" ";
     const std::string available = join(strings(choices.values));
-    if (std::ranges::find(choices.later, *text) != choices.later.end()) {
-        return refuse(reader, node.place, path, shown + "is not available in this version; available: " + available);
-    }
     if (std::ranges::find(choices.never, *text) != choices.never.end()) {
         return refuse(reader, node.place, path, shown + std::string(choices.why_never) + "; available: " + available);
     }
@@ -242,9 +239,14 @@ constexpr std::array kOperations = {Operation::kTruncate,  Operation::kPunchHole
 constexpr std::array<std::string_view, 6> kInvalidations = {"munmap",        "mmap_fixed", "mremap",
                                                             "madv_dontneed", "madv_guard", "invalidate"};
 
-constexpr std::array<std::string_view, 2> kUnresolvedNames = {"deny", "allow"};
-constexpr std::array kUnresolved = {Unresolved::kDeny, Unresolved::kAllow};
-constexpr std::array<std::string_view, 1> kLaterUnresolved = {"hold"};
+constexpr std::array<std::string_view, 3> kUnresolvedNames = {"deny", "allow", "hold"};
+constexpr std::array kUnresolved = {Unresolved::kDeny, Unresolved::kAllow, Unresolved::kHold};
+
+constexpr std::array<std::string_view, 2> kUnattendedNames = {"release", "keep"};
+constexpr std::array kUnattended = {Unattended::kRelease, Unattended::kKeep};
+
+constexpr std::array<std::string_view, 2> kOutcomeNames = {"deny", "allow"};
+constexpr std::array kOutcomes = {Outcome::kDeny, Outcome::kAllow};
 
 Result<void> read_name(Reader& reader, const std::string& path, const YamlNode& node)
 {
@@ -268,11 +270,31 @@ Result<void> read_mode(Reader& reader, const std::string& path, const YamlNode& 
 
 Result<void> read_unresolved(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    const auto choice = read_choice(reader, path, node, {.values = kUnresolvedNames, .later = kLaterUnresolved});
+    const auto choice = read_choice(reader, path, node, {.values = kUnresolvedNames});
     if (!choice) {
         return std::unexpected(choice.error());
     }
     reader.policy.unresolved = kUnresolved[*choice];
+    return {};
+}
+
+Result<void> read_unattended(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    const auto choice = read_choice(reader, path, node, {.values = kUnattendedNames});
+    if (!choice) {
+        return std::unexpected(choice.error());
+    }
+    reader.policy.when_unattended = kUnattended[*choice];
+    return {};
+}
+
+Result<void> read_outcome(const Reader& reader, const std::string& path, const YamlNode& node, Outcome& into)
+{
+    const auto choice = read_choice(reader, path, node, {.values = kOutcomeNames});
+    if (!choice) {
+        return std::unexpected(choice.error());
+    }
+    into = kOutcomes[*choice];
     return {};
 }
 
@@ -360,6 +382,21 @@ Result<void> read_errno(Reader& reader, const std::string& path, const YamlNode&
     return {};
 }
 
+Result<void> read_timeout(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_quantity(reader, path, node, parse_duration, reader.hold.timeout);
+}
+
+Result<void> read_on_timeout(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_outcome(reader, path, node, reader.hold.on_timeout);
+}
+
+Result<void> read_fallback(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_outcome(reader, path, node, reader.hold.fallback);
+}
+
 constexpr std::array kFileFields = {Field{"path_prefixes", read_path_prefixes}, Field{"filesystems", read_filesystems}};
 constexpr Schema kFileSchema = {.message = "FileSelector", .fields = kFileFields};
 
@@ -373,6 +410,12 @@ constexpr Schema kOwnerSchema = {.message = "OwnerSelector", .fields = kOwnerFie
 
 constexpr std::array kDenyFields = {Field{"errno", read_errno}};
 constexpr Schema kDenySchema = {.message = "Deny", .fields = kDenyFields, .may_be_empty = true};
+
+constexpr std::array kHoldFields = {Field{"timeout", read_timeout}, Field{"on_timeout", read_on_timeout},
+                                    Field{"fallback", read_fallback}, Field{"errno", read_errno}};
+constexpr std::array<std::string_view, 1> kLaterHoldFields = {"revoke"};
+constexpr Schema kHoldSchema = {
+    .message = "Hold", .fields = kHoldFields, .later = kLaterHoldFields, .may_be_empty = true};
 
 Result<void> read_file(Reader& reader, const std::string& path, const YamlNode& node)
 {
@@ -395,6 +438,16 @@ Result<void> read_deny(Reader& reader, const std::string& path, const YamlNode& 
     return read_map(reader, path, node, kDenySchema);
 }
 
+Result<void> read_hold(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    reader.policy.deny_errno = EBUSY;
+    if (auto read = read_map(reader, path, node, kHoldSchema); !read) {
+        return read;
+    }
+    reader.policy.hold = reader.hold;
+    return {};
+}
+
 constexpr std::array kMatchFields = {
     Field{"operations", read_operations,
           "without it the policy would match nothing: say which operations, such as operations: [truncate]"},
@@ -406,8 +459,8 @@ constexpr std::array<std::string_view, 1> kLaterMatchFields = {"caller"};
 constexpr Schema kMatchSchema = {
     .message = "Match", .fields = kMatchFields, .later = kLaterMatchFields, .may_be_empty = true};
 
-constexpr std::array kActionFields = {Field{"deny", read_deny}};
-constexpr std::array<std::string_view, 3> kLaterActionFields = {"hold", "signal", "revoke"};
+constexpr std::array kActionFields = {Field{"deny", read_deny}, Field{"hold", read_hold}};
+constexpr std::array<std::string_view, 2> kLaterActionFields = {"signal", "revoke"};
 constexpr Schema kActionSchema = {.message = "Action", .fields = kActionFields, .later = kLaterActionFields};
 
 Result<void> read_match(Reader& reader, const std::string& path, const YamlNode& node)
@@ -436,9 +489,9 @@ constexpr std::array kPolicyFields = {
         "without it the policy would match everything: say which operations, such as match: {operations: [truncate]}"},
     Field{"action", read_action, "say what to do, such as action: {deny: {errno: EBUSY}}"},
     Field{"unresolved", read_unresolved},
+    Field{"when_unattended", read_unattended},
 };
-constexpr std::array<std::string_view, 1> kLaterPolicyFields = {"when_unattended"};
-constexpr Schema kPolicySchema = {.message = "Policy", .fields = kPolicyFields, .later = kLaterPolicyFields};
+constexpr Schema kPolicySchema = {.message = "Policy", .fields = kPolicyFields};
 
 // Where the field was written, or else what holds it.
 YamlPlace nearest_place(const Reader& reader, std::string field, YamlPlace document)
@@ -472,8 +525,8 @@ Result<Policy> read_policy(const YamlNode& document, const std::string& source)
 std::vector<KnownFields> known_policy_fields()
 {
     std::vector<KnownFields> known;
-    for (const Schema* schema :
-         {&kPolicySchema, &kMatchSchema, &kFileSchema, &kPinSchema, &kOwnerSchema, &kActionSchema, &kDenySchema}) {
+    for (const Schema* schema : {&kPolicySchema, &kMatchSchema, &kFileSchema, &kPinSchema, &kOwnerSchema,
+                                 &kActionSchema, &kDenySchema, &kHoldSchema}) {
         known.push_back({std::string(schema->message), field_names(*schema)});
     }
     return known;

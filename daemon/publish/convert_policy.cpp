@@ -67,32 +67,130 @@ Result<Unresolved> unresolved_from_proto(v1::Unresolved unresolved)
         case v1::UNRESOLVED_UNSPECIFIED:
         case v1::UNRESOLVED_DENY: return Unresolved::kDeny;
         case v1::UNRESOLVED_ALLOW: return Unresolved::kAllow;
-        default: return fail("unresolved: must be UNRESOLVED_DENY or UNRESOLVED_ALLOW", EINVAL);
+        case v1::UNRESOLVED_HOLD: return Unresolved::kHold;
+        default: return fail("unresolved: must be UNRESOLVED_DENY, UNRESOLVED_ALLOW or UNRESOLVED_HOLD", EINVAL);
     }
 }
 
-Result<Nanoseconds> age_from_proto(const google::protobuf::Duration& age)
+v1::Unresolved unresolved_to_proto(Unresolved unresolved)
 {
-    const bool valid = age.seconds() >= 0 && age.nanos() >= 0 && age.nanos() < 1'000'000'000;
-    if (!valid || age.seconds() > TimeUtil::kDurationMaxSeconds / 1000) {
-        return fail("match.pin.min_age: must be a duration from 0 to 10 years", EINVAL);
+    switch (unresolved) {
+        case Unresolved::kDeny: return v1::UNRESOLVED_DENY;
+        case Unresolved::kAllow: return v1::UNRESOLVED_ALLOW;
+        case Unresolved::kHold: return v1::UNRESOLVED_HOLD;
     }
-    return static_cast<Nanoseconds>(TimeUtil::DurationToNanoseconds(age));
+    return v1::UNRESOLVED_UNSPECIFIED;
 }
 
-Result<int> errno_from_proto(const v1::Action& action)
+Result<Unattended> unattended_from_proto(v1::WhenUnattended unattended)
 {
-    if (!action.has_deny()) {
-        return fail("action: must be given; `deny` is the only one there is", EINVAL);
+    switch (unattended) {
+        case v1::WHEN_UNATTENDED_UNSPECIFIED:
+        case v1::WHEN_UNATTENDED_RELEASE: return Unattended::kRelease;
+        case v1::WHEN_UNATTENDED_KEEP: return Unattended::kKeep;
+        default: return fail("when_unattended: must be WHEN_UNATTENDED_RELEASE or WHEN_UNATTENDED_KEEP", EINVAL);
     }
-    if (action.deny().error().empty()) {
+}
+
+v1::WhenUnattended unattended_to_proto(Unattended unattended)
+{
+    return unattended == Unattended::kKeep ? v1::WHEN_UNATTENDED_KEEP : v1::WHEN_UNATTENDED_RELEASE;
+}
+
+v1::Outcome outcome_to_proto(Outcome outcome)
+{
+    return outcome == Outcome::kAllow ? v1::OUTCOME_ALLOW : v1::OUTCOME_DENY;
+}
+
+Result<Outcome> outcome_from_proto(v1::Outcome outcome, const std::string& field)
+{
+    switch (outcome) {
+        case v1::OUTCOME_UNSPECIFIED:
+        case v1::OUTCOME_DENY: return Outcome::kDeny;
+        case v1::OUTCOME_ALLOW: return Outcome::kAllow;
+        default: return fail(field + ": must be OUTCOME_DENY or OUTCOME_ALLOW", EINVAL);
+    }
+}
+
+// `limits`: how the message names them; whoever calls checks them. Here only what would not fit is refused.
+Result<Nanoseconds> duration_from_proto(const google::protobuf::Duration& duration, const std::string& field,
+                                        const std::string& limits)
+{
+    const bool valid = duration.seconds() >= 0 && duration.nanos() >= 0 && duration.nanos() < 1'000'000'000;
+    if (!valid || duration.seconds() > TimeUtil::kDurationMaxSeconds / 1000) {
+        return fail(field + ": must be a duration from " + limits, EINVAL);
+    }
+    return static_cast<Nanoseconds>(TimeUtil::DurationToNanoseconds(duration));
+}
+
+Result<int> errno_from_proto(const std::string& name, const std::string& field)
+{
+    if (name.empty()) {
         return kDefaultDenyErrno;
     }
-    Result<int> code = errno_from_name(action.deny().error());
+    Result<int> code = errno_from_name(name);
     if (!code) {
-        return std::unexpected(Error{"action.deny.errno: " + code.error().message, EINVAL});
+        return std::unexpected(Error{field + ": " + code.error().message, EINVAL});
     }
     return code;
+}
+
+Result<Hold> hold_from_proto(const v1::Hold& in)
+{
+    Hold hold;
+    if (in.has_timeout()) {
+        const Result<Nanoseconds> timeout = duration_from_proto(in.timeout(), "action.hold.timeout", "100ms to 1h");
+        if (!timeout) {
+            return std::unexpected(timeout.error());
+        }
+        hold.timeout = *timeout;
+    }
+    const Result<Outcome> on_timeout = outcome_from_proto(in.on_timeout(), "action.hold.on_timeout");
+    if (!on_timeout) {
+        return std::unexpected(on_timeout.error());
+    }
+    hold.on_timeout = *on_timeout;
+    const Result<Outcome> fallback = outcome_from_proto(in.fallback(), "action.hold.fallback");
+    if (!fallback) {
+        return std::unexpected(fallback.error());
+    }
+    hold.fallback = *fallback;
+    return hold;
+}
+
+Result<void> action_from_proto(const v1::Action& in, Policy& policy)
+{
+    if (in.kind_case() == v1::Action::KIND_NOT_SET) {
+        return fail("action: must be given: `deny` or `hold`", EINVAL);
+    }
+    if (in.has_hold()) {
+        const Result<Hold> hold = hold_from_proto(in.hold());
+        if (!hold) {
+            return std::unexpected(hold.error());
+        }
+        policy.hold = *hold;
+    }
+    const Result<int> code = in.has_hold() ? errno_from_proto(in.hold().error(), "action.hold.errno")
+                                           : errno_from_proto(in.deny().error(), "action.deny.errno");
+    if (!code) {
+        return std::unexpected(code.error());
+    }
+    policy.deny_errno = *code;
+    return {};
+}
+
+void set_action(const Policy& policy, v1::Action& out)
+{
+    const std::string error = errno_name(policy.deny_errno);
+    if (!policy.hold) {
+        out.mutable_deny()->set_error(error);
+        return;
+    }
+    v1::Hold& hold = *out.mutable_hold();
+    *hold.mutable_timeout() = TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(policy.hold->timeout));
+    hold.set_on_timeout(outcome_to_proto(policy.hold->on_timeout));
+    hold.set_fallback(outcome_to_proto(policy.hold->fallback));
+    hold.set_error(error);
 }
 
 Result<std::vector<std::string>> prefixes_from_proto(const v1::FileSelector& file)
@@ -133,7 +231,7 @@ Result<Policy> policy_from_proto(const v1::Policy& in)
     const v1::PinSelector& pin = in.match().pin();
     policy.pin.drivers.assign(pin.drivers().begin(), pin.drivers().end());
     policy.pin.min_bytes = pin.min_bytes();
-    const Result<Nanoseconds> min_age = age_from_proto(pin.min_age());
+    const Result<Nanoseconds> min_age = duration_from_proto(pin.min_age(), "match.pin.min_age", "0 to 10 years");
     if (!min_age) {
         return std::unexpected(min_age.error());
     }
@@ -141,16 +239,19 @@ Result<Policy> policy_from_proto(const v1::Policy& in)
     const v1::OwnerSelector& owner = in.match().owner();
     policy.owner.uids.assign(owner.uids().begin(), owner.uids().end());
     policy.owner.comms.assign(owner.comms().begin(), owner.comms().end());
-    const Result<int> code = errno_from_proto(in.action());
-    if (!code) {
-        return std::unexpected(code.error());
+    if (const Result<void> action = action_from_proto(in.action(), policy); !action) {
+        return std::unexpected(action.error());
     }
-    policy.deny_errno = *code;
     const Result<Unresolved> unresolved = unresolved_from_proto(in.unresolved());
     if (!unresolved) {
         return std::unexpected(unresolved.error());
     }
     policy.unresolved = *unresolved;
+    const Result<Unattended> unattended = unattended_from_proto(in.when_unattended());
+    if (!unattended) {
+        return std::unexpected(unattended.error());
+    }
+    policy.when_unattended = *unattended;
     return policy;
 }
 
@@ -246,8 +347,9 @@ v1::Policy policy_to_proto(const Policy& policy)
     for (const std::string& comm : policy.owner.comms) {
         match.mutable_owner()->add_comms(valid_utf8(comm));
     }
-    out.mutable_action()->mutable_deny()->set_error(errno_name(policy.deny_errno));
-    out.set_unresolved(policy.unresolved == Unresolved::kAllow ? v1::UNRESOLVED_ALLOW : v1::UNRESOLVED_DENY);
+    set_action(policy, *out.mutable_action());
+    out.set_unresolved(unresolved_to_proto(policy.unresolved));
+    out.set_when_unattended(unattended_to_proto(policy.when_unattended));
     return out;
 }
 

@@ -19,7 +19,7 @@ namespace {
 constexpr const char* kYaml =
     "name: keep\nmode: enforce\nmatch: {operations: [truncate], file: {path_prefixes: [/mnt]}}\naction: {deny: {}}\n";
 
-struct Outcome {
+struct Answer {
     int exit_code = 0;
     std::string out;
     std::string err;
@@ -34,7 +34,7 @@ struct Daemon {
         server = std::move(*started);
     }
 
-    Outcome pinctl(Command command, bool json = false, const std::string& input = "") const
+    Answer pinctl(Command command, bool json = false, const std::string& input = "") const
     {
         std::istringstream in(input);
         std::ostringstream out;
@@ -105,18 +105,18 @@ TEST_CASE("pinctl prints answers as text and as JSON", "[grpc]")
 TEST_CASE("pinctl applies and deletes policies", "[grpc]")
 {
     Daemon daemon;
-    const Outcome checked = daemon.pinctl(PolicyApplyCommand{.files = {"-"}, .validate_only = true}, false, kYaml);
+    const Answer checked = daemon.pinctl(PolicyApplyCommand{.files = {"-"}, .validate_only = true}, false, kYaml);
     CHECK(checked.out == "Valid: keep; nothing was changed.\n");
     CHECK(daemon.pipeline.applied.empty());
 
     std::ofstream(daemon.folder.file("keep.yaml")) << kYaml;
-    const Outcome applied =
+    const Answer applied =
         daemon.pinctl(PolicyApplyCommand{.files = {daemon.folder.file("keep.yaml")}, .validate_only = false});
     CHECK(applied.exit_code == 0);
     CHECK(applied.out == "Applied keep; generation 1 is in force.\n");
 
     CHECK(daemon.pinctl(PolicyDeleteCommand{"keep"}).out == "Deleted keep; generation 2 is in force.\n");
-    const Outcome again = daemon.pinctl(PolicyDeleteCommand{"keep"});
+    const Answer again = daemon.pinctl(PolicyDeleteCommand{"keep"});
     CHECK(again.exit_code == 1);
     CHECK(again.err == "pinctl: no policy \"keep\"\n");
 }
@@ -134,11 +134,11 @@ TEST_CASE("a bad policy is refused with file and line, and what is in force stay
         {".", "Is a directory"},
     };
     for (const auto& [file, message] : rows) {
-        const Outcome outcome = daemon.pinctl(PolicyApplyCommand{
+        const Answer answer = daemon.pinctl(PolicyApplyCommand{
             .files = {daemon.folder.file("good.yaml"), daemon.folder.file(file)}, .validate_only = false});
         INFO(file);
-        CHECK(outcome.exit_code == 1);
-        CHECK_THAT(outcome.err, Catch::StartsWith("pinctl: ") && Catch::Contains(message));
+        CHECK(answer.exit_code == 1);
+        CHECK_THAT(answer.err, Catch::StartsWith("pinctl: ") && Catch::Contains(message));
         CHECK(daemon.pipeline.applied.empty());
     }
 }
@@ -147,20 +147,20 @@ TEST_CASE("errors of the daemon are told as such", "[grpc]")
 {
     Daemon daemon;
     daemon.pipeline.fails = Error{"too slow", ETIMEDOUT};
-    const Outcome outcome = daemon.pinctl(StatusCommand{});
-    CHECK(outcome.exit_code == 1);
-    CHECK_THAT(outcome.err, Catch::Contains("did not answer in time"));
+    const Answer answer = daemon.pinctl(StatusCommand{});
+    CHECK(answer.exit_code == 1);
+    CHECK_THAT(answer.err, Catch::Contains("did not answer in time"));
 }
 
 TEST_CASE("watch ends after the events asked for, a line each", "[grpc]")
 {
     Daemon daemon;
     const Publisher publisher(daemon.fanout);
-    const Outcome text = daemon.pinctl(WatchCommand{.kinds = {}, .count = 3});
+    const Answer text = daemon.pinctl(WatchCommand{.kinds = {}, .count = 3});
     CHECK(text.exit_code == 0);
     CHECK(std::ranges::count(text.out, '\n') >= 3);
 
-    const Outcome json = daemon.pinctl(WatchCommand{.kinds = {Kind::kPin}, .count = 3}, true);
+    const Answer json = daemon.pinctl(WatchCommand{.kinds = {Kind::kPin}, .count = 3}, true);
     CHECK(std::ranges::count(json.out, '\n') == 3);
     CHECK_THAT(json.out, Catch::StartsWith(R"({"kind":"EVENT_KIND_PIN")"));
 }
@@ -180,13 +180,13 @@ TEST_CASE("watch ends quietly when nobody reads its output any more", "[grpc]")
 TEST_CASE("watch tells when the daemon goes away", "[grpc]")
 {
     Daemon daemon;
-    Outcome outcome;
-    std::jthread watcher([&] { outcome = daemon.pinctl(WatchCommand{}); });
+    Answer answer;
+    std::jthread watcher([&] { answer = daemon.pinctl(WatchCommand{}); });
     while (!daemon.fanout.has_subscribers()) {
         std::this_thread::yield();
     }
     daemon.server.reset();
     watcher.join();
-    CHECK(outcome.exit_code == 1);
-    CHECK_THAT(outcome.err, Catch::Contains("went away"));
+    CHECK(answer.exit_code == 1);
+    CHECK_THAT(answer.err, Catch::Contains("went away"));
 }

@@ -256,6 +256,7 @@ TEST_CASE("policies: state, counters, and what they match")
                     .pin = {.drivers = {}, .min_bytes = 0, .min_age = 5 * kSecond},
                     .owner = {},
                     .deny_errno = EBUSY,
+                    .hold = std::nullopt,
                     .unresolved = Unresolved::kDeny,
                     .source = "/etc/pinwarden/keep.yaml"};
     state.state = "pending";

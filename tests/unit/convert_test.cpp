@@ -275,6 +275,47 @@ TEST_CASE("a policy message becomes a policy, and comes back")
     CHECK(policies_from_request(again).value() == *policies);
 }
 
+TEST_CASE("a policy message that holds becomes a policy, and comes back")
+{
+    v1::ApplyPolicyRequest request = request_with_policy();
+    v1::Policy& message = *request.mutable_policies(0);
+    v1::Hold& hold = *message.mutable_action()->mutable_hold();
+    SECTION("with its defaults")
+    {
+        const Policy policy = policies_from_request(request).value().front();
+        CHECK(policy.hold == Hold{});
+        CHECK(policy.deny_errno == EBUSY);
+        CHECK(policy.when_unattended == Unattended::kRelease);
+
+        const v1::Policy shown = policy_to_proto(policy);
+        CHECK(shown.action().hold().timeout().seconds() == 10);
+        CHECK(shown.action().hold().on_timeout() == v1::OUTCOME_DENY);
+        CHECK(shown.action().hold().fallback() == v1::OUTCOME_DENY);
+        CHECK(shown.action().hold().error() == "EBUSY");
+        CHECK_FALSE(shown.action().has_deny());
+        CHECK(shown.when_unattended() == v1::WHEN_UNATTENDED_RELEASE);
+    }
+    SECTION("with everything given")
+    {
+        hold.mutable_timeout()->set_nanos(100'000'000);
+        hold.set_on_timeout(v1::OUTCOME_ALLOW);
+        hold.set_fallback(v1::OUTCOME_ALLOW);
+        hold.set_error("EAGAIN");
+        message.set_unresolved(v1::UNRESOLVED_HOLD);
+        message.set_when_unattended(v1::WHEN_UNATTENDED_KEEP);
+
+        const Policy policy = policies_from_request(request).value().front();
+        CHECK(policy.hold == Hold{.timeout = kSecond / 10, .on_timeout = Outcome::kAllow, .fallback = Outcome::kAllow});
+        CHECK(policy.deny_errno == EAGAIN);
+        CHECK(policy.unresolved == Unresolved::kHold);
+        CHECK(policy.when_unattended == Unattended::kKeep);
+
+        v1::ApplyPolicyRequest again;
+        *again.add_policies() = policy_to_proto(policy);
+        CHECK(policies_from_request(again).value().front() == policy);
+    }
+}
+
 TEST_CASE("what is wrong with a policy message is said with its field")
 {
     v1::ApplyPolicyRequest request = request_with_policy();
@@ -325,6 +366,41 @@ TEST_CASE("what is wrong with a policy message is said with its field")
         policy.mutable_action()->mutable_deny()->set_error("EBUSSY");
         field = "action.deny.errno";
     }
+    SECTION("a hold of no time")
+    {
+        policy.mutable_action()->mutable_hold()->mutable_timeout();
+        field = "action.hold.timeout: 0ns is too short; at least 100ms";
+    }
+    SECTION("a hold of negative time")
+    {
+        policy.mutable_action()->mutable_hold()->mutable_timeout()->set_seconds(-1);
+        field = "action.hold.timeout: must be a duration from 100ms to 1h";
+    }
+    SECTION("a hold nobody waits for")
+    {
+        policy.mutable_action()->mutable_hold()->mutable_timeout()->set_seconds(3601);
+        field = "action.hold.timeout: 3601s is too long; at most 1h";
+    }
+    SECTION("unknown outcomes of a hold")
+    {
+        policy.mutable_action()->mutable_hold()->set_on_timeout(static_cast<v1::Outcome>(7));
+        field = "action.hold.on_timeout";
+    }
+    SECTION("unknown fallback of a hold")
+    {
+        policy.mutable_action()->mutable_hold()->set_fallback(static_cast<v1::Outcome>(7));
+        field = "action.hold.fallback";
+    }
+    SECTION("unknown errno of a hold")
+    {
+        policy.mutable_action()->mutable_hold()->set_error("EBUSSY");
+        field = "action.hold.errno";
+    }
+    SECTION("unknown when_unattended")
+    {
+        policy.set_when_unattended(static_cast<v1::WhenUnattended>(9));
+        field = "when_unattended";
+    }
     SECTION("unknown unresolved")
     {
         policy.set_unresolved(static_cast<v1::Unresolved>(9));
@@ -333,7 +409,8 @@ TEST_CASE("what is wrong with a policy message is said with its field")
     const auto refused = policies_from_request(request);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == EINVAL);
-    CHECK_THAT(refused.error().message, Catch::StartsWith("policies[0] \"keep\": " + field + ":"));
+    CHECK_THAT(refused.error().message,
+               Catch::StartsWith("policies[0] \"keep\": " + field + (field.find(':') == std::string::npos ? ":" : "")));
 }
 
 TEST_CASE("policies come in exactly one form")

@@ -81,6 +81,10 @@ TEST_CASE("a policy that holds together is valid", "[policy]")
     full.pin = {{"rdma_rxe", "vfio"}, 1, 1};
     full.owner = {{0, 1000}, {"qemu-system-x86"}};
     CHECK(validate(full));
+    for (const Nanoseconds timeout : {kMinHoldTimeout, Hold{}.timeout, kMaxHoldTimeout}) {
+        full.hold = Hold{.timeout = timeout};
+        CHECK(validate(full));
+    }
 }
 
 TEST_CASE("what is wrong with a policy is named", "[policy]")
@@ -116,6 +120,17 @@ TEST_CASE("what is wrong with a policy is named", "[policy]")
         {"action.deny.errno", "nothing an operation can fail with", [](Policy& p) { p.deny_errno = ERESTART; }},
         {"action.deny.errno", "errno 134", [](Policy& p) { p.deny_errno = 134; }},
         {"action.deny.errno", "errno -16", [](Policy& p) { p.deny_errno = -16; }},
+        {"action", "is missing", [](Policy& p) { p.deny_errno = 0, p.hold = Hold{}; }},
+        {"action.hold.errno", "errno 134", [](Policy& p) { p.deny_errno = 134, p.hold = Hold{}; }},
+        {"action.hold.timeout",
+         "0ns is too short; at least 100ms, a shorter hold cannot be told from the machine being",
+         [](Policy& p) { p.hold = Hold{.timeout = 0}; }},
+        {"action.hold.timeout", "99999999ns is too short",
+         [](Policy& p) { p.hold = Hold{.timeout = kMinHoldTimeout - 1}; }},
+        {"action.hold.timeout", "2h is too long; at most 1h, nobody waits for longer than that",
+         [](Policy& p) { p.hold = Hold{.timeout = 2 * kMaxHoldTimeout}; }},
+        {"action.hold.timeout", "3600000000001ns is too long",
+         [](Policy& p) { p.hold = Hold{.timeout = kMaxHoldTimeout + 1}; }},
     };
     for (const Case& one : table) {
         Policy policy = good();

@@ -30,6 +30,7 @@ match:
 action:
   deny: {errno: ETXTBSY}
 unresolved: allow
+when_unattended: keep
 )";
 
 constexpr const char* kSmallest = "name: p\nmode: monitor\nmatch: {operations: [truncate]}\naction: {deny: {}}\n";
@@ -87,6 +88,7 @@ TEST_CASE("a policy with every field", "[policy_yaml]")
     expected.owner = {{0, 1000}, {"trainer", "null"}};
     expected.deny_errno = ETXTBSY;
     expected.unresolved = Unresolved::kAllow;
+    expected.when_unattended = Unattended::kKeep;
     expected.source = "x.yaml";
     CHECK(parsed->front() == expected);
 }
@@ -97,8 +99,33 @@ TEST_CASE("what a policy leaves out has its default", "[policy_yaml]")
     REQUIRE(parsed);
     CHECK(parsed->front().mode == Mode::kMonitor);
     CHECK(parsed->front().deny_errno == EBUSY);
+    CHECK_FALSE(parsed->front().hold);
     CHECK(parsed->front().unresolved == Unresolved::kDeny);
+    CHECK(parsed->front().when_unattended == Unattended::kRelease);
     CHECK_FALSE(parsed->front().selects_pins());
+}
+
+TEST_CASE("a policy that holds", "[policy_yaml]")
+{
+    const auto parse = [](const std::string& action) {
+        const auto parsed = parse_policies(
+            "name: p\nmode: enforce\nmatch: {operations: [truncate]}\naction: " + action + "\n", "x.yaml");
+        REQUIRE(parsed);
+        return parsed->front();
+    };
+    const Policy whole = parse("{hold: {timeout: 2m, on_timeout: allow, fallback: allow, errno: EAGAIN}}");
+    CHECK(whole.hold == Hold{.timeout = 120'000'000'000, .on_timeout = Outcome::kAllow, .fallback = Outcome::kAllow});
+    CHECK(whole.deny_errno == EAGAIN);
+
+    const Policy defaults = parse("{hold: {}}");
+    CHECK(defaults.hold == Hold{.timeout = 10'000'000'000, .on_timeout = Outcome::kDeny, .fallback = Outcome::kDeny});
+    CHECK(defaults.deny_errno == EBUSY);
+    CHECK(defaults.unresolved == Unresolved::kDeny);
+
+    CHECK(parse("{hold: {}}\nunresolved: hold").unresolved == Unresolved::kHold);
+    const Policy denies = parse("{deny: {}}\nunresolved: hold");
+    CHECK(denies.unresolved == Unresolved::kHold);
+    CHECK_FALSE(denies.hold);
 }
 
 TEST_CASE("several documents are several policies, in order", "[policy_yaml]")
@@ -121,23 +148,21 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + match + "  file:\n    path_prefix: [/a]\n" + action,
          "x.yaml:6:5: match.file.path_prefix: unknown field; did you mean \"path_prefixes\"?"},
         {head + match + action + "colour: red\n",
-         "x.yaml:8:1: colour: unknown field; known here: name, mode, match, action, unresolved"},
+         "x.yaml:8:1: colour: unknown field; known here: name, mode, match, action, unresolved, when_unattended"},
         {"nmae: p\n", "x.yaml:1:1: nmae: unknown field; did you mean \"name\"?"},
         {head + match + "  \"\": 1\n" + action, "x.yaml:5:3: match.: unknown field; known here"},
         {head + match + "  <<: {a: b}\n" + action, "x.yaml:5:3: match.<<: unknown field"},
         // Fields of a later version.
-        {head + match + action + "when_unattended: keep\n",
-         "x.yaml:8:1: when_unattended: not available in this version"},
         {head + match + "  caller: {uids: [0]}\n" + action,
          "x.yaml:5:3: match.caller: not available in this version; available here: operations, file, pin, owner"},
         {head + match + "  owner: {cgroups: [a]}\n" + action, "x.yaml:5:11: match.owner.cgroups: not available"},
         {head + match + "  owner: {binaries: [a]}\n" + action, "x.yaml:5:11: match.owner.binaries: not available"},
-        {head + match + "action: {hold: {timeout: 1s}}\n",
-         "x.yaml:5:10: action.hold: not available in this version; available here: deny"},
-        {head + match + "action: {signal: {}}\n", "x.yaml:5:10: action.signal: not available in this version"},
+        {head + match + "action: {hold: {timeout: 10s, revoke: {grace: 5s}}}\n",
+         "x.yaml:5:31: action.hold.revoke: not available in this version; available here: timeout, on_timeout, "
+         "fallback, errno"},
+        {head + match + "action: {signal: {}}\n",
+         "x.yaml:5:10: action.signal: not available in this version; available here: deny, hold"},
         {head + match + "action: {revoke: {}}\n", "x.yaml:5:10: action.revoke: not available in this version"},
-        {head + match + action + "unresolved: hold\n",
-         "x.yaml:8:13: unresolved: \"hold\" is not available in this version; available: deny, allow"},
         {head + "match: {operations: [munmap]}\n" + action,
          "x.yaml:3:22: match.operations[0]: \"munmap\" cannot be stopped: the kernel has no hook that could fail it. "
          "It "
@@ -145,8 +170,10 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + "match: {operations: [truncate, unmount]}\n" + action,
          R"(x.yaml:3:32: match.operations[1]: "unmount" is unknown; did you mean "umount"?)"},
         // Wrong types.
-        {"- name: p\n", "x.yaml:1:1: policy: must be a map with name, mode, match, action, unresolved, not a list"},
-        {"just text\n", "x.yaml:1:1: policy: must be a map with name, mode, match, action, unresolved, not the text"},
+        {"- name: p\n",
+         "x.yaml:1:1: policy: must be a map with name, mode, match, action, unresolved, when_unattended, not a list"},
+        {"just text\n",
+         "x.yaml:1:1: policy: must be a map with name, mode, match, action, unresolved, when_unattended, not the "},
         {"name: [p]\nmode: off\n", "x.yaml:1:7: name: must be text, not a list"},
         {"name:\nmode: off\n", "x.yaml:1:1: name: must be text, not nothing"},
         {"name: ~\nmode: off\n", "x.yaml:1:1: name: must be text, not nothing"},
@@ -162,9 +189,14 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
          "x.yaml:5:26: match.file.path_prefixes[0]: must be text, not a list"},
         {head + match + "  pin: {min_bytes: {a: b}}\n" + action,
          "x.yaml:5:20: match.pin.min_bytes: must be text, not a map"},
-        {head + match + "action: deny\n", "x.yaml:5:9: action: must be a map with deny, not the text \"deny\""},
+        {head + match + "action: deny\n", "x.yaml:5:9: action: must be a map with deny, hold, not the text \"deny\""},
         {head + match + "action: {deny: EBUSY}\n", "x.yaml:5:16: action.deny: must be a map with errno"},
         {head + match + "action: {deny: {errno: 16}}\n", R"(x.yaml:5:24: action.deny.errno: "16" is no error)"},
+        {head + match + "action: hold\n", "x.yaml:5:9: action: must be a map with deny, hold, not the text \"hold\""},
+        {head + match + "action: {hold: 10s}\n",
+         "x.yaml:5:16: action.hold: must be a map with timeout, on_timeout, fallback, errno, not the text \"10s\""},
+        {head + match + "action: {hold: {on_timeout: [deny]}}\n",
+         "x.yaml:5:29: action.hold.on_timeout: must be text, not a list"},
         // Values.
         {"name: p\nmode: enforced\n", R"(x.yaml:2:7: mode: "enforced" is unknown; did you mean "enforce"?)"},
         {"name: p\nmode: true\n", "x.yaml:2:7: mode: \"true\" is not one of: monitor, enforce, off"},
@@ -191,6 +223,25 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
          "x.yaml:5:30: match.file.path_prefixes[1]: given twice; remove one"},
         {head + match + "  file: {filesystems: [a, b, c, d, e]}\n" + action,
          "x.yaml:5:23: match.file.filesystems: has 5 entries"},
+        {head + match + "action: {hold: {timeout: 10}}\n",
+         "x.yaml:5:26: action.hold.timeout: \"10\" lacks a unit (write a whole"},
+        {head + match + "action: {hold: {timeout: 99ms}}\n",
+         "x.yaml:5:26: action.hold.timeout: 99ms is too short; at least 100ms, a shorter hold cannot be told from the "
+         "machine being busy"},
+        {head + match + "action: {hold: {timeout: 61m}}\n",
+         "x.yaml:5:26: action.hold.timeout: 61m is too long; at most 1h, nobody waits for longer than that"},
+        {head + match + "action: {hold: {timout: 1s}}\n",
+         "x.yaml:5:17: action.hold.timout: unknown field; did you mean \"timeout\"?"},
+        {head + match + "action: {hold: {on_timeout: hold}}\n",
+         "x.yaml:5:29: action.hold.on_timeout: \"hold\" is not one of: deny, allow"},
+        {head + match + "action: {hold: {fallback: alow}}\n",
+         "x.yaml:5:27: action.hold.fallback: \"alow\" is unknown; did you mean \"allow\"?"},
+        {head + match + "action: {hold: {errno: EBUSSY}}\n",
+         "x.yaml:5:24: action.hold.errno: \"EBUSSY\" is no error an operation can fail with; did you mean"},
+        {head + match + action + "unresolved: wait\n",
+         "x.yaml:8:13: unresolved: \"wait\" is not one of: deny, allow, hold"},
+        {head + match + action + "when_unattended: hold\n",
+         "x.yaml:8:18: when_unattended: \"hold\" is not one of: release, keep"},
         // What is empty or missing.
         {"", "x.yaml:1:1: policy: there is none in it"},
         {"# nothing\n", "x.yaml:1:1: policy: there is none in it"},
@@ -208,7 +259,7 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + match + "  pin: {drivers: []}\n" + action, "x.yaml:5:18: match.pin.drivers: is an empty list"},
         {head + match + "  pin: {drivers: [\"\"]}\n" + action, "x.yaml:5:19: match.pin.drivers[0]: is empty"},
         {head + match, "x.yaml:1:1: action: is missing; say what to do"},
-        {head + match + "action: {}\n", "x.yaml:5:9: action: is empty; give it deny"},
+        {head + match + "action: {}\n", "x.yaml:5:9: action: is empty; give it deny, hold, or leave it out"},
         {head + match + "action: {deny: }\n", "x.yaml:5:10: action.deny: must be a map with errno, not nothing"},
         // Too much of it.
         {"name: p\nname: q\n", "x.yaml:2:1: name: given twice, first on line 1; remove one"},
@@ -302,7 +353,13 @@ TEST_CASE("a policy survives being written and read", "[policy_yaml]")
         policy.owner = {round % 2 == 0 ? std::vector<std::uint32_t>{} : std::vector<std::uint32_t>{0, 4294967294U},
                         some_words("")};
         policy.deny_errno = one_of(EBUSY, EPERM, 133, EAGAIN);
-        policy.unresolved = one_of(Unresolved::kDeny, Unresolved::kAllow);
+        if (round % 3 == 0) {
+            policy.hold = Hold{.timeout = one_of(100'000'000ULL, 10'000'000'000ULL, 3'600'000'000'000ULL),
+                               .on_timeout = one_of(Outcome::kDeny, Outcome::kAllow),
+                               .fallback = one_of(Outcome::kDeny, Outcome::kAllow)};
+        }
+        policy.unresolved = one_of(Unresolved::kDeny, Unresolved::kAllow, Unresolved::kHold);
+        policy.when_unattended = one_of(Unattended::kRelease, Unattended::kKeep);
         policy.source = "x.yaml";
         const std::string text = to_yaml(policy);
         INFO(text);
@@ -391,16 +448,21 @@ TEST_CASE("policy text and protobuf schema have the same fields and values", "[p
     }
 
     // Every value of an enum but the unspecified one, in lower case and without its prefix.
+    const std::string head = "name: p\nmode: off\nmatch: {operations: [truncate]}\n";
     const std::vector<std::pair<std::string, std::string>> enums = {
         {"Mode", "name: p\nmode: VALUE\nmatch: {operations: [truncate]}\naction: {deny: {}}\n"},
         {"Operation", "name: p\nmode: off\nmatch: {operations: [VALUE]}\naction: {deny: {}}\n"},
-        {"Unresolved", "name: p\nmode: off\nmatch: {operations: [truncate]}\naction: {deny: {}}\nunresolved: VALUE\n"},
+        {"Unresolved", head + "action: {deny: {}}\nunresolved: VALUE\n"},
+        {"WhenUnattended", head + "action: {deny: {}}\nwhen_unattended: VALUE\n"},
+        {"Outcome", head + "action: {hold: {on_timeout: VALUE}}\n"},
+        {"Outcome", head + "action: {hold: {fallback: VALUE}}\n"},
     };
     for (const auto& [name, text] : enums) {
         const auto* descriptor = schema.FindEnumTypeByName(name);
         REQUIRE(descriptor != nullptr);
+        const std::size_t prefix = descriptor->value(0)->name().size() - std::string("UNSPECIFIED").size();
         for (int i = 1; i < descriptor->value_count(); ++i) {
-            std::string value = descriptor->value(i)->name().substr(name.size() + 1);
+            std::string value = descriptor->value(i)->name().substr(prefix);
             for (char& letter : value) {
                 letter = static_cast<char>(std::tolower(letter));
             }
