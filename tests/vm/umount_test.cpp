@@ -7,8 +7,8 @@
 
 #include "support/daemon.h"
 #include "support/machine.h"
+#include "support/own_mount.h"
 #include "support/pinner.h"
-#include "support/process.h"
 
 using namespace pinwarden;
 using namespace pinwarden::test;
@@ -16,31 +16,6 @@ using namespace pinwarden::test;
 namespace {
 
 constexpr std::uint64_t kSize = 65536;
-
-// A file system of its own; whatever is left of it is unmounted.
-class OwnMount {
-public:
-    explicit OwnMount(const std::string& filesystem) : path_(Machine::instance().folder("tmpfs") + "/mount")
-    {
-        std::filesystem::create_directory(path_);
-        const std::string script = PINWARDEN_SOURCE_DIR "/tests/vm/make-loopfs.sh ";
-        const std::string command =
-            filesystem == "tmpfs" ? "mount -t tmpfs tmpfs " + path_ : script + filesystem + " " + path_;
-        REQUIRE(shell(command).status == 0);
-    }
-    OwnMount(const OwnMount&) = delete;
-    OwnMount& operator=(const OwnMount&) = delete;
-    ~OwnMount() { ::umount2(path_.c_str(), MNT_DETACH); }
-
-    // 0, or the errno.
-    [[nodiscard]] int unmount(int flags) const { return ::umount2(path_.c_str(), flags) == 0 ? 0 : errno; }
-    [[nodiscard]] bool mounted() const { return shell("mountpoint -q " + path_).status == 0; }
-    [[nodiscard]] std::string in(const std::string& name) const { return path_ + "/" + name; }
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
 
 std::string access(const std::string& filesystem)
 {

@@ -60,6 +60,7 @@ Api::Api(const std::string& socket)
     status_ = v1::StatusService::NewStub(channel);
     pins_ = v1::PinService::NewStub(channel);
     policies_ = v1::PolicyService::NewStub(channel);
+    holds_ = v1::HoldService::NewStub(channel);
     audits_ = v1::AuditService::NewStub(channel);
 }
 
@@ -69,6 +70,14 @@ v1::GetStatusResponse Api::status()
     v1::GetStatusResponse response;
     expect_ok(status_->GetStatus(&context, {}, &response), "GetStatus");
     return response;
+}
+
+std::vector<v1::HeldOperation> Api::holds()
+{
+    Context context;
+    v1::ListHoldsResponse response;
+    expect_ok(holds_->ListHolds(&context, {}, &response), "ListHolds");
+    return {response.holds().begin(), response.holds().end()};
 }
 
 v1::RunAuditResponse Api::audit(const v1::RunAuditRequest& request)
@@ -173,9 +182,10 @@ v1::PolicyStatus Api::policy(const std::string& name)
 
 std::string to_yaml(const PolicyText& policy)
 {
+    const std::string action = policy.action.empty() ? "deny: {errno: " + policy.error + "}" : policy.action;
     return "name: " + policy.name + "\nmode: " + policy.mode + "\nmatch: {operations: [" + policy.operations + "]" +
-           (policy.match.empty() ? "" : ", " + policy.match) + "}\naction: {deny: {errno: " + policy.error +
-           "}}\nunresolved: " + policy.unresolved + "\n";
+           (policy.match.empty() ? "" : ", " + policy.match) + "}\naction: {" + action +
+           "}\nunresolved: " + policy.unresolved + "\n";
 }
 
 AppliedPolicy::~AppliedPolicy()

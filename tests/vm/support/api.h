@@ -34,6 +34,8 @@ public:
     std::vector<v1::PolicyStatus> policies();
     v1::PolicyStatus policy(const std::string& name);
 
+    std::vector<v1::HeldOperation> holds();
+
     v1::RunAuditResponse audit(const v1::RunAuditRequest& request = {});
     v1::RunCensusResponse census();
 
@@ -45,6 +47,7 @@ private:
     std::unique_ptr<v1::StatusService::Stub> status_;
     std::unique_ptr<v1::PinService::Stub> pins_;
     std::unique_ptr<v1::PolicyService::Stub> policies_;
+    std::unique_ptr<v1::HoldService::Stub> holds_;
     std::unique_ptr<v1::AuditService::Stub> audits_;
 };
 
@@ -56,6 +59,7 @@ struct PolicyText {
     std::string match = {};  // what else must match: "pin: {drivers: [vfio]}"
     std::string error = "EBUSY";
     std::string unresolved = "deny";
+    std::string action = {};  // in place of a denial: "hold: {}"
 };
 std::string to_yaml(const PolicyText& policy);
 

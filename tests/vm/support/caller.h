@@ -1,0 +1,35 @@
+// Drives the program `caller` (see tests/vm/caller/main.cpp): a file operation by a process of its own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "support/process.h"
+
+namespace pinwarden::test {
+
+class Caller {
+public:
+    // Starts it, and waits until it is about to call.
+    explicit Caller(const std::vector<std::string>& words);
+
+    // Of the process that was started; what calls may be its child.
+    [[nodiscard]] pid_t pid() const { return process_.pid(); }
+    void signal(int number) const { process_.signal(number); }
+    // Waits until the process, or its only child, is stopped: throws when the operation ends before.
+    void expect_held();
+    [[nodiscard]] bool held() const;
+    // Whether there is no answer yet.
+    [[nodiscard]] bool waiting() { return process_.running(); }
+    // What the operation came to: "ok" or the errno's name. `counted` gets the number beside it.
+    std::string result(unsigned long* counted = nullptr);
+    int wait() { return process_.wait(); }
+
+private:
+    Process process_;
+};
+
+// Starts it and waits for what it comes to.
+std::string call(const std::vector<std::string>& words);
+
+}  // namespace pinwarden::test
