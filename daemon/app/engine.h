@@ -106,6 +106,9 @@ public:
     [[nodiscard]] MetricsSnapshot metrics() const;
     [[nodiscard]] FailureList failures() const;
     [[nodiscard]] NotifiersView notifiers() const;
+    [[nodiscard]] HoldsView holds() const;
+    // Error: see no_such_hold().
+    Result<void> release_hold(std::uint64_t id, Outcome outcome);
 
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
     void add_notice(std::string notice) { notices_.push_back(std::move(notice)); }
@@ -187,8 +190,8 @@ private:
     std::map<std::string, std::uint64_t> released_;
     FailureLog failures_;
     OwnerCheck owner_check_;
-    Histogram orphan_releases_;
-    Histogram hold_durations_;
+    Histogram orphan_releases_{kOrphanReleaseBounds};
+    Histogram hold_durations_{kHoldBounds};
     std::map<std::string, std::uint64_t> holds_ended_;
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts_;
 };

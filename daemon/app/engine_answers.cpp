@@ -102,4 +102,14 @@ NotifiersView Engine::notifiers() const
     return {.notifiers = notifiers_.all(), .taken = around_.clock.now(), .boot_to_unix = around_.clock.boot_to_unix()};
 }
 
+HoldsView Engine::holds() const
+{
+    return {.holds = {}, .taken = around_.clock.now(), .boot_to_unix = around_.clock.boot_to_unix()};
+}
+
+Result<void> Engine::release_hold(std::uint64_t id, Outcome /*outcome*/)
+{
+    return std::unexpected(no_such_hold(id, holds().holds));
+}
+
 }  // namespace pinwarden

@@ -153,6 +153,16 @@ Result<NotifiersView> PipelineThread::notifiers()
     return ask<NotifiersView>([this]() -> Result<NotifiersView> { return engine_.notifiers(); });
 }
 
+Result<HoldsView> PipelineThread::holds()
+{
+    return ask<HoldsView>([this]() -> Result<HoldsView> { return engine_.holds(); });
+}
+
+Result<void> PipelineThread::release_hold(std::uint64_t id, Outcome outcome)
+{
+    return ask<void>([this, id, outcome] { return engine_.release_hold(id, outcome); });
+}
+
 Result<AuditView> PipelineThread::audit(const AuditOptions& options)
 {
     auto answer = std::make_shared<std::promise<Result<AuditView>>>();

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "policy/suggest.h"
+#include "policy/units.h"
 
 namespace pinwarden {
 namespace {
@@ -148,6 +149,15 @@ std::string pins_overlap(std::size_t pins)
     return std::to_string(pins) + (pins == 1 ? " pin overlaps" : " pins overlap");
 }
 
+// A policy that denies holds only until all pins are known.
+std::string how_long(const Policy* policy)
+{
+    if (policy == nullptr) {
+        return "";
+    }
+    return policy->hold ? " for up to " + format_duration(policy->hold->timeout) : " until all pins are known";
+}
+
 std::string describe(const OperationEvent& operation)
 {
     if (operation.operation == PW_OPERATION_TRUNCATE) {
@@ -230,6 +240,8 @@ void PolicySet::count(const OperationEvent& operation, const std::vector<Policy>
         counters.matched += (operation.matched & bit(slot)) != 0 ? 1U : 0U;
         counters.denied += decided && operation.verdict == PW_VERDICT_DENY ? 1U : 0U;
         counters.would_have_denied += decided && operation.verdict == PW_VERDICT_WOULD_DENY ? 1U : 0U;
+        counters.held += decided && operation.verdict == PW_VERDICT_HOLD ? 1U : 0U;
+        counters.would_have_held += decided && operation.verdict == PW_VERDICT_WOULD_HOLD ? 1U : 0U;
     }
 }
 
@@ -319,8 +331,9 @@ std::string explain(const OperationEvent& operation, const Policy* policy, std::
     switch (operation.verdict) {
         case PW_VERDICT_DENY: return who + " denied " + what + error + pins + unresolved;
         case PW_VERDICT_WOULD_DENY: return who + " (monitor) would have denied " + what + error + pins + unresolved;
-        case PW_VERDICT_HOLD: return who + " holds " + what + pins + unresolved;
-        case PW_VERDICT_WOULD_HOLD: return who + " (monitor) would have held " + what + pins + unresolved;
+        case PW_VERDICT_HOLD: return who + " holds " + what + how_long(policy) + pins + unresolved;
+        case PW_VERDICT_WOULD_HOLD:
+            return who + " (monitor) would have held " + what + how_long(policy) + pins + unresolved;
         case PW_VERDICT_ALLOW:
         case PW_VERDICTS: break;
     }

@@ -80,6 +80,8 @@ struct PolicyCounters {
     std::uint64_t matched = 0;
     std::uint64_t denied = 0;
     std::uint64_t would_have_denied = 0;
+    std::uint64_t held = 0;
+    std::uint64_t would_have_held = 0;
 };
 
 class PolicySet {

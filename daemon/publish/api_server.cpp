@@ -146,6 +146,39 @@ private:
     Pipeline& pipeline_;
 };
 
+class HoldService final : public v1::HoldService::Service {
+public:
+    explicit HoldService(Pipeline& pipeline) : pipeline_(pipeline) {}
+
+    grpc::Status ListHolds(grpc::ServerContext* /*context*/, const v1::ListHoldsRequest* /*request*/,
+                           v1::ListHoldsResponse* response) override
+    {
+        const Result<HoldsView> view = pipeline_.holds();
+        if (!view) {
+            return to_status(view.error());
+        }
+        *response = holds_to_proto(*view);
+        return grpc::Status::OK;
+    }
+
+    grpc::Status ReleaseHold(grpc::ServerContext* /*context*/, const v1::ReleaseHoldRequest* request,
+                             v1::ReleaseHoldResponse* /*response*/) override
+    {
+        if (request->id() == 0) {
+            return {grpc::StatusCode::INVALID_ARGUMENT, "id: must be given"};
+        }
+        const Result<Outcome> outcome = outcome_from_request(*request);
+        if (!outcome) {
+            return to_status(outcome.error());
+        }
+        const Result<void> released = pipeline_.release_hold(request->id(), *outcome);
+        return released ? grpc::Status::OK : to_status(released.error());
+    }
+
+private:
+    Pipeline& pipeline_;
+};
+
 class AuditService final : public v1::AuditService::Service {
 public:
     explicit AuditService(Pipeline& pipeline) : pipeline_(pipeline) {}
@@ -189,6 +222,7 @@ public:
           status_service_(pipeline),
           pin_service_(pipeline, streams_),
           policy_service_(pipeline),
+          hold_service_(pipeline),
           audit_service_(pipeline),
           listener_(std::move(listener))
     {
@@ -211,6 +245,7 @@ public:
         builder.RegisterService(&status_service_);
         builder.RegisterService(&pin_service_);
         builder.RegisterService(&policy_service_);
+        builder.RegisterService(&hold_service_);
         builder.RegisterService(&audit_service_);
         builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
         builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
@@ -232,6 +267,7 @@ private:
     StatusService status_service_;
     PinService pin_service_;
     PolicyService policy_service_;
+    HoldService hold_service_;
     AuditService audit_service_;
     std::unique_ptr<grpc::Server> server_;
     std::unique_ptr<UnixListener> listener_;

@@ -240,6 +240,25 @@ void set_failure(const FailedPin& failure, const Times& times, v1::PinFailure& o
     }
 }
 
+void set_invalidation(const InvalidationView& view, const Times& times, v1::Conflict& out)
+{
+    out.set_operation(view.operation);
+    out.set_address(view.range.first);
+    out.set_length(view.range.bytes);
+    out.set_pinned_bytes(view.bytes);
+    set_process(view.caller, false, times, *out.mutable_caller());
+    Joiner joiner(times);
+    std::ranges::for_each(view.pins, [&](const PinView& pin) { joiner.add(pin); });
+    for (v1::Pin& pin : joiner.take()) {
+        pin.clear_stack();
+        *out.add_pins() = std::move(pin);
+    }
+    out.set_verdict(std::string(to_string(PW_VERDICT_ALLOW)));
+    out.set_reason(valid_utf8(view.reason));
+}
+
+}  // namespace
+
 void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& out)
 {
     const Conflict& conflict = view.conflict;
@@ -274,31 +293,15 @@ void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& ou
 
     out.set_verdict(std::string(to_string(operation.verdict)));
     out.set_policy(valid_utf8(view.policy));
-    if (operation.verdict != PW_VERDICT_ALLOW && operation.error != 0) {
+    // Not what it may yet fail with.
+    const bool fails = operation.verdict == PW_VERDICT_DENY || operation.verdict == PW_VERDICT_WOULD_DENY;
+    if (fails && operation.error != 0) {
         out.set_error(errno_name(operation.error));
     }
     out.set_reason(valid_utf8(view.reason));
     out.set_unresolved(operation.unresolved);
+    out.set_hold(view.hold);
 }
-
-void set_invalidation(const InvalidationView& view, const Times& times, v1::Conflict& out)
-{
-    out.set_operation(view.operation);
-    out.set_address(view.range.first);
-    out.set_length(view.range.bytes);
-    out.set_pinned_bytes(view.bytes);
-    set_process(view.caller, false, times, *out.mutable_caller());
-    Joiner joiner(times);
-    std::ranges::for_each(view.pins, [&](const PinView& pin) { joiner.add(pin); });
-    for (v1::Pin& pin : joiner.take()) {
-        pin.clear_stack();
-        *out.add_pins() = std::move(pin);
-    }
-    out.set_verdict(std::string(to_string(PW_VERDICT_ALLOW)));
-    out.set_reason(valid_utf8(view.reason));
-}
-
-}  // namespace
 
 pw_scope_kind object_kind(const PinRecord& pin)
 {
@@ -354,6 +357,7 @@ v1::GetStatusResponse status_to_proto(const Snapshot& snapshot)
     out.set_notifiers(snapshot.notifiers);
     out.set_on_demand_ranges(snapshot.on_demand_ranges);
     out.set_on_demand_bytes(snapshot.on_demand_bytes);
+    out.set_holds(snapshot.holds);
     out.set_policy_generation(snapshot.policy_generation);
     for (const std::string& notice : snapshot.notices) {
         out.add_notices(valid_utf8(notice));
@@ -455,6 +459,9 @@ std::vector<v1::EventKind> event_kinds(const Notice& notice)
     if (std::holds_alternative<InvalidationNotice>(notice.what)) {
         return {v1::EVENT_KIND_CONFLICT};
     }
+    if (std::holds_alternative<HoldEndedNotice>(notice.what)) {
+        return {v1::EVENT_KIND_HOLD_END};
+    }
     const ConflictView& conflict = std::get<ConflictNotice>(notice.what).conflict;
     if (conflict.policy.empty() && conflict.conflict.operation.verdict == PW_VERDICT_ALLOW) {
         return {v1::EVENT_KIND_CONFLICT};
@@ -486,6 +493,9 @@ v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind)
         set_failure(failed->failure, times, *out.mutable_failure());
     } else if (const auto* invalidated = std::get_if<InvalidationNotice>(&notice.what)) {
         set_invalidation(invalidated->invalidation, times, *out.mutable_conflict());
+    } else if (const auto* ended = std::get_if<HoldEndedNotice>(&notice.what)) {
+        set_held_operation(ended->hold, ended->held, times, *out.mutable_hold());
+        out.set_outcome(valid_utf8(ended->outcome));
     } else {
         set_conflict(std::get<ConflictNotice>(notice.what).conflict, times, *out.mutable_conflict());
     }

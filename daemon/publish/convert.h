@@ -27,6 +27,7 @@ v1::ListFailuresResponse failures_to_proto(const FailureList& list, const v1::Li
 v1::RunAuditResponse audit_to_proto(const AuditView& view);
 v1::RunCensusResponse census_to_proto(const AuditView& view);
 v1::ListNotifiersResponse notifiers_to_proto(const NotifiersView& view);
+v1::ListHoldsResponse holds_to_proto(const HoldsView& view);
 v1::ListPoliciesResponse policies_to_proto(const Snapshot& snapshot);
 v1::Policy policy_to_proto(const Policy& policy);
 
@@ -34,6 +35,9 @@ v1::Policy policy_to_proto(const Policy& policy);
 std::vector<v1::EventKind> event_kinds(const Notice& notice);
 // `kind` must be one of event_kinds(notice).
 v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind);
+
+// Error EINVAL when none is given, or one that is unknown.
+Result<Outcome> outcome_from_request(const v1::ReleaseHoldRequest& request);
 
 // The policies a request carries, in whichever form, each checked with validate(). Error EINVAL: which policy, which
 // field, what is wrong.

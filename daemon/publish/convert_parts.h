@@ -21,5 +21,8 @@ struct Times {
 std::uint64_t page_bytes();
 void set_process(const Task& task, bool exited, const Times& times, v1::Process& out);
 void set_file(const FileKey& key, const FileName& name, v1::File& out);
+void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& out);
+// `held`: how long, so far or in all.
+void set_held_operation(const HoldView& view, Nanoseconds held, const Times& times, v1::HeldOperation& out);
 
 }  // namespace pinwarden

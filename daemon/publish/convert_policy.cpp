@@ -366,6 +366,8 @@ v1::ListPoliciesResponse policies_to_proto(const Snapshot& snapshot)
         added.set_matched(state.counters.matched);
         added.set_denied(state.counters.denied);
         added.set_would_have_denied(state.counters.would_have_denied);
+        added.set_held(state.counters.held);
+        added.set_would_have_held(state.counters.would_have_held);
     }
     return out;
 }

@@ -27,7 +27,7 @@ constexpr std::array<std::string_view, 7> kOperations{"collapse_range", "insert_
 // Nothing can stop these: their verdict is always allow.
 constexpr std::array<std::string_view, 6> kInvalidations{"invalidate", "madv_dontneed", "madv_guard",
                                                          "mmap_fixed", "mremap",        "munmap"};
-constexpr std::array<std::string_view, 3> kVerdicts{"allow", "deny", "would_deny"};
+constexpr std::array<std::string_view, 5> kVerdicts{"allow", "deny", "hold", "would_deny", "would_hold"};
 // What pinning pages fails with; anything else is "other".
 constexpr std::array<int, 5> kPinErrors{EAGAIN, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP};
 constexpr std::string_view kOther = "other";
@@ -149,6 +149,16 @@ void fill_notifiers(Source& source, Series& out, std::uint64_t (*value)(const No
     }
 }
 
+void fill_holds_ended(Source& source, Series& out)
+{
+    for (const std::string_view outcome : kHoldOutcomes) {
+        out.add({std::string(outcome)}, std::uint64_t{0});
+    }
+    for (const auto& [outcome, count] : source.now.holds_ended) {
+        out.add({outcome}, count);
+    }
+}
+
 void fill_conflicts(Source& source, Series& out)
 {
     for (const std::string_view operation : kOperations) {
@@ -215,6 +225,13 @@ const std::vector<Metric>& metrics()
           {}},
          nullptr,
          &MetricsSnapshot::orphan_releases},
+        {{"pinwarden_holds", "gauge", "Operations that are held now: their callers wait.", {}},
+         [](Source& source, Series& out) { out.add({}, source.now.holds_in_flight); }},
+        {{"pinwarden_holds_ended_total", "counter", "Held operations that are held no longer, by why.", {"outcome"}},
+         fill_holds_ended},
+        {{"pinwarden_hold_seconds", "histogram", "Time for which operations were held.", {}},
+         nullptr,
+         &MetricsSnapshot::hold_durations},
         {{"pinwarden_notifiers",
           "gauge",
           "Mmu notifiers: on-demand ranges and address spaces that somebody listens to.",
@@ -328,10 +345,10 @@ prometheus::MetricFamily to_family(const MetricInfo& info, const Histogram& hist
     prometheus::ClientMetric metric;
     std::uint64_t total = 0;
     for (std::size_t i = 0; i < histogram.counts.size(); ++i) {
-        total += histogram.counts.at(i);
-        const bool bounded = i < Histogram::kBounds.size();
+        total += histogram.counts[i];
+        const bool bounded = i < histogram.bounds.size();
         metric.histogram.bucket.push_back(
-            {total, bounded ? Histogram::kBounds.at(i) : std::numeric_limits<double>::infinity()});
+            {total, bounded ? histogram.bounds[i] : std::numeric_limits<double>::infinity()});
     }
     metric.histogram.sample_count = total;
     metric.histogram.sample_sum = histogram.sum;

@@ -1,12 +1,15 @@
 // What the daemon shows, by value: the pipeline thread builds these, the serving threads read them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -89,7 +92,31 @@ struct ConflictView {
     Conflict conflict;   // its pins' stacks and mms cleared
     std::string policy;  // name of the deciding one, or empty
     std::string reason;
+    std::uint64_t hold = 0;  // number of the hold, or 0
 };
+
+// An operation whose caller is held.
+struct HoldView {
+    std::uint64_t id = 0;
+    ConflictView conflict;  // with the pins that are in its way now
+    Nanoseconds since = 0;  // when it was first held
+    Nanoseconds deadline = 0;
+    std::uint64_t asked = 0;          // times the caller asked, the first included
+    std::optional<Outcome> released;  // by somebody, and not yet gone on
+};
+
+struct HoldsView {
+    std::vector<HoldView> holds;  // oldest first
+    Nanoseconds taken = 0;
+    Nanoseconds boot_to_unix = 0;
+};
+
+// What a hold ends with: see WatchEventsResponse.outcome in the API.
+inline constexpr std::array<std::string_view, 8> kHoldOutcomes{
+    "pins_gone", "allowed", "denied", "timed_out_allow", "timed_out_deny", "policy_changed", "abandoned", "let_go"};
+
+// What release_hold() fails with when `id` is none of these: code ENOENT, and a message that tells which there are.
+Error no_such_hold(std::uint64_t id, const std::vector<HoldView>& holds);
 
 // An invalidation that met pins, ready to be shown.
 struct InvalidationView {
@@ -149,6 +176,7 @@ struct Snapshot {
     std::uint64_t notifiers = 0;  // on-demand ranges and others
     std::uint64_t on_demand_ranges = 0;
     std::uint64_t on_demand_bytes = 0;
+    std::uint64_t holds = 0;    // operations held now
     std::vector<PinView> pins;  // oldest first; empty unless asked for
     Holders holders;            // of orphans; empty unless asked for
     std::vector<PolicyState> policies;
@@ -162,6 +190,10 @@ struct NotifiersView {
     Nanoseconds boot_to_unix = 0;
 };
 
+// Bounds in seconds. A hold takes as long as its policy says, an hour at most.
+inline constexpr std::array kOrphanReleaseBounds{0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0};
+inline constexpr std::array kHoldBounds{0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0};
+
 // Numbers for /metrics. Counters only grow while the daemon runs. Label values come from bounded sets.
 struct MetricsSnapshot {
     std::string version;
@@ -173,8 +205,11 @@ struct MetricsSnapshot {
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts;  // operation, driver, verdict
     absl::btree_map<std::string, OrphanTotals> orphans;                                    // by driver
     Nanoseconds oldest_orphan = 0;                    // since the Unix epoch; 0: there is none
-    Histogram orphan_releases;                        // from the owner's exit to the last page let go
-    std::map<std::string, NotifierTotals> notifiers;  // by driver
+    Histogram orphan_releases{kOrphanReleaseBounds};  // from the owner's exit to the last page let go
+    std::uint64_t holds_in_flight = 0;
+    std::map<std::string, std::uint64_t> holds_ended;  // by outcome
+    Histogram hold_durations{kHoldBounds};             // of those that ended
+    std::map<std::string, NotifierTotals> notifiers;   // by driver
     std::vector<LossState> losses;
     std::vector<HookState> hooks;
     std::uint64_t unmatched_releases = 0;
@@ -232,11 +267,16 @@ struct LeakNotice {
 struct InvalidationNotice {
     InvalidationView invalidation;
 };
+struct HoldEndedNotice {
+    HoldView hold;
+    std::string outcome;  // one of kHoldOutcomes
+    Nanoseconds held = 0;
+};
 struct Notice {
     Nanoseconds time = 0;
     Nanoseconds boot_to_unix = 0;
     std::variant<PinnedNotice, ReleasedNotice, ConflictNotice, FailedNotice, OrphanedNotice, LeakNotice,
-                 InvalidationNotice>
+                 InvalidationNotice, HoldEndedNotice>
         what;
 };
 
@@ -256,6 +296,9 @@ public:
     // Unlike the others on the caller's own thread: it looks through all processes.
     virtual Holders may_hold(const std::set<pw_scope_kind>& kinds) = 0;
     virtual Result<NotifiersView> notifiers() = 0;
+    virtual Result<HoldsView> holds() = 0;
+    // Error ENOENT: see no_such_hold().
+    virtual Result<void> release_hold(std::uint64_t id, Outcome outcome) = 0;
     // May take as long as walking all of memory does; its time limit is minutes.
     virtual Result<AuditView> audit(const AuditOptions& options) = 0;
     // Both return the generation in force afterwards.

@@ -1,6 +1,7 @@
 // What the tests of publish and cli share: a pipeline without a kernel, a folder for a socket, a few pins.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -83,6 +84,24 @@ public:
         const std::scoped_lock lock(mutex);
         return fails ? Result<NotifiersView>(std::unexpected(*fails)) : listeners;
     }
+    Result<HoldsView> holds() override
+    {
+        const std::scoped_lock lock(mutex);
+        return fails ? Result<HoldsView>(std::unexpected(*fails)) : held;
+    }
+    Result<void> release_hold(std::uint64_t id, Outcome outcome) override
+    {
+        const std::scoped_lock lock(mutex);
+        if (fails) {
+            return std::unexpected(*fails);
+        }
+        const auto hold = std::ranges::find(held.holds, id, &HoldView::id);
+        if (hold == held.holds.end()) {
+            return std::unexpected(no_such_hold(id, held.holds));
+        }
+        hold->released = outcome;
+        return {};
+    }
     Result<AuditView> audit(const AuditOptions& options) override
     {
         const std::scoped_lock lock(mutex);
@@ -116,6 +135,7 @@ public:
     FailureList failed;
     std::map<pw_scope_kind, std::vector<ProcessHolder>> holding;
     NotifiersView listeners;
+    HoldsView held;
     AuditView found;
     AuditOptions asked;
     std::optional<Error> fails;
@@ -203,6 +223,32 @@ inline Notice conflict_notice(pw_verdict verdict, const std::string& policy)
     view.policy = policy;
     view.reason = policy.empty() ? "" : "1 pin is in the way";
     return {.time = 20 * kSecond, .boot_to_unix = 1'700'000'000 * kSecond, .what = ConflictNotice{std::move(view)}};
+}
+
+// That truncate, held by policy "keep" from twenty seconds after boot for up to ten, and asked for again once.
+inline HoldView held_truncate(std::uint64_t id)
+{
+    Notice notice = conflict_notice(PW_VERDICT_HOLD, "keep");
+    return {.id = id,
+            .conflict = std::get<ConflictNotice>(std::move(notice.what)).conflict,
+            .since = 20 * kSecond,
+            .deadline = 30 * kSecond,
+            .asked = 2,
+            .released = std::nullopt};
+}
+
+// As seen 23.2 seconds after boot.
+inline HoldsView holds_with(std::vector<HoldView> holds)
+{
+    return {.holds = std::move(holds), .taken = 23 * kSecond + 200'000'000, .boot_to_unix = 1'700'000'000 * kSecond};
+}
+
+// Of held_truncate(7), after 3.2 seconds.
+inline Notice hold_ended_notice(const std::string& outcome)
+{
+    return {.time = 23 * kSecond + 200'000'000,
+            .boot_to_unix = 1'700'000'000 * kSecond,
+            .what = HoldEndedNotice{.hold = held_truncate(7), .outcome = outcome, .held = 3 * kSecond + 200'000'000}};
 }
 
 // A munmap of the first 64 KiB of file_pin(1, 0, 256) by its owner.

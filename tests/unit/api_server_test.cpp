@@ -46,6 +46,7 @@ struct Daemon {
         status = v1::StatusService::NewStub(channel);
         pins = v1::PinService::NewStub(channel);
         policies = v1::PolicyService::NewStub(channel);
+        holds = v1::HoldService::NewStub(channel);
     }
 
     grpc::Status get_status() const
@@ -63,6 +64,7 @@ struct Daemon {
     std::unique_ptr<v1::StatusService::Stub> status;
     std::unique_ptr<v1::PinService::Stub> pins;
     std::unique_ptr<v1::PolicyService::Stub> policies;
+    std::unique_ptr<v1::HoldService::Stub> holds;
 };
 
 // A running WatchEvents call that is known to be subscribed.
@@ -173,6 +175,41 @@ TEST_CASE("policies are applied, checked, listed by their errors, and deleted", 
     CHECK(daemon.policies->DeletePolicy(context().get(), remove, &removed).error_code() == grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_CASE("held operations are listed and released", "[grpc]")
+{
+    Daemon daemon;
+    v1::ListHoldsResponse list;
+    REQUIRE(daemon.holds->ListHolds(context().get(), {}, &list).ok());
+    CHECK(list.holds_size() == 0);
+
+    daemon.pipeline.held = holds_with({held_truncate(3), held_truncate(5)});
+    v1::ReleaseHoldRequest request;
+    v1::ReleaseHoldResponse response;
+    request.set_id(5);
+    const grpc::Status undecided = daemon.holds->ReleaseHold(context().get(), request, &response);
+    CHECK(undecided.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+    CHECK(undecided.error_message() == "outcome: must be OUTCOME_ALLOW or OUTCOME_DENY");
+    request.set_outcome(static_cast<v1::Outcome>(9));
+    CHECK(daemon.holds->ReleaseHold(context().get(), request, &response).error_code() ==
+          grpc::StatusCode::INVALID_ARGUMENT);
+
+    request.set_outcome(v1::OUTCOME_DENY);
+    REQUIRE(daemon.holds->ReleaseHold(context().get(), request, &response).ok());
+    REQUIRE(daemon.holds->ListHolds(context().get(), {}, &list).ok());
+    REQUIRE(list.holds_size() == 2);
+    CHECK(list.holds(0).verdict().empty());
+    CHECK(list.holds(1).verdict() == "deny");
+
+    request.set_outcome(v1::OUTCOME_ALLOW);
+    request.set_id(7);
+    const grpc::Status missing = daemon.holds->ReleaseHold(context().get(), request, &response);
+    CHECK(missing.error_code() == grpc::StatusCode::NOT_FOUND);
+    CHECK(missing.error_message() == "no operation is held as number 7; held are: 3, 5");
+    request.clear_id();
+    CHECK(daemon.holds->ReleaseHold(context().get(), request, &response).error_code() ==
+          grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_CASE("a request larger than allowed is refused and harms nothing", "[grpc]")
 {
     Daemon daemon;
@@ -194,10 +231,12 @@ TEST_CASE("watchers get what happens, of the kinds they asked for", "[grpc]")
 
     daemon.fanout.publish(pinned_notice(1));
     daemon.fanout.publish(conflict_notice(PW_VERDICT_DENY, "keep"));
+    daemon.fanout.publish(hold_ended_notice("pins_gone"));
 
     CHECK(all.next().pin().id() == 1);
     CHECK(all.next().kind() == v1::EVENT_KIND_CONFLICT);
     CHECK(all.next().kind() == v1::EVENT_KIND_VERDICT);
+    CHECK(all.next().outcome() == "pins_gone");
     CHECK(some.next().conflict().policy() == "keep");
 }
 

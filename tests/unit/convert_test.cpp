@@ -219,6 +219,78 @@ TEST_CASE("a conflict that a policy decided is a conflict and a verdict")
     CHECK(event.conflict().pins(0).ranges(0).file().path() == "/mnt/data/x");
 }
 
+TEST_CASE("an operation that is held has a number, and has not failed")
+{
+    Notice held = conflict_notice(PW_VERDICT_HOLD, "keep");
+    std::get<ConflictNotice>(held.what).conflict.hold = 7;
+    CHECK(event_kinds(held) == std::vector{v1::EVENT_KIND_CONFLICT, v1::EVENT_KIND_VERDICT});
+    const v1::Conflict conflict = event_to_proto(held, v1::EVENT_KIND_VERDICT).conflict();
+    CHECK(conflict.verdict() == "hold");
+    CHECK(conflict.hold() == 7);
+    CHECK(conflict.error().empty());
+
+    const v1::Conflict would =
+        event_to_proto(conflict_notice(PW_VERDICT_WOULD_HOLD, "keep"), v1::EVENT_KIND_VERDICT).conflict();
+    CHECK(would.verdict() == "would_hold");
+    CHECK(would.hold() == 0);
+    CHECK(would.error().empty());
+}
+
+TEST_CASE("held operations are shown with what is in their way, and how long")
+{
+    HoldView decided = held_truncate(8);
+    decided.released = Outcome::kAllow;
+    decided.since = 24 * kSecond;  // read before it was held
+    const v1::ListHoldsResponse holds = holds_to_proto(holds_with({held_truncate(7), decided}));
+
+    REQUIRE(holds.holds_size() == 2);
+    const v1::HeldOperation& first = holds.holds(0);
+    CHECK(first.id() == 7);
+    CHECK(first.conflict().hold() == 7);
+    CHECK(first.conflict().operation() == "truncate");
+    CHECK(first.conflict().verdict() == "hold");
+    CHECK(first.conflict().policy() == "keep");
+    CHECK(first.conflict().pins_size() == 1);
+    CHECK(first.since().seconds() == 1'700'000'020);
+    CHECK(first.deadline().seconds() == 1'700'000'030);
+    CHECK(first.held().seconds() == 3);
+    CHECK(first.held().nanos() == 200'000'000);
+    CHECK(first.asked() == 2);
+    CHECK(first.verdict().empty());
+    CHECK(holds.holds(1).verdict() == "allow");
+    CHECK(holds.holds(1).held().seconds() == 0);
+}
+
+TEST_CASE("the end of a hold is an event of its own")
+{
+    const Notice ended = hold_ended_notice("timed_out_deny");
+    CHECK(event_kinds(ended) == std::vector{v1::EVENT_KIND_HOLD_END});
+    const v1::WatchEventsResponse event = event_to_proto(ended, v1::EVENT_KIND_HOLD_END);
+    CHECK(event.kind() == v1::EVENT_KIND_HOLD_END);
+    CHECK(event.outcome() == "timed_out_deny");
+    CHECK(event.hold().id() == 7);
+    CHECK(event.hold().held().seconds() == 3);
+    CHECK(event.hold().conflict().caller().comm() == "truncate");
+    CHECK_FALSE(event.has_conflict());
+}
+
+TEST_CASE("status tells how many operations are held")
+{
+    Snapshot snapshot = snapshot_with({});
+    snapshot.holds = 2;
+    CHECK(status_to_proto(snapshot).holds() == 2);
+}
+
+TEST_CASE("a hold that is not there is named with those that are")
+{
+    CHECK(no_such_hold(7, {}).code == ENOENT);
+    CHECK(no_such_hold(7, {}).message == "no operation is held as number 7; none is held");
+    std::vector<HoldView> holds{held_truncate(3), held_truncate(5)};
+    CHECK(no_such_hold(7, holds).message == "no operation is held as number 7; held are: 3, 5");
+    holds.resize(20);
+    CHECK_THAT(no_such_hold(7, holds).message, Catch::EndsWith(", 0 and 4 more"));
+}
+
 TEST_CASE("an invalidation is a conflict of addresses, without a verdict to wait for")
 {
     const Notice notice = invalidation_notice();

@@ -161,6 +161,11 @@ TEST_CASE("an operation record becomes an event", "[decoder]")
     auto undecided = raw_operation();
     undecided.policy = 0;
     CHECK(decoded<OperationEvent>(bytes_of(undecided)).policy == -1);
+    auto waits = raw_operation();
+    for (const pw_verdict verdict : {PW_VERDICT_HOLD, PW_VERDICT_WOULD_HOLD}) {
+        waits.verdict = verdict;
+        CHECK(decoded<OperationEvent>(bytes_of(waits)).verdict == verdict);
+    }
 }
 
 TEST_CASE("an exit record becomes an event", "[decoder]")
@@ -366,7 +371,7 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.count = ~0ULL; }), Contains("count"));
     CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.span = ~0U; }), Contains("span"));
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.operation = 0; }), Contains("operation 0"));
-    CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.verdict = 3; }), Contains("verdict"));
+    CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.verdict = 5; }), Contains("verdict"));
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.policy = 65; }), Contains("policy"));
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.error = 1; }), Contains("errno"));
     const auto refused = [](auto change) { return refusal_of(raw_invalidation(), change); };

@@ -308,3 +308,13 @@ TEST_CASE("a refused policy changes nothing, a checked one neither", "[engine]")
     CHECK(world.engine.remove("nobody").error().code == ENOENT);
     CHECK(world.engine.remove("one") == 3U);
 }
+
+TEST_CASE("an operation that is not held cannot be released", "[engine]")
+{
+    World world;
+    CHECK(world.engine.holds().holds.empty());
+    const auto released = world.engine.release_hold(7, Outcome::kAllow);
+    REQUIRE_FALSE(released.has_value());
+    CHECK(released.error().code == ENOENT);
+    CHECK(released.error().message == "no operation is held as number 7; none is held");
+}

@@ -72,6 +72,11 @@ MetricsSnapshot some_numbers()
     numbers.oldest_orphan = 1'700'000'000'500'000'000;
     numbers.orphan_releases.observe(20'000'000);
     numbers.orphan_releases.observe(400'000'000'000);
+    numbers.holds_in_flight = 2;
+    numbers.holds_ended = {{"pins_gone", 3}, {"denied", 1}};
+    numbers.hold_durations.observe(10'000'000);
+    numbers.hold_durations.observe(20'000'000'000);
+    numbers.hold_durations.observe(3'600'100'000'000);
     numbers.losses = {{"ring_full_pin", 0, true}, {"path_cut", 2, false}};
     numbers.hooks = {{"pin_user_pages", "acquire", true, "", 1},
                      {"memfd_pin_folios", "acquire", false, "not there", 0}};
@@ -151,6 +156,16 @@ TEST_CASE("the numbers of the pipeline are on the page")
         {R"(pinwarden_orphan_release_seconds_bucket{le="0.1"})", "1"},
         {R"(pinwarden_orphan_release_seconds_bucket{le="300"})", "1"},
         {R"(pinwarden_orphan_release_seconds_bucket{le="+Inf"})", "2"},
+        {R"(pinwarden_holds)", "2"},
+        {R"(pinwarden_holds_ended_total{outcome="pins_gone"})", "3"},
+        {R"(pinwarden_holds_ended_total{outcome="denied"})", "1"},
+        {R"(pinwarden_holds_ended_total{outcome="let_go"})", "0"},
+        {R"(pinwarden_hold_seconds_count)", "3"},
+        {R"(pinwarden_hold_seconds_bucket{le="0.01"})", "1"},
+        {R"(pinwarden_hold_seconds_bucket{le="10"})", "1"},
+        {R"(pinwarden_hold_seconds_bucket{le="30"})", "2"},
+        {R"(pinwarden_hold_seconds_bucket{le="3600"})", "2"},
+        {R"(pinwarden_hold_seconds_bucket{le="+Inf"})", "3"},
         {R"(pinwarden_events_lost_total{cause="ring_full_pin"})", "0"},
         {R"(pinwarden_events_lost_total{cause="path_cut"})", "2"},
         {R"(pinwarden_hook_attached{hook="pin_user_pages"})", "1"},
@@ -188,6 +203,10 @@ TEST_CASE("a fresh daemon shows every metric, with zeros for what is known to co
     CHECK(page.samples.at(R"(pinwarden_pins_acquired_total{driver="vfio"})") == "0");
     CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="deny"})") ==
           "0");
+    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="umount",driver="vfio",verdict="hold"})") == "0");
+    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="umount",driver="vfio",verdict="would_hold"})") ==
+          "0");
+    CHECK(page.series.at("pinwarden_holds_ended_total") == static_cast<int>(kHoldOutcomes.size()));
     CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="munmap",driver="vfio",verdict="allow"})") == "0");
     CHECK_FALSE(page.samples.contains(R"(pinwarden_conflicts_total{operation="munmap",driver="vfio",verdict="deny"})"));
     check_with_promtool(page.text);
@@ -221,8 +240,11 @@ TEST_CASE("no number of drivers makes too many series, and none is lost")
         for (const Backing backing : {Backing::kAnonymous, Backing::kFile, Backing::kShmem, Backing::kHugetlb}) {
             pipeline.numbers.totals[{driver, backing}] = {1, 1};
         }
-        for (const char* const verdict : {"allow", "deny", "would_deny"}) {
-            pipeline.numbers.conflicts[{"truncate", driver, verdict}] = 1;
+        for (const char* const operation :
+             {"collapse_range", "insert_range", "madv_remove", "punch_hole", "truncate", "umount", "zero_range"}) {
+            for (const char* const verdict : {"allow", "deny", "would_deny", "hold", "would_hold"}) {
+                pipeline.numbers.conflicts[{operation, driver, verdict}] = 1;
+            }
         }
         for (const char* const operation :
              {"invalidate", "madv_dontneed", "madv_guard", "mmap_fixed", "mremap", "munmap"}) {
@@ -235,6 +257,7 @@ TEST_CASE("no number of drivers makes too many series, and none is lost")
         INFO(name);
         CHECK(series <= static_cast<int>(kMaxSeriesPerMetric));
     }
+    CHECK(page.series.at("pinwarden_conflicts_total") == static_cast<int>(kMaxSeriesPerMetric));
     // A label once given stays, also when others would come before it by name.
     CHECK(page.samples.at(R"(pinwarden_pins_acquired_total{driver="early"})") == "1");
     int sum = 0;

@@ -207,6 +207,15 @@ TEST_CASE("decisions are counted by name, over replacement and across tables", "
     CHECK(set.counters("b").would_have_denied == 1);
     CHECK(set.counters("unknown").matched == 0);
 
+    set.count(decided(PW_VERDICT_HOLD, 0, 0b01), before);
+    set.count(decided(PW_VERDICT_WOULD_HOLD, 1, 0b00), before);
+    CHECK(set.counters("a").held == 1);
+    CHECK(set.counters("a").would_have_held == 0);
+    CHECK(set.counters("a").denied == 1);
+    CHECK(set.counters("b").held == 0);
+    CHECK(set.counters("b").would_have_held == 1);
+    CHECK(set.counters("b").would_have_denied == 1);
+
     REQUIRE(set.apply({named("b", Mode::kOff)}));
     CHECK(set.counters("b").matched == 2);
     REQUIRE(set.remove("a"));
@@ -308,6 +317,23 @@ TEST_CASE("a decision is explained in one sentence", "[policy_set]")
     CHECK(explain(deny, &policy, 0) ==
           "policy \"x\" denied truncate to 0 bytes with EBUSY: pins overlap that the daemon does not know; decided "
           "while not all pins were known");
+}
+
+TEST_CASE("a hold is explained with how long it may last", "[policy_set]")
+{
+    Policy policy = named("x");
+    policy.hold = Hold{};
+    OperationEvent hold = decided(PW_VERDICT_HOLD, 0, 1);
+    const OperationEvent would = decided(PW_VERDICT_WOULD_HOLD, 0, 1);
+    CHECK(explain(hold, &policy, 1) == "policy \"x\" holds truncate to 0 bytes for up to 10s: 1 pin overlaps");
+    CHECK(explain(would, &policy, 2) ==
+          "policy \"x\" (monitor) would have held truncate to 0 bytes for up to 10s: 2 pins overlap");
+    CHECK(explain(hold, nullptr, 1) == "a policy that is gone holds truncate to 0 bytes: 1 pin overlaps");
+    hold.unresolved = true;
+    policy.hold.reset();
+    CHECK(explain(hold, &policy, 1) ==
+          "policy \"x\" holds truncate to 0 bytes until all pins are known: 1 pin overlaps; decided while not all pins "
+          "were known");
 }
 
 }  // namespace pinwarden
