@@ -13,14 +13,14 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 
-constexpr const char* kKindNames = "pin, release, conflict, verdict, failure, orphan, leak";
+constexpr const char* kKindNames = "pin, release, conflict, verdict, failure, orphan, leak, hold";
 
 const std::map<std::string, Kind>& kinds()
 {
     static const std::map<std::string, Kind> names{{"pin", Kind::kPin},           {"release", Kind::kRelease},
                                                    {"conflict", Kind::kConflict}, {"verdict", Kind::kVerdict},
                                                    {"failure", Kind::kFailure},   {"orphan", Kind::kOrphan},
-                                                   {"leak", Kind::kLeak}};
+                                                   {"leak", Kind::kLeak},         {"hold", Kind::kHold}};
     return names;
 }
 
@@ -44,6 +44,8 @@ struct Parsed {
     LeaksCommand leaks;
     FailuresCommand failures;
     WatchCommand watch;
+    HoldReleaseCommand release;
+    bool deny = false;
     AuditCommand audit;
     CensusCommand census;
     std::vector<std::string> kind_names;
@@ -100,7 +102,7 @@ void add_notifiers(CLI::App& app, Parsed& parsed)
 void add_watch(CLI::App& app, Parsed& parsed)
 {
     CLI::App& watch = *app.add_subcommand(
-        "watch", "Show pins, releases, conflicts, verdicts, failures, orphans and leaks as they happen");
+        "watch", "Show pins, releases, conflicts, verdicts, failures, orphans, leaks and ends of holds as they happen");
     watch.add_option("--kind", parsed.kind_names, std::string("Only these: ") + kKindNames)
         ->type_name("KIND[,KIND...]")
         ->delimiter(',')
@@ -112,6 +114,29 @@ void add_watch(CLI::App& app, Parsed& parsed)
             parsed.watch.kinds.push_back(kinds().at(name));
         }
         parsed.command = parsed.watch;
+    });
+}
+
+void add_holds(CLI::App& app, Parsed& parsed)
+{
+    CLI::App& holds = *app.add_subcommand("holds", "Show which operations are held, what they wait for and how long");
+    CLI::App& release = *holds.add_subcommand("release", "Decide about a held operation: let it go ahead, or fail it");
+    release.add_option("ID", parsed.release.id, "Number of the hold, as `pinctl holds` shows it")
+        ->required()
+        ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
+    CLI::Option& allow = *release.add_flag("--allow", parsed.release.allow, "Let it go ahead, whoever has pins there");
+    release.add_flag("--deny", parsed.deny, "Fail it, with the errno of its policy")->excludes(&allow);
+    release.callback([&parsed] {
+        if (!parsed.release.allow && !parsed.deny) {
+            throw CLI::ValidationError("say how the operation ends: --allow or --deny");
+        }
+        parsed.command = parsed.release;
+    });
+    // Called after that of a subcommand.
+    holds.callback([&parsed] {
+        if (!parsed.command) {
+            parsed.command = HoldsCommand{};
+        }
     });
 }
 
@@ -173,6 +198,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_failures(app, parsed);
     add_notifiers(app, parsed);
     add_watch(app, parsed);
+    add_holds(app, parsed);
     add_audit(app, parsed);
     add_policy(app, parsed);
 
@@ -194,7 +220,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
         return wrong_usage(
             app.got_subcommand("policy")
                 ? "say what to do with policies: apply, list or delete"
-                : "give a command: status, pins, leaks, failures, notifiers, watch, audit, census or policy");
+                : "give a command: status, pins, leaks, failures, notifiers, watch, holds, audit, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

@@ -30,13 +30,20 @@ struct FailuresCommand {
     bool stack = false;
 };
 
-enum class Kind { kPin, kRelease, kConflict, kVerdict, kFailure, kOrphan, kLeak };
+enum class Kind { kPin, kRelease, kConflict, kVerdict, kFailure, kOrphan, kLeak, kHold };
 
 struct NotifiersCommand {};
 
 struct WatchCommand {
     std::vector<Kind> kinds;  // empty: all
     std::uint64_t count = 0;  // 0: until interrupted
+};
+
+struct HoldsCommand {};
+
+struct HoldReleaseCommand {
+    std::uint64_t id = 0;
+    bool allow = false;  // else: deny
 };
 
 struct AuditCommand {
@@ -60,7 +67,8 @@ struct PolicyDeleteCommand {
 };
 
 using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
-                             AuditCommand, CensusCommand, PolicyApplyCommand, PolicyListCommand, PolicyDeleteCommand>;
+                             HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
+                             PolicyListCommand, PolicyDeleteCommand>;
 
 struct Arguments {
     std::string socket;

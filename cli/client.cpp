@@ -97,6 +97,7 @@ v1::EventKind to_proto(Kind kind)
         case Kind::kFailure: return v1::EVENT_KIND_FAILURE;
         case Kind::kOrphan: return v1::EVENT_KIND_ORPHAN;
         case Kind::kLeak: return v1::EVENT_KIND_LEAK;
+        case Kind::kHold: return v1::EVENT_KIND_HOLD_END;
     }
     return v1::EVENT_KIND_UNSPECIFIED;
 }
@@ -128,6 +129,7 @@ public:
           status_(v1::StatusService::NewStub(channel)),
           pins_(v1::PinService::NewStub(channel)),
           policies_(v1::PolicyService::NewStub(channel)),
+          holds_(v1::HoldService::NewStub(channel)),
           audits_(v1::AuditService::NewStub(channel))
     {
     }
@@ -203,6 +205,25 @@ public:
         }
         const grpc::Status status = reader->Finish();
         return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
+    }
+
+    int operator()(const HoldsCommand& /*command*/)
+    {
+        v1::ListHoldsResponse response;
+        const grpc::Status status = holds_->ListHolds(with_deadline().get(), {}, &response);
+        return answer(status, response, [&] { return render_holds(response, style_); });
+    }
+
+    int operator()(const HoldReleaseCommand& command)
+    {
+        v1::ReleaseHoldRequest request;
+        request.set_id(command.id);
+        request.set_outcome(command.allow ? v1::OUTCOME_ALLOW : v1::OUTCOME_DENY);
+        v1::ReleaseHoldResponse response;
+        const grpc::Status status = holds_->ReleaseHold(with_deadline().get(), request, &response);
+        return answer(status, response, [&] {
+            return "hold " + std::to_string(command.id) + " released: " + (command.allow ? "allow" : "deny") + "\n";
+        });
     }
 
     int operator()(const AuditCommand& command)
@@ -315,6 +336,7 @@ private:
     std::unique_ptr<v1::StatusService::Stub> status_;
     std::unique_ptr<v1::PinService::Stub> pins_;
     std::unique_ptr<v1::PolicyService::Stub> policies_;
+    std::unique_ptr<v1::HoldService::Stub> holds_;
     std::unique_ptr<v1::AuditService::Stub> audits_;
 };
 

@@ -106,6 +106,14 @@ std::string notifiers_text(const v1::GetStatusResponse& status)
            " with " + human_bytes(status.on_demand_bytes());
 }
 
+std::string held_text(const v1::GetStatusResponse& status, const Style& style)
+{
+    if (status.holds() == 0) {
+        return "nothing";
+    }
+    return style.paint(counted(status.holds(), "operation") + ", see `pinctl holds`", Colour::kYellow);
+}
+
 std::string losses_text(const v1::GetStatusResponse& status, const Style& style)
 {
     std::string text;
@@ -153,6 +161,16 @@ std::string match_text(const v1::Match& match)
     return text;
 }
 
+std::string action_text(const v1::Action& action)
+{
+    if (!action.has_hold()) {
+        return "deny " + visible(action.deny().error());
+    }
+    const v1::Hold& hold = action.hold();
+    return "hold " + human_duration(hold.timeout().seconds(), hold.timeout().nanos()) + ", then " +
+           (hold.on_timeout() == v1::OUTCOME_ALLOW ? "allow" : "deny " + visible(hold.error()));
+}
+
 Cell policy_state_cell(const std::string& state)
 {
     if (state == "active") {
@@ -185,6 +203,11 @@ std::string hexadecimal(std::uint64_t number)
     return text.str();
 }
 
+std::string process_name(const v1::Process& process)
+{
+    return visible(process.comm()) + "[" + std::to_string(process.pid()) + "]";
+}
+
 std::string file_name(const v1::File& file)
 {
     const std::string name = file.path().empty() ? "?" : visible(file.path());
@@ -202,6 +225,7 @@ std::string render_status(const v1::GetStatusResponse& status, std::int64_t now,
                                      : style.paint("uncertain: pins may be missing or already gone", Colour::kYellow)) +
             "\n";
     text += "Notifiers " + notifiers_text(status) + "\n";
+    text += "Held      " + held_text(status, style) + "\n";
     text += "Lost      " + losses_text(status, style) + "\n";
     text += "Policies  generation " + std::to_string(status.policy_generation()) + "\n";
     for (const std::string& notice : status.notices()) {
@@ -314,6 +338,8 @@ std::string render_policies(const v1::ListPoliciesResponse& policies, const Styl
                  {"MATCHED", Align::kRight},
                  {"DENIED", Align::kRight},
                  {"WOULD DENY", Align::kRight},
+                 {"HELD", Align::kRight},
+                 {"WOULD HOLD", Align::kRight},
                  {"ACTION"},
                  {"MATCH"},
                  {"SOURCE"}});
@@ -324,7 +350,9 @@ std::string render_policies(const v1::ListPoliciesResponse& policies, const Styl
                        {std::to_string(status.matched())},
                        {std::to_string(status.denied())},
                        {std::to_string(status.would_have_denied())},
-                       {"deny " + visible(policy.action().deny().error())},
+                       {std::to_string(status.held())},
+                       {std::to_string(status.would_have_held())},
+                       {action_text(policy.action())},
                        {match_text(policy.match())},
                        {visible(status.source())}});
         if (!status.reason().empty()) {

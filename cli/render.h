@@ -18,6 +18,7 @@ std::string render_pins(const v1::ListPinsResponse& pins, const Style& style);
 std::string render_orphans(const v1::ListPinsResponse& pins, const Style& style);
 std::string render_failures(const v1::ListFailuresResponse& failures, const Style& style);
 std::string render_notifiers(const v1::ListNotifiersResponse& notifiers, const Style& style);
+std::string render_holds(const v1::ListHoldsResponse& holds, const Style& style);
 std::string render_policies(const v1::ListPoliciesResponse& policies, const Style& style);
 std::string render_audit(const v1::RunAuditResponse& audit, const Style& style);
 std::string render_census(const v1::RunCensusResponse& census, const Style& style);
@@ -26,6 +27,8 @@ std::string render_event(const v1::WatchEventsResponse& event, const Style& styl
 
 // "/data/x (deleted)"; "?" for a file whose name is not known.
 std::string file_name(const v1::File& file);
+// "truncate[900]"
+std::string process_name(const v1::Process& process);
 // Below a list of pins: whether the list can be trusted.
 std::string certainty_text(const v1::ListPinsResponse& pins, const Style& style);
 // "0x7f00", as addresses are written.

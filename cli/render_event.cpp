@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "cli/render.h"
 
@@ -11,11 +14,6 @@ std::string pad(std::string text, std::size_t columns)
 {
     text.append(columns - std::min(columns, width(text)), ' ');
     return text;
-}
-
-std::string process_name(const v1::Process& process)
-{
-    return visible(process.comm()) + "[" + std::to_string(process.pid()) + "]";
 }
 
 std::string where(const v1::Pin& pin)
@@ -96,9 +94,12 @@ std::string verdict_text(const v1::Conflict& conflict, const Style& style)
     std::string verdict = visible(conflict.verdict());
     if (conflict.verdict() == "deny") {
         colour = Colour::kRed;
-    } else if (conflict.verdict() == "would_deny") {
+    } else if (conflict.verdict() == "hold") {
         colour = Colour::kYellow;
-        verdict = "would deny";
+        verdict += conflict.hold() != 0 ? " " + std::to_string(conflict.hold()) : "";
+    } else if (conflict.verdict() == "would_deny" || conflict.verdict() == "would_hold") {
+        colour = Colour::kYellow;
+        std::ranges::replace(verdict, '_', ' ');
     }
     if (!conflict.error().empty()) {
         verdict += " " + visible(conflict.error());
@@ -108,6 +109,32 @@ std::string verdict_text(const v1::Conflict& conflict, const Style& style)
         text += ", policy " + visible(conflict.policy());
     }
     return conflict.reason().empty() ? text : text + ": " + visible(conflict.reason());
+}
+
+std::string outcome_text(const std::string& outcome)
+{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kTexts{
+        {{"pins_gone", "the pins are gone, it goes on"},
+         {"allowed", "an operator let it go on"},
+         {"denied", "an operator failed it"},
+         {"timed_out_allow", "its time was up, it goes on"},
+         {"timed_out_deny", "its time was up, it fails"},
+         {"policy_changed", "the policies changed"},
+         {"abandoned", "the caller is gone, or gave up"},
+         {"let_go", "pinwardend stopped holding"}}};
+    const auto* const found = std::ranges::find(kTexts, outcome, [](const auto& entry) { return entry.first; });
+    return found == kTexts.end() ? visible(outcome) : std::string(found->second);
+}
+
+std::string hold_end_text(const v1::WatchEventsResponse& event)
+{
+    const v1::HeldOperation& hold = event.hold();
+    std::string text = "hold " + std::to_string(hold.id()) + " of " + operation_text(hold.conflict()) + " after " +
+                       human_duration(hold.held().seconds(), hold.held().nanos());
+    if (!hold.conflict().policy().empty()) {
+        text += ", policy " + visible(hold.conflict().policy());
+    }
+    return text + ": " + outcome_text(event.outcome());
 }
 
 std::string failure_text(const v1::PinFailure& failure)
@@ -133,6 +160,7 @@ std::string what(const v1::WatchEventsResponse& event, const Style& style)
         case v1::EVENT_KIND_LEAK:
             return style.paint(pad("leak", 8), Colour::kRed) + "  " + pin_text(event.pin()) + ", its owner exited " +
                    human_age(event.pin().orphaned_for().seconds()) + " ago";
+        case v1::EVENT_KIND_HOLD_END: return pad("hold end", 8) + "  " + hold_end_text(event);
         default: return "an event this pinctl does not know; is it older than pinwardend?";
     }
 }

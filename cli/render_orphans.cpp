@@ -71,8 +71,7 @@ std::string render_orphans(const v1::ListPinsResponse& pins, const Style& style)
                        pin.leak() ? Cell{"leak", Colour::kRed} : Cell{"orphan", Colour::kYellow},
                        {human_bytes(pin.bytes())},
                        {visible(pin.driver())},
-                       {visible(owner.comm()) + "[" + std::to_string(owner.pid()) + "]" +
-                        (owner.inferred() ? " (inferred)" : "")},
+                       {process_name(owner) + (owner.inferred() ? " (inferred)" : "")},
                        {std::to_string(owner.uid())},
                        {files_text(pin)},
                        {pin.driver_frame().empty() ? "-" : visible(pin.driver_frame())}});

@@ -71,6 +71,22 @@ std::string human_age(std::int64_t seconds)
     return print("%lldd%02lldh", total / 86400, total / 3600 % 24);
 }
 
+std::string human_duration(std::int64_t seconds, std::int32_t nanoseconds)
+{
+    // Cut, not rounded: 59.96s is not yet a minute.
+    const int milliseconds = nanoseconds / 1'000'000;
+    if (seconds < 0 || nanoseconds < 0) {
+        return "0ms";
+    }
+    if (seconds == 0) {
+        return print("%dms", milliseconds);
+    }
+    if (seconds >= 60 || milliseconds < 100) {
+        return human_age(seconds);
+    }
+    return print("%d.%ds", static_cast<int>(seconds), milliseconds / 100);
+}
+
 std::string clock_time(std::int64_t seconds, std::int32_t nanoseconds)
 {
     const std::time_t time = seconds;

@@ -12,6 +12,8 @@ namespace pinwarden::cli {
 std::string human_bytes(std::uint64_t bytes);
 // "3s", "2m10s", "5h02m", "12d04h": two units at most.
 std::string human_age(std::int64_t seconds);
+// The same for what may be short: "0ms", "250ms", "3.2s" below a minute, then as human_age.
+std::string human_duration(std::int64_t seconds, std::int32_t nanoseconds);
 // Local time of day with milliseconds, "14:03:07.123", from seconds and nanoseconds since the Unix epoch.
 std::string clock_time(std::int64_t seconds, std::int32_t nanoseconds);
 

@@ -60,6 +60,19 @@ TEST_CASE("commands are read with their options")
     CHECK(std::holds_alternative<StatusCommand>(good({"status"}).command));
 }
 
+TEST_CASE("holds are shown, or one is released with how it ends")
+{
+    CHECK(std::holds_alternative<HoldsCommand>(good({"holds"}).command));
+    CHECK(good({"holds", "--json"}).json);
+    const auto allowed = std::get<HoldReleaseCommand>(good({"holds", "release", "7", "--allow"}).command);
+    CHECK(allowed.id == 7);
+    CHECK(allowed.allow);
+    const auto denied = std::get<HoldReleaseCommand>(good({"holds", "release", "--deny", "8"}).command);
+    CHECK(denied.id == 8);
+    CHECK_FALSE(denied.allow);
+    CHECK(std::get<WatchCommand>(good({"watch", "--kind", "hold"}).command).kinds == std::vector{Kind::kHold});
+}
+
 TEST_CASE("notifiers take no options")
 {
     CHECK(std::holds_alternative<NotifiersCommand>(good({"notifiers"}).command));
@@ -73,6 +86,8 @@ TEST_CASE("help and version end well")
         {{"status", "--help"}, "status"},
         {{"pins", "--help"}, "--min SIZE"},
         {{"watch", "-h"}, "--kind KIND"},
+        {{"holds", "--help"}, "release"},
+        {{"holds", "release", "--help"}, "--allow"},
         {{"policy", "--help"}, "apply"},
         {{"policy", "apply", "--help"}, "--validate-only"},
     };
@@ -95,6 +110,14 @@ TEST_CASE("wrong usage is status 2 with one message")
         {{"pins", "--min", "big"}, "is not a size"},
         {{"watch", "--kind", "pins"}, "is not a kind"},
         {{"watch", "--count", "0"}, "--count"},
+        {{"holds", "show"}, "show"},
+        {{"holds", "release"}, "ID"},
+        {{"holds", "release", "--allow"}, "ID"},
+        {{"holds", "release", "7"}, "--allow or --deny"},
+        {{"holds", "release", "7", "--allow", "--deny"}, "--deny"},
+        {{"holds", "release", "0", "--deny"}, "ID"},
+        {{"holds", "release", "seven", "--deny"}, "ID"},
+        {{"holds", "release", "7", "8", "--deny"}, "8"},
         {{"policy"}, "apply, list or delete"},
         {{"policy", "show"}, "show"},
         {{"policy", "apply"}, "FILE"},

@@ -121,6 +121,25 @@ TEST_CASE("pinctl applies and deletes policies", "[grpc]")
     CHECK(again.err == "pinctl: no policy \"keep\"\n");
 }
 
+TEST_CASE("pinctl shows what is held, and releases it", "[grpc]")
+{
+    Daemon daemon;
+    CHECK(daemon.pinctl(HoldsCommand{}).out == "No operation is held.\n");
+    daemon.pipeline.held = holds_with({held_truncate(7)});
+    CHECK_THAT(daemon.pinctl(HoldsCommand{}).out, Catch::Contains("truncate[900]"));
+    CHECK_THAT(daemon.pinctl(HoldsCommand{}, true).out, Catch::Contains(R"("id": "7")"));
+
+    CHECK(daemon.pinctl(HoldReleaseCommand{.id = 7, .allow = true}).out == "hold 7 released: allow\n");
+    CHECK(daemon.pipeline.held.holds.front().released == pinwarden::Outcome::kAllow);
+    CHECK(daemon.pinctl(HoldReleaseCommand{.id = 7, .allow = false}).out == "hold 7 released: deny\n");
+    CHECK(daemon.pipeline.held.holds.front().released == pinwarden::Outcome::kDeny);
+
+    const Answer missing = daemon.pinctl(HoldReleaseCommand{.id = 9, .allow = true});
+    CHECK(missing.exit_code == 1);
+    CHECK(missing.out.empty());
+    CHECK(missing.err == "pinctl: no operation is held as number 9; held are: 7\n");
+}
+
 TEST_CASE("a bad policy is refused with file and line, and what is in force stays", "[grpc]")
 {
     Daemon daemon;

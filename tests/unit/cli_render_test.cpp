@@ -42,6 +42,13 @@ TEST_CASE("sizes and ages read as people say them")
     CHECK(human_age(130) == "2m10s");
     CHECK(human_age(3600) == "1h00m");
     CHECK(human_age(90061) == "1d01h");
+    CHECK(human_duration(0, 999'999) == "0ms");
+    CHECK(human_duration(0, 250'000'000) == "250ms");
+    CHECK(human_duration(3, 200'000'000) == "3.2s");
+    CHECK(human_duration(3, 99'999'999) == "3s");
+    CHECK(human_duration(59, 999'999'999) == "59.9s");
+    CHECK(human_duration(60, 500'000'000) == "1m00s");
+    CHECK(human_duration(0, -1) == "0ms");
 }
 
 TEST_CASE("a name cannot steer the terminal")
@@ -219,13 +226,14 @@ TEST_CASE("status: what is seen, and what is not")
     snapshot.on_demand_ranges = 1;
     snapshot.on_demand_bytes = 65536;
     snapshot.policy_generation = 4;
-    const v1::GetStatusResponse status = status_to_proto(snapshot);
+    v1::GetStatusResponse status = status_to_proto(snapshot);
 
     CHECK(render_status(status, 1'700'000'135, kPlain) ==
           "pinwardend 0.1.0, pid 77, up 2m10s, on Linux 6.1.0-32-amd64\n"
           "Pinned    64.0 KiB in 1 pin\n"
           "Ledger    certain\n"
           "Notifiers 2, of these 1 on-demand range with 64.0 KiB\n"
+          "Held      nothing\n"
           "Lost      path_cut 3\n"
           "Policies  generation 4\n"
           "Note      Kernel symbols are hidden.\n"
@@ -234,6 +242,8 @@ TEST_CASE("status: what is seen, and what is not")
           "pin_user_pages    acquire  attached           0\n"
           "memfd_pin_folios  acquire  not attached       0  this kernel does not have it\n");
     CHECK_THAT(render_status(status, 0, kColoured), Catch::Contains("\x1b[33mnot attached\x1b[0m"));
+    status.set_holds(1);
+    CHECK_THAT(render_status(status, 0, kPlain), Catch::Contains("Held      1 operation, see `pinctl holds`\n"));
 }
 
 TEST_CASE("notifiers: who has memory on demand, who listens to all")
@@ -243,6 +253,33 @@ TEST_CASE("notifiers: who has memory on demand, who listens to all")
           "812  rdma-demo           1000  mlx5_ib  on demand      64.0 KiB  0x7f0000000000  2m00s\n"
           "812  rdma-demo (exited)  1000  kvm      whole process         -  -               2m00s\n");
     CHECK(render_notifiers({}, kPlain) == "No notifiers.\n");
+}
+
+TEST_CASE("holds: who waits for what, and how much longer")
+{
+    HoldView crowded = held_truncate(12);
+    crowded.conflict.conflict.operation.operation = PW_OPERATION_UMOUNT;
+    crowded.conflict.conflict.path = "/mnt/data";
+    crowded.deadline = 23 * kSecond;
+    crowded.released = Outcome::kDeny;
+    crowded.conflict.conflict.pins.clear();
+    for (std::uint32_t i = 0; i < 6; ++i) {
+        PinRecord pin = file_pin(i + 1, i * 1000, 1).pin;
+        pin.owner.process.pid = 800 + i;
+        crowded.conflict.conflict.pins.push_back(pin);
+    }
+    HoldView clear = held_truncate(13);
+    clear.since = 23 * kSecond;
+    clear.deadline = 143 * kSecond;
+    clear.conflict.conflict.pins.clear();
+    CHECK(render_holds(holds_to_proto(holds_with({held_truncate(7), crowded, clear})), kPlain) ==
+          "ID   HELD   LEFT  CALLER         OPERATION  FILE         POLICY  PINS\n"
+          " 7   3.2s   6.8s  truncate[900]  truncate   /mnt/data/x  keep    1 of rdma-demo[812]\n"
+          "12   3.2s    0ms  truncate[900]  umount     /mnt/data    keep    6 of rdma-demo[800], rdma-demo[801], "
+          "rdma-demo[802], rdma-demo[803] and 2 others\n"
+          "    released: deny; the caller has not gone on yet\n"
+          "13  200ms  1m59s  truncate[900]  truncate   /mnt/data/x  keep    0\n");
+    CHECK(render_holds({}, kPlain) == "No operation is held.\n");
 }
 
 TEST_CASE("policies: state, counters, and what they match")
@@ -261,15 +298,29 @@ TEST_CASE("policies: state, counters, and what they match")
                     .source = "/etc/pinwarden/keep.yaml"};
     state.state = "pending";
     state.reason = "/mnt/b does not exist yet";
-    state.counters = {.matched = 12, .denied = 11, .would_have_denied = 1};
-    snapshot.policies = {state};
+    state.counters = {.matched = 12, .denied = 11, .would_have_denied = 1, .held = 0, .would_have_held = 0};
+    PolicyState holding = state;
+    holding.policy.hold = Hold{};
+    holding.policy.file = {};
+    holding.policy.pin = {};
+    holding.state = "active";
+    holding.reason = "";
+    holding.counters = {.matched = 7, .denied = 0, .would_have_denied = 0, .held = 5, .would_have_held = 2};
+    PolicyState lenient = holding;
+    lenient.policy.hold = Hold{.timeout = kSecond / 4, .on_timeout = Outcome::kAllow};
+    snapshot.policies = {state, holding, lenient};
 
-    CHECK(render_policies(policies_to_proto(snapshot), kPlain) ==
-          "NAME  STATE    MATCHED  DENIED  WOULD DENY  ACTION      MATCH                                           "
-          "SOURCE\n"
-          "keep  pending       12      11           1  deny EBUSY  truncate path=/mnt/a,/mnt/b fs=ext4 min_age=5s  "
-          "/etc/pinwarden/keep.yaml\n"
-          "    /mnt/b does not exist yet\n");
+    CHECK(
+        render_policies(policies_to_proto(snapshot), kPlain) ==
+        "NAME  STATE    MATCHED  DENIED  WOULD DENY  HELD  WOULD HOLD  ACTION                     MATCH               "
+        "                            SOURCE\n"
+        "keep  pending       12      11           1     0           0  deny EBUSY                 truncate "
+        "path=/mnt/a,/mnt/b fs=ext4 min_age=5s  /etc/pinwarden/keep.yaml\n"
+        "    /mnt/b does not exist yet\n"
+        "keep  active         7       0           0     5           2  hold 10s, then deny EBUSY  truncate            "
+        "                            /etc/pinwarden/keep.yaml\n"
+        "keep  active         7       0           0     5           2  hold 250ms, then allow     truncate            "
+        "                            /etc/pinwarden/keep.yaml\n");
     CHECK(render_policies({}, kPlain) == "No policies.\n");
 }
 
@@ -296,6 +347,8 @@ TEST_CASE("events: one line each")
     umount.operation.operation = PW_OPERATION_UMOUNT;
     umount.path = "/mnt/data";
     umount.pin_files = {{kShownFile, "/mnt/data/x", "ext4"}};
+    Notice held = conflict_notice(PW_VERDICT_HOLD, "keep");
+    std::get<ConflictNotice>(held.what).conflict.hold = 7;
     const Row rows[] = {
         {punched, v1::EVENT_KIND_CONFLICT,
          "22:13:40.000  conflict  punch_hole of /mnt/data/x from byte 4096 on, 8.0 KiB by truncate[900] uid 0 meets "
@@ -322,6 +375,15 @@ TEST_CASE("events: one line each")
         {conflict_notice(PW_VERDICT_WOULD_DENY, "keep"), v1::EVENT_KIND_VERDICT,
          "22:13:40.000  verdict   would deny EBUSY truncate of /mnt/data/x from 1.0 MiB to 0 B by truncate[900] uid 0, "
          "policy keep: 1 pin is in the way\n"},
+        {held, v1::EVENT_KIND_VERDICT,
+         "22:13:40.000  verdict   hold 7 truncate of /mnt/data/x from 1.0 MiB to 0 B by truncate[900] uid 0, policy "
+         "keep: 1 pin is in the way\n"},
+        {conflict_notice(PW_VERDICT_WOULD_HOLD, "keep"), v1::EVENT_KIND_VERDICT,
+         "22:13:40.000  verdict   would hold truncate of /mnt/data/x from 1.0 MiB to 0 B by truncate[900] uid 0, "
+         "policy keep: 1 pin is in the way\n"},
+        {hold_ended_notice("pins_gone"), v1::EVENT_KIND_HOLD_END,
+         "22:13:43.200  hold end  hold 7 of truncate of /mnt/data/x from 1.0 MiB to 0 B by truncate[900] uid 0 after "
+         "3.2s, policy keep: the pins are gone, it goes on\n"},
     };
     for (const Row& row : rows) {
         CHECK(render_event(event_to_proto(row.notice, row.kind), kPlain) == row.text);
@@ -334,6 +396,19 @@ TEST_CASE("events: one line each")
     CHECK_THAT(
         render_event(event_to_proto(conflict_notice(PW_VERDICT_DENY, "keep"), v1::EVENT_KIND_VERDICT), kColoured),
         Catch::Contains("\x1b[31mdeny EBUSY\x1b[0m"));
+}
+
+TEST_CASE("events: every end of a hold has its words")
+{
+    for (const std::string_view outcome : kHoldOutcomes) {
+        const Notice ended = hold_ended_notice(std::string(outcome));
+        const std::string text = render_event(event_to_proto(ended, v1::EVENT_KIND_HOLD_END), kPlain);
+        INFO(outcome);
+        CHECK_THAT(text, !Catch::Contains("keep: " + std::string(outcome) + "\n"));
+    }
+    const std::string newer =
+        render_event(event_to_proto(hold_ended_notice("later\x1b"), v1::EVENT_KIND_HOLD_END), kPlain);
+    CHECK_THAT(newer, Catch::EndsWith("keep: later\\x1b\n"));
 }
 
 TEST_CASE("JSON has the field names of the API, and defaults")
