@@ -113,15 +113,16 @@ std::string verdict_text(const v1::Conflict& conflict, const Style& style)
 
 std::string outcome_text(const std::string& outcome)
 {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kTexts{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kTexts{
         {{"pins_gone", "the pins are gone, it goes on"},
          {"allowed", "an operator let it go on"},
          {"denied", "an operator failed it"},
          {"timed_out_allow", "its time was up, it goes on"},
          {"timed_out_deny", "its time was up, it fails"},
-         {"policy_changed", "the policies changed"},
+         {"decided", "the policies decide otherwise now"},
          {"abandoned", "the caller is gone, or gave up"},
-         {"let_go", "pinwardend stopped holding"}}};
+         {"let_go_allow", "it could be held no longer, it goes on"},
+         {"let_go_deny", "it could be held no longer, it fails"}}};
     const auto* const found = std::ranges::find(kTexts, outcome, [](const auto& entry) { return entry.first; });
     return found == kTexts.end() ? visible(outcome) : std::string(found->second);
 }

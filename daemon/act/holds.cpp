@@ -186,13 +186,7 @@ Result<void> Holds::release(std::uint64_t id, Outcome outcome, Nanoseconds now)
 {
     const auto found = holds_.find(id);
     if (found == holds_.end()) {
-        std::string known;
-        for (const auto& [other, held] : holds_) {
-            known += (known.empty() ? "there are: " : ", ") + std::to_string(other);
-        }
-        return fail("no operation is held under the number " + std::to_string(id) + "; " +
-                        (known.empty() ? "there are none" : known),
-                    ENOENT);
+        return fail("no operation is held as number " + std::to_string(id), ENOENT);
     }
     if (auto released = sink_.release(id, outcome); !released) {
         return released;

@@ -120,14 +120,20 @@ void Engine::on(FileEvent& event)
     ledger_.file(event);
 }
 
+Conflict Engine::conflict_of(const OperationEvent& operation) const
+{
+    Conflict conflict = correlate(ledger_, operation);
+    if (operation.operation == PW_OPERATION_UMOUNT) {
+        const auto mounted = around_.paths.mounted(operation.file.device, "/");
+        conflict.path = mounted ? mounted->mountpoint : std::string();
+    }
+    return conflict;
+}
+
 void Engine::on(OperationEvent& event)
 {
     event.caller.names = owners_.of(event.caller);
-    Conflict conflict = correlate(ledger_, event);
-    if (event.operation == PW_OPERATION_UMOUNT) {
-        const auto mounted = around_.paths.mounted(event.file.device, "/");
-        conflict.path = mounted ? mounted->mountpoint : std::string();
-    }
+    Conflict conflict = conflict_of(event);
     if (event.hold != 0) {
         holds_.begin(event);
     }
@@ -177,45 +183,6 @@ void Engine::count_conflict(std::string_view operation, const std::vector<PinRec
     for (const std::string& driver : drivers) {
         ++conflicts_[{std::string(operation), driver, std::string(to_string(verdict))}];
     }
-}
-
-void Engine::on(const HoldEndEvent& event)
-{
-    if (auto held = holds_.end(event)) {
-        end_hold(*held, event);
-    }
-}
-
-void Engine::end_hold(const Holds::Held& held, const HoldEndEvent& event)
-{
-    ++holds_ended_[std::string(to_string(event.outcome))];
-    hold_durations_.observe(event.time - std::min(event.time, held.held.since));
-}
-
-// Continued after what is known of the files was told: who asks again is decided by it.
-void Engine::look_after_holds()
-{
-    const Nanoseconds now = around_.clock.now();
-    for (const Holds::Held& held : holds_.step(enforcer_, ledger_, now)) {
-        const HoldEndEvent event{.time = now,
-                                 .hold = held.held.id,
-                                 .since = held.held.since,
-                                 .asked = held.held.asked,
-                                 .outcome = PW_HOLD_ABANDONED};
-        end_hold(held, event);
-    }
-}
-
-Result<void> Engine::release_hold(std::uint64_t id, Outcome outcome)
-{
-    return holds_.release(id, outcome, around_.clock.now());
-}
-
-bool Engine::stop_holding()
-{
-    holds_.stop();
-    look_after_holds();
-    return holds_.under_way() == 0;
 }
 
 void Engine::on(const ExitEvent& event)
@@ -392,7 +359,7 @@ void Engine::flush()
     // After what is known of the files, which counts again with it.
     tell_certainty();
     announce_pins();
-    look_after_holds();
+    step_holds();
 }
 
 void Engine::tick(KernelHealth health)

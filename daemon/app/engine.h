@@ -84,11 +84,9 @@ public:
     // To be called all the time: without it, nobody is held.
     void attend() { holds_.attend(around_.clock.now()); }
     // Continues whom it is time for.
-    void step_holds() { look_after_holds(); }
+    void step_holds();
     // When step_holds() has something to do; nothing while nobody is held.
     [[nodiscard]] std::optional<Nanoseconds> next_hold_step() const { return holds_.next_step(); }
-    // Error ENOENT when nothing is held under that number.
-    Result<void> release_hold(std::uint64_t id, Outcome outcome);
     // Nobody is held from now on, and who is, is let go. Whether nobody is left.
     bool stop_holding();
 
@@ -128,7 +126,8 @@ private:
     void on(const OwnerEvent& event) { owners_.runs(event); }
     void on(const RenameEvent& event) { ledger_.rename(event); }
     void look_after_owners();
-    void look_after_holds();
+    [[nodiscard]] Conflict conflict_of(const OperationEvent& operation) const;
+    [[nodiscard]] HoldView view_hold(const Holds::Held& held) const;
     void end_hold(const Holds::Held& held, const HoldEndEvent& event);
     void look_for_long_lived();
     void record_files(PinId id);

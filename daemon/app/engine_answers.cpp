@@ -46,6 +46,7 @@ Snapshot Engine::snapshot(bool with_pins)
         snapshot.on_demand_ranges += total.ranges;
         snapshot.on_demand_bytes += total.on_demand_bytes;
     }
+    snapshot.holds = holds_.under_way();
     snapshot.policies = policy_states();
     snapshot.policy_generation = enforcer_.generation();
     if (with_pins) {
@@ -81,6 +82,9 @@ MetricsSnapshot Engine::metrics() const
     metrics.pins_released = released_;
     metrics.pins_failed = failures_.counts();
     metrics.conflicts = conflicts_;
+    metrics.holds_in_flight = holds_.under_way();
+    metrics.holds_ended = holds_ended_;
+    metrics.hold_durations = hold_durations_;
     metrics.losses = losses();
     metrics.hooks = health_.hooks;
     metrics.unmatched_releases = ledger_.unmatched_releases();
@@ -100,16 +104,6 @@ MetricsSnapshot Engine::metrics() const
 NotifiersView Engine::notifiers() const
 {
     return {.notifiers = notifiers_.all(), .taken = around_.clock.now(), .boot_to_unix = around_.clock.boot_to_unix()};
-}
-
-HoldsView Engine::holds() const
-{
-    return {.holds = {}, .taken = around_.clock.now(), .boot_to_unix = around_.clock.boot_to_unix()};
-}
-
-Result<void> Engine::release_hold(std::uint64_t id, Outcome /*outcome*/)
-{
-    return std::unexpected(no_such_hold(id, holds().holds));
 }
 
 }  // namespace pinwarden

@@ -112,8 +112,9 @@ struct HoldsView {
 };
 
 // What a hold ends with: see WatchEventsResponse.outcome in the API.
-inline constexpr std::array<std::string_view, 8> kHoldOutcomes{
-    "pins_gone", "allowed", "denied", "timed_out_allow", "timed_out_deny", "policy_changed", "abandoned", "let_go"};
+inline constexpr std::array<std::string_view, 9> kHoldOutcomes{
+    "pins_gone", "allowed",   "denied",       "timed_out_allow", "timed_out_deny",
+    "decided",   "abandoned", "let_go_allow", "let_go_deny"};
 
 // What release_hold() fails with when `id` is none of these: code ENOENT, and a message that tells which there are.
 Error no_such_hold(std::uint64_t id, const std::vector<HoldView>& holds);

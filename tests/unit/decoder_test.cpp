@@ -164,7 +164,34 @@ TEST_CASE("an operation record becomes an event", "[decoder]")
     auto waits = raw_operation();
     for (const pw_verdict verdict : {PW_VERDICT_HOLD, PW_VERDICT_WOULD_HOLD}) {
         waits.verdict = verdict;
+        waits.hold = verdict == PW_VERDICT_HOLD ? 9 : 0;
         CHECK(decoded<OperationEvent>(bytes_of(waits)).verdict == verdict);
+        CHECK(decoded<OperationEvent>(bytes_of(waits)).hold == waits.hold);
+        // Only who is held has a number.
+        waits.hold = 9 - waits.hold;
+        CHECK_FALSE(kDecoder.decode(bytes_of(waits)).has_value());
+    }
+}
+
+TEST_CASE("the end of a hold becomes an event", "[decoder]")
+{
+    pw_hold_end end{};
+    end.header = {PW_KIND_HOLD_END, sizeof(end), 1111};
+    end.hold = 9;
+    end.since = 1000;
+    end.asked = 3;
+    end.outcome = PW_HOLD_TIMED_OUT_DENY;
+    end.error = -16;
+    const auto event = decoded<HoldEndEvent>(bytes_of(end));
+    CHECK(event.time == 1111);
+    CHECK(event.hold == 9);
+    CHECK(event.since == 1000);
+    CHECK(event.asked == 3);
+    CHECK(event.outcome == PW_HOLD_TIMED_OUT_DENY);
+    CHECK(event.error == 16);
+    for (const std::uint32_t outcome : {0U, static_cast<std::uint32_t>(PW_HOLD_OUTCOMES)}) {
+        end.outcome = outcome;
+        CHECK_FALSE(kDecoder.decode(bytes_of(end)).has_value());
     }
 }
 

@@ -159,7 +159,7 @@ TEST_CASE("the numbers of the pipeline are on the page")
         {R"(pinwarden_holds)", "2"},
         {R"(pinwarden_holds_ended_total{outcome="pins_gone"})", "3"},
         {R"(pinwarden_holds_ended_total{outcome="denied"})", "1"},
-        {R"(pinwarden_holds_ended_total{outcome="let_go"})", "0"},
+        {R"(pinwarden_holds_ended_total{outcome="let_go_deny"})", "0"},
         {R"(pinwarden_hold_seconds_count)", "3"},
         {R"(pinwarden_hold_seconds_bucket{le="0.01"})", "1"},
         {R"(pinwarden_hold_seconds_bucket{le="10"})", "1"},

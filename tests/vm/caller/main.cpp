@@ -116,7 +116,10 @@ Call prepare_uring(const Words& words)
     }
     return [=]() -> long {
         io_uring_sqe* entry = io_uring_get_sqe(ring);
-        std::memset(entry, 0, sizeof(*entry));
+        if (entry == nullptr) {
+            return -1;
+        }
+        io_uring_prep_nop(entry);
         entry->opcode = kFtruncate;
         entry->fd = fd;
         entry->off = std::stoul(words.at(2));
