@@ -17,8 +17,14 @@ namespace {
 
 // Of /proc/PID/stat, counted from the one after the name: man proc_pid_stat.
 constexpr std::size_t kStateField = 0;
+constexpr std::size_t kParentField = 1;
+constexpr std::size_t kFlagsField = 6;
 constexpr std::size_t kThreadsField = 17;
 constexpr std::size_t kStartField = 19;
+
+// include/linux/sched.h
+constexpr std::uint32_t kFlagExiting = 0x4;
+constexpr std::uint32_t kFlagKernelThread = 0x200000;
 
 // Of the initial pid namespace (PROC_PID_INIT_INO in include/linux/proc_ns.h).
 constexpr ino_t kInitialPidNamespace = 0xEFFFFFFC;
@@ -64,6 +70,16 @@ Result<std::string> read_text_file(const std::string& path)
     return text;
 }
 
+bool ProcessStat::kernel_thread() const
+{
+    return (flags & kFlagKernelThread) != 0;
+}
+
+bool ProcessStat::exiting() const
+{
+    return (flags & kFlagExiting) != 0;
+}
+
 std::optional<ProcessStat> parse_process_stat(std::string_view text)
 {
     const std::size_t open = text.find('(');
@@ -77,11 +93,17 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text)
     }
     const auto threads = number<std::uint64_t>(fields[kThreadsField]);
     const auto start = number<std::uint64_t>(fields[kStartField]);
-    if (!threads || !start) {
+    const auto parent = number<std::uint32_t>(fields[kParentField]);
+    const auto flags = number<std::uint32_t>(fields[kFlagsField]);
+    if (!threads || !start || !parent || !flags) {
         return std::nullopt;
     }
-    return ProcessStat{std::string(text.substr(open + 1, close - open - 1)), fields[kStateField].front(), *threads,
-                       *start};
+    return ProcessStat{.comm = std::string(text.substr(open + 1, close - open - 1)),
+                       .state = fields[kStateField].front(),
+                       .threads = *threads,
+                       .start_ticks = *start,
+                       .parent = *parent,
+                       .flags = *flags};
 }
 
 Result<ProcessStat> read_process_stat(std::uint32_t pid)

@@ -19,7 +19,12 @@ struct ProcessStat {
     char state = '?';
     std::uint64_t threads = 0;
     std::uint64_t start_ticks = 0;  // since boot, of kTick each
+    std::uint32_t parent = 0;       // pid; 0: none, or not seen from here
+    std::uint32_t flags = 0;        // of its first thread, the kernel's PF_*
 
+    [[nodiscard]] bool kernel_thread() const;
+    // Its first thread is on its way out, or has ended.
+    [[nodiscard]] bool exiting() const;
     // Nothing of it runs any more: only its parent has not asked for its status yet.
     [[nodiscard]] bool dead() const { return (state == 'Z' || state == 'X') && threads <= 1; }
 };

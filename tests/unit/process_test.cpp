@@ -30,6 +30,9 @@ TEST_CASE("a process' stat is read whatever its name", "[proc]")
         CHECK(stat->state == 'S');
         CHECK(stat->threads == 3);
         CHECK(stat->start_ticks == 4711);
+        CHECK(stat->parent == 1);
+        CHECK_FALSE(stat->kernel_thread());
+        CHECK_FALSE(stat->exiting());
         CHECK_FALSE(stat->dead());
     }
     for (const std::string bad : {"", "812", "812 (x", "812 (x) S", "812 (x) S 1 2 3"}) {
@@ -44,6 +47,18 @@ TEST_CASE("a process is dead when no thread of it is left", "[proc]")
     // Its first thread has ended, others go on.
     CHECK_FALSE(ProcessStat{.comm = "", .state = 'Z', .threads = 2, .start_ticks = 0}.dead());
     CHECK_FALSE(ProcessStat{.comm = "", .state = 'S', .threads = 1, .start_ticks = 0}.dead());
+}
+
+TEST_CASE("flags tell a kernel thread, and a thread on its way out", "[proc]")
+{
+    const std::string rest = " 89 0 0 0 1 2 0 0 20 0 1 0 4711 2000 300";
+    const auto stat = [&](const std::string& flags) {
+        return parse_process_stat("2 (x) S 0 0 0 0 -1 " + flags + rest).value();
+    };
+    CHECK(stat("2129984").kernel_thread());
+    CHECK_FALSE(stat("2129984").exiting());
+    CHECK(stat("4195588").exiting());
+    CHECK_FALSE(stat("4195588").kernel_thread());
 }
 
 TEST_CASE("the user is the effective one", "[proc]")
