@@ -27,7 +27,8 @@ public:
     virtual ~HoldSink() = default;
 
     // Operations may be held until then: somebody is there who will continue their callers.
-    virtual void attend(Nanoseconds until) = 0;
+    // False when nobody can be held, as there would be nobody to let go should the daemon be killed.
+    virtual bool attend(Nanoseconds until) = 0;
     // How many there are. Cheap.
     [[nodiscard]] virtual std::uint64_t under_way() const = 0;
     virtual std::vector<HeldOperation> list() = 0;

@@ -53,11 +53,9 @@ bool known(const Ledger& ledger, const OperationEvent& operation)
 
 }  // namespace
 
-void Holds::attend(Nanoseconds now)
+bool Holds::attend(Nanoseconds now)
 {
-    if (!stopping_) {
-        sink_.attend(now + kAttendFor);
-    }
+    return stopping_ || sink_.attend(now + kAttendFor);
 }
 
 void Holds::begin(const OperationEvent& operation)

@@ -36,8 +36,8 @@ public:
         Nanoseconds unlisted_since = 0;  // that long the kernel has not known it; 0: it does
     };
 
-    // To be called all the time.
-    void attend(Nanoseconds now);
+    // To be called all the time. False when nobody can be held: see HoldSink.
+    bool attend(Nanoseconds now);
     void begin(const OperationEvent& operation);
     // The one that ended, if it was known.
     std::optional<Held> end(const HoldEndEvent& event);

@@ -7,6 +7,19 @@
 
 namespace pinwarden {
 
+void Engine::attend()
+{
+    if (holds_.attend(around_.clock.now()) || unguarded_) {
+        return;
+    }
+    unguarded_ = true;
+    const std::string notice =
+        "the guardian is gone, which continues who is held should this daemon be killed: nobody is held any more, each "
+        "policy's fallback decides; restart the daemon";
+    around_.log_warning(notice);
+    add_notice(notice);
+}
+
 void Engine::on(const HoldEndEvent& event)
 {
     if (const auto held = holds_.end(event)) {

@@ -85,6 +85,13 @@ void KernelVerdicts::untrack(const std::vector<PageRun>& pages)
     }
 }
 
+bool KernelHolds::attend(Nanoseconds until)
+{
+    const bool guarded = guardian_.alive();
+    table_.attend(guarded ? until : 0);
+    return guarded;
+}
+
 std::vector<HeldOperation> KernelHolds::list()
 {
     std::vector<HeldOperation> all;

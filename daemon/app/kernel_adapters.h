@@ -57,7 +57,7 @@ public:
     }
 
     // Without the guardian nobody is held: it could be for ever.
-    void attend(Nanoseconds until) override { table_.attend(guardian_.alive() ? until : 0); }
+    bool attend(Nanoseconds until) override;
     [[nodiscard]] std::uint64_t under_way() const override { return table_.under_way(); }
     std::vector<HeldOperation> list() override;
     Result<void> release(std::uint64_t id, Outcome outcome) override;

@@ -72,6 +72,7 @@ ConflictView view_conflict(Conflict conflict, const Policy* policy)
         pin.stack.clear();
         pin.mm = 0;
     }
+    view.hold = conflict.operation.hold;
     view.conflict = std::move(conflict);
     return view;
 }

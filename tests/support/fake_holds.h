@@ -13,13 +13,18 @@ namespace pinwarden {
 class FakeHolds final : public HoldSink {
 public:
     Nanoseconds attended_until = 0;
+    bool guarded = true;
     std::vector<HeldOperation> held;
     std::map<std::uint64_t, Outcome> released;
     std::vector<ProcessId> resumed;
     std::set<std::uint32_t> running;  // threads that are not stopped
     std::vector<std::uint64_t> forgotten;
 
-    void attend(Nanoseconds until) override { attended_until = until; }
+    bool attend(Nanoseconds until) override
+    {
+        attended_until = guarded ? until : 0;
+        return guarded;
+    }
     [[nodiscard]] std::uint64_t under_way() const override { return held.size(); }
     std::vector<HeldOperation> list() override { return held; }
     Result<void> release(std::uint64_t id, Outcome outcome) override

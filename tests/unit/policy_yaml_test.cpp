@@ -235,7 +235,7 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + match + "action: {hold: {on_timeout: hold}}\n",
          "x.yaml:5:29: action.hold.on_timeout: \"hold\" is not one of: deny, allow"},
         {head + match + "action: {hold: {fallback: alow}}\n",
-         "x.yaml:5:27: action.hold.fallback: \"alow\" is unknown; did you mean \"allow\"?"},
+         R"(x.yaml:5:27: action.hold.fallback: "alow" is unknown; did you mean "allow"?)"},
         {head + match + "action: {hold: {errno: EBUSSY}}\n",
          "x.yaml:5:24: action.hold.errno: \"EBUSSY\" is no error an operation can fail with; did you mean"},
         {head + match + action + "unresolved: wait\n",

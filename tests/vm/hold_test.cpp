@@ -1,8 +1,11 @@
 // Operations whose callers wait: held, and then let go on, or not.
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <memory>
+#include <optional>
 
 #include "support/caller.h"
 #include "support/daemon.h"
@@ -377,22 +380,21 @@ TEST_CASE("a killed daemon leaves nobody stopped, nor does one that is told to e
     INFO(signal);
     Daemon::stop_shared();
     constexpr int kCallers = 20;
+    std::optional<Daemon> daemon(std::in_place);
     PinnedFile file("tmpfs");
+    daemon->api().apply(to_yaml(holding("timeout: 10m")));
     std::vector<std::unique_ptr<Caller>> callers;
-    {
-        Daemon daemon;
-        daemon.api().apply(to_yaml(holding("timeout: 10m")));
-        for (int i = 0; i < kCallers; ++i) {
-            callers.push_back(std::make_unique<Caller>(words(truncate_way(), file.path)));
-        }
-        for (const auto& caller : callers) {
-            caller->expect_held();
-        }
-        CHECK(wait_for_holds(daemon.api(), kCallers).size() == kCallers);
-        if (signal == SIGTERM) {
-            daemon.stop();
-        }
-        // Else it goes with SIGKILL.
+    for (int i = 0; i < kCallers; ++i) {
+        callers.push_back(std::make_unique<Caller>(words(truncate_way(), file.path)));
+    }
+    for (const auto& caller : callers) {
+        caller->expect_held();
+    }
+    CHECK(wait_for_holds(daemon->api(), kCallers).size() == kCallers);
+    if (signal == SIGTERM) {
+        daemon->stop();
+    } else {
+        daemon.reset();
     }
     for (const auto& caller : callers) {
         // Denied while the programs are there, as the policy says; without them nothing is in the way.
@@ -404,24 +406,34 @@ TEST_CASE("a killed daemon leaves nobody stopped, nor does one that is told to e
 TEST_CASE("when the guardian is killed with the daemon, the next one lets go, or whoever asks it to")
 {
     Daemon::stop_shared();
+    std::optional<Daemon> daemon(std::in_place);
     PinnedFile file("tmpfs");
-    std::unique_ptr<Caller> caller;
-    {
-        Daemon daemon;
-        daemon.api().apply(to_yaml(holding("timeout: 10m")));
-        caller = std::make_unique<Caller>(words(truncate_way(), file.path));
-        caller->expect_held();
-        REQUIRE(shell("pkill -KILL -x pinwarden-guard").status == 0);
-    }
-    CHECK(caller->held());
+    daemon->api().apply(to_yaml(holding("timeout: 10m")));
+    Caller caller(words(truncate_way(), file.path));
+    caller.expect_held();
+    REQUIRE(shell("pkill -KILL -x pinwarden-guard").status == 0);
+    daemon.reset();
+    CHECK(caller.held());
     SECTION("the next one")
     {
         const Daemon next;
-        CHECK(caller->result() == "ok");
+        CHECK(caller.result() == "ok");
     }
     SECTION("by command")
     {
         CHECK(shell("pinwardend --release-holds").status == 0);
-        CHECK(caller->result() == "ok");
+        CHECK(caller.result() == "ok");
     }
+}
+
+TEST_CASE("without its guardian the daemon holds nobody")
+{
+    Daemon::stop_shared();
+    Daemon daemon;
+    PinnedFile file("tmpfs");
+    daemon.api().apply(to_yaml(holding("timeout: 10m")));
+    REQUIRE(shell("pkill -KILL -x pinwarden-guard").status == 0);
+    eventually("nobody is held any more", [&] { return call(words(truncate_way(), file.path)) == "EBUSY"; });
+    const auto notices = daemon.api().status().notices();
+    CHECK(std::ranges::any_of(notices, [](const auto& notice) { return notice.find("guardian") != std::string::npos; }));
 }
