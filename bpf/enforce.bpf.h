@@ -69,6 +69,8 @@ static long policy_step(__u32 slot, struct decision *decision)
     struct pw_policy *policy = &table->policy[slot];
     __u32 flags = policy->flags;
 
+    if (unattended && !(flags & PW_POLICY_KEEP))
+        return 0;
     if (!(flags & PW_POLICY_IN_USE) || !(policy->operations >> decision->operation & 1))
         return 0;
     if (!(flags & PW_POLICY_ANY_PATH) && !(decision->covering >> slot & 1))

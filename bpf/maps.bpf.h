@@ -173,6 +173,8 @@ __u64 ledger_losses_mended;
 __u64 holds_under_way;
 // The last number given to a hold.
 __u64 last_hold;
+// Whether the daemon has gone, and left these programs where they are. Written by its guardian, or itself at its end.
+__u32 unattended;
 // Until when, in nanoseconds of CLOCK_BOOTTIME, somebody is there to let go who is held. Written by the daemon all the
 // time; from then on nobody is held.
 __u64 attended_until;

@@ -47,6 +47,8 @@ public:
     AuditLog& operator=(const AuditLog&) = delete;
     virtual ~AuditLog() = default;
 
+    // Whether a record could be written now, as far as that can be told without writing one.
+    virtual Result<void> open() = 0;
     // The record is on the disk when this returns. On error there is none, and the act must not be done.
     virtual Result<AuditId> begin(const AuditEntry& entry) = 0;
     virtual Result<void> complete(AuditId id, const AuditOutcome& outcome) = 0;
@@ -65,9 +67,8 @@ public:
     // `clock` must outlive this. Nothing is opened yet.
     FileAuditLog(std::string path, const Clock& clock, AuditFileLimits limits = {});
 
-    // Whether a record could be written now, as far as that can be told without writing one: opens, or makes, the
-    // file and the folders above it.
-    Result<void> open();
+    // Opens, or makes, the file and the folders above it.
+    Result<void> open() override;
 
     Result<AuditId> begin(const AuditEntry& entry) override;
     Result<void> complete(AuditId id, const AuditOutcome& outcome) override;

@@ -1,11 +1,11 @@
 #include "act/holds.h"
 
-#include <pinwarden/overlap.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <string>
 #include <utility>
+
+#include "act/in_the_way.h"
 
 namespace pinwarden {
 namespace {
@@ -24,21 +24,6 @@ constexpr Nanoseconds kEndedAfter = 1'000'000'000;
 bool passed(Nanoseconds since, Nanoseconds span, Nanoseconds now)
 {
     return since != 0 && now >= since + span;
-}
-
-bool concerned(const Policy& policy, const Ledger& ledger, const OperationEvent& operation, Nanoseconds now)
-{
-    const auto one = [&](const PinRecord& pin) { return concerns(policy, pin, now); };
-    if (operation.operation == PW_OPERATION_UMOUNT) {
-        return std::ranges::any_of(ledger.pinned_files_on(operation.file.device), [&](const FileRecord* file) {
-            return std::ranges::any_of(file->pins, [&](PinId id) { return one(*ledger.find(id)); });
-        });
-    }
-    const pw_page_range pages =
-        pw_operation_pages(operation.operation, operation.file_size, operation.offset - operation.before,
-                           operation.length + operation.before);
-    return std::ranges::any_of(ledger.pins_on(operation.file, pages.first, pages.end),
-                               [&](const PinRecord* pin) { return one(*pin); });
 }
 
 // Whether the ledger knows every pin that could be in its way.
@@ -100,9 +85,11 @@ std::vector<Holds::Held> Holds::refresh(Nanoseconds now)
         const bool is_listed = listed.contains(hold->first);
         if (is_listed) {
             held.unlisted_since = 0;
-            held.running_since = sink_.stopped(held.held.operation.caller) ? 0
-                                 : held.running_since == 0                 ? now
-                                                                           : held.running_since;
+            if (sink_.stopped(held.held.operation.caller)) {
+                held.running_since = 0;
+            } else if (held.running_since == 0) {
+                held.running_since = now;
+            }
         } else if (held.unlisted_since == 0) {
             held.unlisted_since = now;
         }
@@ -133,7 +120,7 @@ bool Holds::may_go_on(const Held& held, const Enforcer& enforcer, const Ledger& 
         return !operation.unresolved;
     }
     const Policy* policy = enforcer.deciding(operation);
-    return operation.unresolved || policy == nullptr || !concerned(*policy, ledger, operation, now);
+    return operation.unresolved || policy == nullptr || pins_in_the_way(*policy, ledger, operation, now).empty();
 }
 
 std::vector<Holds::Held> Holds::step(const Enforcer& enforcer, const Ledger& ledger, Nanoseconds now)

@@ -1,8 +1,9 @@
 // Held operations: who waits for what, and when each is to be asked again.
 //
 // What a held operation comes to is decided by the kernel's side alone, each time its caller asks. So this only
-// continues a caller when the answer may have changed: nothing concerned is in its way any more, all pins are known now,
-// the policies are others, somebody released it, its time is up. A caller that is continued for nothing is held again.
+// continues a caller when the answer may have changed: nothing concerned is in its way any more, all pins are known
+// now, the policies are others, somebody released it, its time is up. A caller that is continued for nothing is held
+// again.
 #pragma once
 
 #include <absl/container/btree_map.h>

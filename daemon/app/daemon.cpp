@@ -11,6 +11,7 @@
 #include <iterator>
 #include <memory>
 
+#include "act/audit_log.h"
 #include "app/engine.h"
 #include "app/guardian.h"
 #include "app/kernel_adapters.h"
@@ -23,6 +24,7 @@
 #include "policy/policy_yaml.h"
 #include "proc/holder_search.h"
 #include "proc/page_owners.h"
+#include "proc/pidfd_signals.h"
 #include "proc/process_table.h"
 #include "proc/stopped_process.h"
 #include "publish/api_server.h"
@@ -134,9 +136,8 @@ Result<void> continue_left_behind()
         return std::unexpected(left.error());
     }
     std::vector<pw_hold> stopped = *left;
-    std::erase_if(stopped, [](const pw_hold& hold) {
-        return !is_stopped(hold.operation.caller.pid, hold.operation.caller.tid);
-    });
+    std::erase_if(
+        stopped, [](const pw_hold& hold) { return !is_stopped(hold.operation.caller.pid, hold.operation.caller.tid); });
     continue_callers(stopped);
     return {};
 }
@@ -149,6 +150,14 @@ Result<void> release_holds()
         return allowed;
     }
     return continue_left_behind();
+}
+
+Result<void> release_kept()
+{
+    if (auto allowed = check_privileges(); !allowed) {
+        return allowed;
+    }
+    return Programs::forget_kept();
 }
 
 Result<void> probe()
@@ -170,6 +179,10 @@ Result<void> run_daemon(const Options& options)
     auto policies = load_all_policies(options.policies);
     if (!policies) {
         return std::unexpected(policies.error());
+    }
+    auto protected_processes = ProtectedProcesses::with(options.protect);
+    if (!protected_processes) {
+        return std::unexpected(protected_processes.error().within("--protect"));
     }
     auto btf = checked_btf();
     if (!btf) {
@@ -205,6 +218,8 @@ Result<void> run_daemon(const Options& options)
     KernelVerdicts verdicts(**maps, **programs, geometry);
     KernelHolds held(holds, **guardian, geometry);
     SystemPathResolver paths;
+    PidfdSignals signals_sent;
+    FileAuditLog audit_log(options.audit_log, clock);
     ProcProcesses processes;
     ProcHolders holders;
     ProcOwners owners;
@@ -214,6 +229,8 @@ Result<void> run_daemon(const Options& options)
     Engine engine({.clock = clock,
                    .verdicts = verdicts,
                    .holds = held,
+                   .signals = signals_sent,
+                   .audit_log = audit_log,
                    .paths = paths,
                    .truth = truth,
                    .processes = processes,
@@ -223,7 +240,9 @@ Result<void> run_daemon(const Options& options)
                    .fanout = fanout,
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); }},
                   geometry, kernel_release(),
-                  {.leak_after = options.leak_after, .long_lived_after = options.long_lived_after});
+                  {.leak_after = options.leak_after,
+                   .long_lived_after = options.long_lived_after,
+                   .protected_processes = std::move(*protected_processes)});
     if (!KernelNames::available()) {
         const std::string notice =
             "the kernel hides its symbols (kernel.kptr_restrict, or CAP_SYSLOG is missing): drivers "
@@ -243,9 +262,10 @@ Result<void> run_daemon(const Options& options)
         spdlog::warn("who was held by an earlier daemon is not known: {}", left.error().message);
     }
     if (auto kept = holds.keep_at(kKeptHolds); !kept) {
-        spdlog::warn("{}: should this daemon and its guardian be killed together, whoever is held then must be continued "
-                     "by hand",
-                     kept.error().message);
+        spdlog::warn(
+            "{}: should this daemon and its guardian be killed together, whoever is held then must be continued "
+            "by hand",
+            kept.error().message);
     }
     // Before pins are followed, so that each has its object.
     Scopes scopes((*programs)->maps(), *btf);
@@ -278,8 +298,16 @@ Result<void> run_daemon(const Options& options)
     }
     scopes.follow();
     names.invalidate();
+    // What an earlier daemon left in force stays so until what is pinned is known here.
+    const auto forget = [] {
+        if (auto forgotten = Programs::forget_kept(); !forgotten) {
+            spdlog::warn("what an earlier daemon left in force stays so: {}", forgotten.error().message);
+        }
+    };
     if (options.census) {
-        (*pipeline)->adopt_what_is_pinned();
+        (*pipeline)->adopt_what_is_pinned(forget);
+    } else {
+        forget();
     }
     std::string missing;
     for (const HookState& hook : read_health(**programs, scopes).hooks) {
@@ -299,7 +327,8 @@ Result<void> run_daemon(const Options& options)
     if (!(*pipeline)->stop_holding()) {
         spdlog::warn("somebody is held still; the guardian continues them");
     }
-    // Enforcement ends first: a decision nobody could explain any more must not be made.
+    // Enforcement ends first: a decision nobody could explain any more must not be made, but for what is to be kept.
+    HoldTable(holds).leave();
     (*programs)->detach();
     (*pipeline)->stop();
     scopes.detach();

@@ -10,6 +10,8 @@ namespace pinwarden {
 Result<void> probe();
 // Continues whoever a daemon that was killed left stopped in a held operation.
 Result<void> release_holds();
+// Ends what policies left in force when their daemon ended.
+Result<void> release_kept();
 
 // Runs until SIGTERM or SIGINT. Error: what kept it from starting; nothing is left behind then.
 Result<void> run_daemon(const Options& options);

@@ -27,6 +27,9 @@ Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string ker
       owners_(around_.cgroups),
       enforcer_(around_.verdicts, around_.paths),
       holds_(around_.holds),
+      buckets_(around_.clock.now()),
+      revoker_({around_.signals, around_.audit_log, buckets_, around_.clock}, options_.protected_processes),
+      revocations_(revoker_),
       kernel_release_(std::move(kernel_release)),
       started_(around_.clock.now()),
       owner_check_(around_.processes)
@@ -403,11 +406,17 @@ Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool va
         }
         return enforcer_.generation();
     }
+    if (auto recorded = check_audit_log(policies); !recorded) {
+        return std::unexpected(recorded.error());
+    }
     // What the records so far changed is told under the policies in force, before any are exchanged: installing
     // acknowledges every file.
     flush();
     if (auto applied = enforcer_.apply(policies, ledger_, around_.clock.now()); !applied) {
         return std::unexpected(applied.error());
+    }
+    for (const Policy& policy : policies) {
+        degraded_.erase(policy.name);
     }
     holds_.look_again();
     return enforcer_.generation();
@@ -419,6 +428,7 @@ Result<std::uint64_t> Engine::remove(const std::string& name)
     if (auto removed = enforcer_.remove(name, ledger_, around_.clock.now()); !removed) {
         return std::unexpected(removed.error());
     }
+    degraded_.erase(name);
     holds_.look_again();
     return enforcer_.generation();
 }

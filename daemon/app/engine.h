@@ -17,6 +17,7 @@
 
 #include "act/enforcer.h"
 #include "act/holds.h"
+#include "act/revocations.h"
 #include "app/failure_log.h"
 #include "app/losses.h"
 #include "app/owner_check.h"
@@ -40,6 +41,8 @@ struct Surroundings {
     const Clock& clock;
     VerdictSink& verdicts;
     HoldSink& holds;
+    ProcessSignals& signals;
+    AuditLog& audit_log;
     PathResolver& paths;
     PageTruth& truth;
     ProcessTable& processes;
@@ -61,6 +64,7 @@ struct KernelHealth {
 struct EngineOptions {
     Nanoseconds leak_after = 30'000'000'000;        // an orphan is a leak from then on
     Nanoseconds long_lived_after = 10'000'000'000;  // a pin without FOLL_LONGTERM is shown from then on
+    ProtectedProcesses protected_processes = {};    // nobody signals these
 };
 
 // Owned by one thread.
@@ -86,15 +90,16 @@ public:
     // Continues whom it is time for.
     void step_holds();
     // When step_holds() has something to do; nothing while nobody is held.
-    [[nodiscard]] std::optional<Nanoseconds> next_hold_step() const { return holds_.next_step(); }
+    [[nodiscard]] std::optional<Nanoseconds> next_hold_step() const;
     // Nobody is held from now on, and who is, is let go. Whether nobody is left.
     bool stop_holding();
 
     // Asks for an audit; it runs in steps, one request after the other. `done` is called on the pipeline thread.
     using AuditDone = std::function<void(const Result<AuditView>&)>;
     void audit(AuditOptions options, AuditDone done);
-    // Looks through all of memory for pins from before the start, once what is pinned from now on is seen.
-    void adopt_what_is_pinned();
+    // Looks through all of memory for pins from before the start, once what is pinned from now on is seen. `done` is
+    // called on the pipeline thread.
+    void adopt_what_is_pinned(std::function<void()> done = {});
     // Does a part of the audit that is under way, if it is due. To be called when the ring is empty.
     void step_audit();
     // When step_audit() has something to do; nothing while there is no audit.
@@ -128,6 +133,11 @@ private:
     void look_after_owners();
     [[nodiscard]] Conflict conflict_of(const OperationEvent& operation) const;
     [[nodiscard]] HoldView view_hold(const Holds::Held& held) const;
+    void step_revocations();
+    void tell(RevocationNews news);
+    void tell_end(const Revocation& revocation);
+    void degrade(const std::string& policy);
+    [[nodiscard]] Result<void> check_audit_log(const std::vector<Policy>& policies) const;
     void end_hold(const Holds::Held& held, const HoldEndEvent& event);
     void look_for_long_lived();
     void record_files(PinId id);
@@ -156,6 +166,10 @@ private:
     NotifierTable notifiers_;
     Enforcer enforcer_;
     Holds holds_;
+    TokenBuckets buckets_;
+    Revoker revoker_;
+    Revocations revocations_;
+    std::map<std::string, std::string> degraded_;  // policies that were put into monitor mode, and why
     KernelHealth health_;
     DaemonLosses daemon_losses_;
     std::uint64_t losses_told_ = 0;
@@ -193,6 +207,9 @@ private:
     Histogram orphan_releases_{kOrphanReleaseBounds};
     Histogram hold_durations_{kHoldBounds};
     std::map<std::string, std::uint64_t> holds_ended_;
+    std::map<std::string, std::uint64_t> signals_;            // by outcome
+    std::map<std::string, std::uint64_t> revocations_ended_;  // by outcome
+    Histogram revocation_releases_{kHoldBounds};
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts_;
 };
 

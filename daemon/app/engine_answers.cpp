@@ -20,8 +20,11 @@ std::vector<PolicyState> Engine::policy_states() const
     const auto& policies = enforcer_.policies().policies();
     for (std::size_t slot = 0; slot < policies.size(); ++slot) {
         const Policy& policy = policies[slot];
-        states.push_back({policy, std::string(policy_state(enforcer_.compiled(), slot)),
-                          enforcer_.compiled().pending.at(slot), enforcer_.policies().counters(policy.name)});
+        const auto degraded = degraded_.find(policy.name);
+        const bool is_degraded = degraded != degraded_.end();
+        states.push_back({policy, is_degraded ? "degraded" : std::string(policy_state(enforcer_.compiled(), slot)),
+                          is_degraded ? degraded->second : enforcer_.compiled().pending.at(slot),
+                          enforcer_.policies().counters(policy.name)});
     }
     return states;
 }
@@ -85,6 +88,10 @@ MetricsSnapshot Engine::metrics() const
     metrics.holds_in_flight = holds_.under_way();
     metrics.holds_ended = holds_ended_;
     metrics.hold_durations = hold_durations_;
+    metrics.signals = signals_;
+    metrics.revocations = revocations_ended_;
+    metrics.revocation_releases = revocation_releases_;
+    metrics.policies_limited = degraded_.size();
     metrics.losses = losses();
     metrics.hooks = health_.hooks;
     metrics.unmatched_releases = ledger_.unmatched_releases();

@@ -117,15 +117,18 @@ void Engine::log_differences(const AuditReport& report)
     }
 }
 
-void Engine::adopt_what_is_pinned()
+void Engine::adopt_what_is_pinned(std::function<void()> done)
 {
-    audit({.whole_memory = true, .repair = true}, [this](const Result<AuditView>& view) {
+    audit({.whole_memory = true, .repair = true}, [this, done = std::move(done)](const Result<AuditView>& view) {
         if (!view) {
             around_.log_warning("memory could not be searched for pins from before the start: " + view.error().message);
         } else if (view->report.adopted_pins > 0) {
             around_.log_warning(std::to_string(view->report.adopted_pins) +
                                 " pinned pages were found that somebody pinned before the start; the owners of " +
                                 std::to_string(view->report.inferred_pins) + " could be inferred");
+        }
+        if (done) {
+            done();
         }
     });
 }

@@ -1,6 +1,8 @@
 // What the engine does about held operations.
 #include <algorithm>
+#include <cerrno>
 #include <string>
+#include <utility>
 
 #include "app/engine.h"
 #include "app/views.h"
@@ -55,6 +57,104 @@ void Engine::step_holds()
                         .asked = held.held.asked,
                         .outcome = PW_HOLD_ABANDONED});
     }
+    step_revocations();
+}
+
+std::optional<Nanoseconds> Engine::next_hold_step() const
+{
+    const auto holds = holds_.next_step();
+    const auto revocations = revocations_.next();
+    if (!holds || !revocations) {
+        return holds ? holds : revocations;
+    }
+    return std::min(*holds, *revocations);
+}
+
+// Owners are asked for what is held for certain, and by a policy that is in force still.
+void Engine::step_revocations()
+{
+    const Nanoseconds now = around_.clock.now();
+    for (const auto& [id, held] : holds_.all()) {
+        const OperationEvent& operation = held.held.operation;
+        const Policy* policy = enforcer_.deciding(operation);
+        if (policy != nullptr && operation.generation == enforcer_.generation() && !operation.unresolved &&
+            !held.released && now < held.held.deadline) {
+            revocations_.want(held.held, *policy, ledger_, conflict_of(operation).path, now);
+        }
+    }
+    tell(revocations_.step(ledger_, now));
+}
+
+void Engine::tell(RevocationNews news)
+{
+    for (auto& [order, report] : news.acts) {
+        ++signals_[std::string(to_string(report.outcome))];
+        if (report.outcome != ActOutcome::kSent && report.outcome != ActOutcome::kGone) {
+            around_.log_warning("policy " + order.policy + ": process " + std::to_string(report.act.process.pid) +
+                                " was not sent " + signal_name(report.act.signal) + ": " + report.reason);
+        }
+        if (around_.fanout.has_subscribers()) {
+            announce(around_.clock.now(),
+                     SignalNotice{order.policy, order.operation.operation, order.operation.file, std::move(report)});
+        }
+    }
+    for (const Revocation& revocation : news.ended) {
+        tell_end(revocation);
+    }
+    for (const std::string& policy : news.limited) {
+        degrade(policy);
+    }
+}
+
+void Engine::tell_end(const Revocation& revocation)
+{
+    ++revocations_ended_[std::string(to_string(*revocation.end()))];
+    for (const Revocation::Victim& victim : revocation.victims()) {
+        if (const auto took = victim.sent.empty() ? std::nullopt : victim.took(victim.sent.back())) {
+            revocation_releases_.observe(*took);
+        }
+    }
+    if (around_.fanout.has_subscribers()) {
+        const RevocationOrder& order = revocation.order();
+        announce(around_.clock.now(), RevocationNotice{order.policy, order.operation.operation, order.operation.file,
+                                                       *revocation.end(), revocation.victims()});
+    }
+}
+
+// A policy that kills and kills may be wrong: from here on it only tells what it would do.
+void Engine::degrade(const std::string& name)
+{
+    const auto& policies = enforcer_.policies().policies();
+    const auto found = std::ranges::find(policies, name, &Policy::name);
+    if (found == policies.end() || found->mode != Mode::kEnforce) {
+        return;
+    }
+    Policy monitored = *found;
+    monitored.mode = Mode::kMonitor;
+    const Nanoseconds now = around_.clock.now();
+    const std::string since = format_utc(now + around_.clock.boot_to_unix());
+    degraded_[name] = "too many signals were sent; in monitor mode since " + since + ", apply it again to enforce it";
+    around_.log_warning("policy " + name + ": " + degraded_[name]);
+    warn(enforcer_.apply({monitored}, ledger_, now));
+    holds_.look_again();
+}
+
+// Nothing is done that is not on record.
+Result<void> Engine::check_audit_log(const std::vector<Policy>& policies) const
+{
+    const auto signals = [](const Policy& policy) {
+        return policy.mode == Mode::kEnforce && policy.hold && policy.hold->revoke;
+    };
+    const auto found = std::ranges::find_if(policies, signals);
+    if (found == policies.end()) {
+        return {};
+    }
+    if (auto opened = around_.audit_log.open(); !opened) {
+        return std::unexpected(Error{"policy \"" + found->name + "\" signals processes, and each signal must be on " +
+                                         "record first: " + opened.error().message,
+                                     EINVAL});
+    }
+    return {};
 }
 
 bool Engine::stop_holding()

@@ -39,7 +39,7 @@ ProcessId process_of(const pw_hold& hold)
 // The programs may be attached still, or not: who asks again is not held, as nobody attends.
 void let_everybody_go(HoldTable& table)
 {
-    table.attend(0);
+    table.leave();
     for (int turn = 0, quiet = 0; turn < kLetGoTurns && quiet < kQuietTurns; ++turn) {
         std::vector<pw_hold> holds = table.list();
         std::erase_if(holds, [](const pw_hold& hold) { return !caller_stopped(hold); });

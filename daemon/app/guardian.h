@@ -1,7 +1,7 @@
 // A small process of its own that continues everybody who is held when the daemon is gone, or does not get to it.
 //
-// Whatever ends the daemon closes its end of a pipe; the guardian then sees to it that nobody is held any more, and ends.
-// While the daemon lives but stands still, it continues those whose time is up.
+// Whatever ends the daemon closes its end of a pipe; the guardian then sees to it that nobody is held any more, and
+// ends. While the daemon lives but stands still, it continues those whose time is up.
 #pragma once
 
 #include <sys/types.h>

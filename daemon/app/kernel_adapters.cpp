@@ -28,6 +28,14 @@ bool decides_fallocations(const pw_policy_table& table)
     });
 }
 
+bool keeps(const pw_policy_table& table)
+{
+    return std::ranges::any_of(std::span(table.policy).first(table.count), [](const pw_policy& policy) {
+        constexpr std::uint32_t kAll = PW_POLICY_IN_USE | PW_POLICY_ENFORCE | PW_POLICY_KEEP;
+        return (policy.flags & kAll) == kAll;
+    });
+}
+
 }  // namespace
 
 Result<void> KernelVerdicts::install(const CompiledPolicies& policies, std::uint32_t generation)
@@ -42,8 +50,15 @@ Result<void> KernelVerdicts::install(const CompiledPolicies& policies, std::uint
     if (auto attached = needed ? programs_.decide_fallocations(true) : Result<void>(); !attached) {
         return attached;
     }
+    const bool kept = keeps(policies.table);
+    if (auto keeping = kept ? programs_.keep(true) : Result<void>(); !keeping) {
+        return std::unexpected(keeping.error().within("when_unattended: keep"));
+    }
     if (auto installed = maps_.install(policies.table, std::move(prefixes), generation); !installed) {
         return installed;
+    }
+    if (auto left = kept ? Result<void>() : programs_.keep(false); !left) {
+        return left;
     }
     return needed ? Result<void>() : programs_.decide_fallocations(false);
 }

@@ -5,9 +5,9 @@
 
 #include "act/hold_sink.h"
 #include "act/verdict_sink.h"
+#include "app/guardian.h"
 #include "decode/decoder.h"
 #include "kernel/audit_runner.h"
-#include "app/guardian.h"
 #include "kernel/cgroups.h"
 #include "kernel/hold_table.h"
 #include "kernel/kallsyms.h"

@@ -12,6 +12,7 @@ int main(int count, char** arguments)
     }
     const auto result = options->probe           ? pinwarden::probe()
                         : options->release_holds ? pinwarden::release_holds()
+                        : options->release_kept  ? pinwarden::release_kept()
                                                  : pinwarden::run_daemon(*options);
     if (!result) {
         std::fprintf(stderr, "pinwardend: %s\n", result.error().message.c_str());

@@ -76,6 +76,8 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
     app.add_flag("--release-holds", options.release_holds,
                  "only continue whoever a daemon that was killed left stopped in a held operation; for what a service "
                  "manager runs after it");
+    app.add_flag("--release-kept", options.release_kept,
+                 "only end what policies with when_unattended: keep left in force when their daemon ended");
     try {
         app.parse(count, arguments);
     } catch (const CLI::ParseError& error) {

@@ -22,6 +22,7 @@ struct Options {
     bool census = true;  // at the start
     bool probe = false;
     bool release_holds = false;  // only that
+    bool release_kept = false;   // only that
 };
 
 // Why the program should end before it began: --help and --version with status 0, wrong usage with 2.

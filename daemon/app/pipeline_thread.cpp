@@ -122,9 +122,9 @@ bool PipelineThread::stop_holding()
     return false;
 }
 
-void PipelineThread::adopt_what_is_pinned()
+void PipelineThread::adopt_what_is_pinned(std::function<void()> done)
 {
-    post([this] { engine_.adopt_what_is_pinned(); });
+    post([this, done = std::move(done)] { engine_.adopt_what_is_pinned(done); });
 }
 
 Result<Snapshot> PipelineThread::snapshot(bool with_pins)

@@ -35,7 +35,7 @@ public:
     bool stop_holding();
 
     // See Engine; returns at once.
-    void adopt_what_is_pinned();
+    void adopt_what_is_pinned(std::function<void()> done);
 
     Result<Snapshot> snapshot(bool with_pins) override;
     Result<MetricsSnapshot> metrics() override;

@@ -2,7 +2,6 @@
 
 #include <bpf/bpf.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -10,11 +9,10 @@
 #include <filesystem>
 
 #include "base/fd.h"
+#include "kernel/bpf_filesystem.h"
 
 namespace pinwarden {
 namespace {
-
-constexpr long kBpfFsMagic = 0xcafe4a11;
 
 std::vector<pw_hold> read_all(int map)
 {
@@ -37,6 +35,12 @@ std::vector<pw_hold> read_all(int map)
 void HoldTable::attend(std::uint64_t until)
 {
     std::atomic_ref<__u64>(*until_).store(until);
+}
+
+void HoldTable::leave()
+{
+    attend(0);
+    std::atomic_ref<std::uint32_t>(*unattended_).store(1);
 }
 
 std::uint64_t HoldTable::attended_until() const
@@ -76,9 +80,8 @@ void HoldTable::forget(std::uint32_t tid, std::uint64_t hold)
 Result<void> HoldTable::keep_at(const std::string& path) const
 {
     const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-    struct statfs mounted {};
-    if (statfs(folder.parent_path().c_str(), &mounted) != 0 || mounted.f_type != kBpfFsMagic) {
-        return fail("no BPF file system is mounted at " + folder.parent_path().string(), ENOENT);
+    if (auto there = check_bpf_filesystem(); !there) {
+        return there;
     }
     if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
         return std::unexpected(system_error("make " + folder.string(), errno));

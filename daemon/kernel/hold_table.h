@@ -19,12 +19,18 @@ class HoldTable {
 public:
     // Both are borrowed from Programs, which must outlive this.
     HoldTable(const MapFds& fds, const SharedVariables& shared)
-        : holds_(fds.holds), releases_(fds.hold_releases), under_way_(shared.holds_under_way), until_(shared.attended_until)
+        : holds_(fds.holds),
+          releases_(fds.hold_releases),
+          under_way_(shared.holds_under_way),
+          until_(shared.attended_until),
+          unattended_(shared.unattended)
     {
     }
 
     // Nanoseconds of CLOCK_BOOTTIME.
     void attend(std::uint64_t until);
+    // The daemon goes: what stays attached decides by what is to be kept alone, and nobody is held.
+    void leave();
     [[nodiscard]] std::uint64_t attended_until() const;
     [[nodiscard]] std::uint64_t under_way() const;
     // Those that are being filled left out.
@@ -48,6 +54,7 @@ private:
     int releases_;
     __u64* under_way_;
     __u64* until_;
+    std::uint32_t* unattended_;
 };
 
 }  // namespace pinwarden

@@ -3,13 +3,16 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <pinwarden.skel.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <filesystem>
 #include <set>
 #include <string_view>
 
+#include "kernel/bpf_filesystem.h"
 #include "kernel/hook_table.h"
 #include "kernel/preemption.h"
 #include "kernel/privileges.h"
@@ -171,6 +174,35 @@ Result<std::map<std::string, std::string>> choose_programs(const KernelBtf& btf)
     return left_out;
 }
 
+// One after the other: a daemon that starts makes a new set before it takes away what the one before it kept.
+constexpr const char* kKeptLinks = "/sys/fs/bpf/pinwarden/links";
+
+std::string kept_set()
+{
+    return std::string(kKeptLinks) + "/" + std::to_string(getpid());
+}
+
+Result<void> make_kept_folder()
+{
+    if (auto there = check_bpf_filesystem(); !there) {
+        return there;
+    }
+    std::error_code error;
+    // An earlier process of the same number may have left one.
+    std::filesystem::remove_all(kept_set(), error);
+    std::filesystem::create_directories(kept_set(), error);
+    if (error) {
+        return fail("make " + kept_set() + ": " + error.message(), error.value());
+    }
+    return {};
+}
+
+// 0, or a negative errno.
+int keep_link(const std::string& name, bpf_link* link)
+{
+    return bpf_link__pin(link, (kept_set() + "/" + name).c_str());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Programs>> Programs::load(const KernelBtf& btf, const ProgramOptions& options)
@@ -212,10 +244,16 @@ bool Programs::attach_program(const std::string& name)
 {
     bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
     bpf_link* link = program == nullptr ? nullptr : bpf_program__attach(program);
-    if (link != nullptr) {
-        links_[name] = link;
+    if (link == nullptr) {
+        return false;
     }
-    return link != nullptr;
+    if (const int error = kept_ ? keep_link(name, link) : 0; error != 0) {
+        bpf_link__destroy(link);
+        errno = -error;
+        return false;
+    }
+    links_[name] = link;
+    return true;
 }
 
 // True also where there is none, or none that is needed.
@@ -262,8 +300,7 @@ Result<void> Programs::decide_fallocations(bool on)
             return std::unexpected(system_error("attach to " + std::string(hook.hook), errno));
         }
         if (!on && links_.contains(name)) {
-            bpf_link__destroy(links_.at(name));
-            links_.erase(name);
+            detach_program(name);
         }
         there = true;
     }
@@ -274,12 +311,55 @@ Result<void> Programs::decide_fallocations(bool on)
     return {};
 }
 
+void Programs::detach_program(const std::string& name)
+{
+    bpf_link* link = links_.at(name);
+    if (kept_) {
+        bpf_link__unpin(link);
+    }
+    bpf_link__destroy(link);
+    links_.erase(name);
+}
+
 void Programs::detach()
 {
     for (const auto& [name, link] : links_) {
         bpf_link__destroy(link);
     }
     links_.clear();
+}
+
+Result<void> Programs::keep(bool on)
+{
+    if (on == kept_) {
+        return {};
+    }
+    if (auto folder = on ? make_kept_folder() : Result<void>(); !folder) {
+        return folder;
+    }
+    for (const auto& [name, link] : links_) {
+        const int error = on ? keep_link(name, link) : bpf_link__unpin(link);
+        if (error != 0) {
+            return std::unexpected(
+                system_error(on ? "keep " + name + " attached" : "keep " + name + " no longer", error));
+        }
+    }
+    kept_ = on;
+    return {};
+}
+
+Result<void> Programs::forget_kept()
+{
+    std::error_code error;
+    for (const auto& set : std::filesystem::directory_iterator(kKeptLinks, error)) {
+        if (set.path() != kept_set()) {
+            std::filesystem::remove_all(set.path(), error);
+        }
+    }
+    if (error && error != std::errc::no_such_file_or_directory) {
+        return fail(std::string("remove ") + kKeptLinks + ": " + error.message(), error.value());
+    }
+    return {};
 }
 
 std::vector<HookStatus> Programs::hooks() const
@@ -364,7 +444,8 @@ SharedVariables Programs::shared() const
             .ledger_losses_mended = &skeleton_->bss->ledger_losses_mended,
             .releases_by_folio = &skeleton_->bss->releases_by_folio,
             .holds_under_way = &skeleton_->bss->holds_under_way,
-            .attended_until = &skeleton_->bss->attended_until};
+            .attended_until = &skeleton_->bss->attended_until,
+            .unattended = &skeleton_->bss->unattended};
 }
 
 AuditHandles Programs::audit() const

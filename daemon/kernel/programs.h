@@ -69,6 +69,7 @@ struct SharedVariables {
     std::uint32_t* releases_by_folio = nullptr;
     __u64* holds_under_way = nullptr;
     __u64* attended_until = nullptr;
+    std::uint32_t* unattended = nullptr;
 };
 
 // The programs and tables that ask about pages, and the variables they are called with: see bpf/audit.bpf.h.
@@ -111,6 +112,12 @@ public:
     // Whether the hook that can fail fallocate is there. It sits on each read and write, too: only while it is needed.
     Result<void> decide_fallocations(bool on);
 
+    // Keeps what is attached where it is, also after this process has ended, or only while it lives. Needs a BPF file
+    // system.
+    Result<void> keep(bool on);
+    // Detaches what an earlier daemon kept.
+    static Result<void> forget_kept();
+
     // With the current counts of missed runs.
     [[nodiscard]] std::vector<HookStatus> hooks() const;
     [[nodiscard]] CaughtCalls caught_calls() const;
@@ -125,10 +132,12 @@ private:
     explicit Programs(pinwarden_bpf* skeleton) : skeleton_(skeleton) {}
     bool attach_program(const std::string& name);
     bool attach_second(const std::string& name);
+    void detach_program(const std::string& name);
 
     pinwarden_bpf* skeleton_;
     std::map<std::string, std::string> left_out_;  // program -> reason
     std::map<std::string, bpf_link*> links_;       // program -> link
+    bool kept_ = false;
 };
 
 }  // namespace pinwarden

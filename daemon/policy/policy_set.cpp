@@ -48,6 +48,7 @@ std::uint32_t flags_of(const Policy& policy)
     set_if(policy.unresolved == Unresolved::kDeny, PW_POLICY_UNRESOLVED_DENY);
     set_if(policy.unresolved == Unresolved::kHold, PW_POLICY_UNRESOLVED_HOLD);
     set_if(policy.hold.has_value(), PW_POLICY_HOLD);
+    set_if(policy.when_unattended == Unattended::kKeep, PW_POLICY_KEEP);
     set_if(policy.hold && policy.hold->on_timeout == Outcome::kAllow, PW_POLICY_TIMEOUT_ALLOW);
     set_if(policy.hold && policy.hold->fallback == Outcome::kAllow, PW_POLICY_FALLBACK_ALLOW);
     return flags;

@@ -121,11 +121,11 @@ enum pw_notifier_kind {
 
 // What became of an operation that met pins.
 enum pw_verdict {
-    PW_VERDICT_ALLOW = 0,       // no policy had anything to say, or a hold's fallback allows it
-    PW_VERDICT_DENY = 1,        // an enforcing policy failed it with pw_operation.error
-    PW_VERDICT_WOULD_DENY = 2,  // a monitoring policy would have failed it
-    PW_VERDICT_HOLD = 3,        // an enforcing policy makes the caller wait
-    PW_VERDICT_WOULD_HOLD = 4,  // a monitoring policy would have
+    PW_VERDICT_ALLOW = 0,   // no policy had anything to say, or a hold's fallback allows it
+    PW_VERDICT_DENY,        // an enforcing policy failed it with pw_operation.error
+    PW_VERDICT_WOULD_DENY,  // a monitoring policy would have failed it
+    PW_VERDICT_HOLD,        // an enforcing policy makes the caller wait
+    PW_VERDICT_WOULD_HOLD,  // a monitoring policy would have
     PW_VERDICTS,
 };
 
@@ -136,9 +136,9 @@ enum pw_hold_outcome {
     PW_HOLD_DENIED,           // somebody let it fail
     PW_HOLD_TIMED_OUT_ALLOW,  // as the policy says, after its time
     PW_HOLD_TIMED_OUT_DENY,
-    PW_HOLD_DECIDED,    // the policies decide otherwise now: they changed, or all pins are known
-    PW_HOLD_ABANDONED,       // the caller is gone, or came back with another operation
-    PW_HOLD_LET_GO_ALLOW,    // it could be held no longer: the policy's fallback
+    PW_HOLD_DECIDED,       // the policies decide otherwise now: they changed, or all pins are known
+    PW_HOLD_ABANDONED,     // the caller is gone, or came back with another operation
+    PW_HOLD_LET_GO_ALLOW,  // it could be held no longer: the policy's fallback
     PW_HOLD_LET_GO_DENY,
     PW_HOLD_OUTCOMES,
 };
@@ -469,13 +469,14 @@ enum pw_policy_flags {
     PW_POLICY_HOLD = 1 << 6,             // hold the operation; else deny it
     PW_POLICY_TIMEOUT_ALLOW = 1 << 7,    // allow what was held for long enough; else deny it
     PW_POLICY_FALLBACK_ALLOW = 1 << 8,   // allow what cannot be held; else deny it
+    PW_POLICY_KEEP = 1 << 9,             // in force also while no daemon runs
 };
 
 struct pw_policy {
     __u32 flags;  // enum pw_policy_flags
     __u32 error;  // positive errno to deny with
     __u32 filesystems;
-    __u32 operations;      // that it concerns: bit per enum pw_operation_kind
+    __u32 operations;        // that it concerns: bit per enum pw_operation_kind
     __u64 hold_nanoseconds;  // how long it holds at most
     char filesystem[PW_POLICY_FILESYSTEMS][PW_FILESYSTEM_NAME];
 };
@@ -514,13 +515,13 @@ struct pw_pin_verdict {
 };
 PW_ASSERT_SIZE(pw_pin_verdict, 24);
 
-// `holds`, by thread id: the operation its caller is held in. Made and changed by the programs; the daemon removes those
-// whose caller does not come back.
+// `holds`, by thread id: the operation its caller is held in. Made and changed by the programs; the daemon removes
+// those whose caller does not come back.
 struct pw_hold {
-    __u64 hold;      // its number; 0 while it is being filled
-    __u64 since;     // when it was first held
-    __u64 deadline;  // by the policy that held it last
-    __u64 asked;     // how often the caller asked, the first time included
+    __u64 hold;                     // its number; 0 while it is being filled
+    __u64 since;                    // when it was first held
+    __u64 deadline;                 // by the policy that held it last
+    __u64 asked;                    // how often the caller asked, the first time included
     struct pw_operation operation;  // as reported; policy, generation and unresolved are the last decision's
 };
 PW_ASSERT_SIZE(pw_hold, 32 + 160);

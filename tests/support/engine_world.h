@@ -12,6 +12,7 @@
 #include "support/fake_owners.h"
 #include "support/fake_page_truth.h"
 #include "support/fake_processes.h"
+#include "support/fake_signals.h"
 #include "support/fake_verdict_sink.h"
 #include "support/records.h"
 
@@ -48,6 +49,9 @@ struct World {
     ManualClock clock;
     FakeVerdictSink sink;
     FakeHolds holds;
+    Happenings happenings;
+    FakeSignals signals{happenings};
+    FakeAuditLog audit_log{happenings};
     FakePathResolver paths;
     FakePageTruth truth;
     FakeProcesses processes;
@@ -60,6 +64,8 @@ struct World {
     Engine engine{{.clock = clock,
                    .verdicts = sink,
                    .holds = holds,
+                   .signals = signals,
+                   .audit_log = audit_log,
                    .paths = paths,
                    .truth = truth,
                    .processes = processes,

@@ -67,6 +67,8 @@ class FakeAuditLog final : public AuditLog {
 public:
     explicit FakeAuditLog(Happenings& happenings) : happenings_(happenings) {}
 
+    Result<void> open() override { return full ? fail("audit log: no space left", ENOSPC) : Result<void>(); }
+
     Result<AuditId> begin(const AuditEntry& entry) override
     {
         if (full) {

@@ -1,16 +1,15 @@
 // Operations whose callers wait: held, and then let go on, or not.
 #include <sys/mount.h>
 
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
-#include <memory>
 #include <optional>
 
 #include "support/caller.h"
 #include "support/daemon.h"
 #include "support/machine.h"
 #include "support/own_mount.h"
+#include "support/pinned_file.h"
 #include "support/pinner.h"
 
 using namespace pinwarden;
@@ -18,7 +17,7 @@ using namespace pinwarden::test;
 
 namespace {
 
-constexpr off_t kSize = 65536;  // 16 pages, of which 4 to 7 are pinned
+constexpr off_t kSize = PinnedFile::kSize;
 
 struct Way {
     std::string operation;
@@ -46,8 +45,8 @@ std::vector<std::pair<std::string, Way>> possible()
     std::vector<std::pair<std::string, Way>> all;
     for (const std::string filesystem : {"ext4", "xfs", "tmpfs"}) {
         for (const Way& way : ways()) {
-            const bool block = way.operation == "zero_range" || way.operation == "collapse_range" ||
-                               way.operation == "insert_range";
+            const bool block =
+                way.operation == "zero_range" || way.operation == "collapse_range" || way.operation == "insert_range";
             if (filesystem != "tmpfs" || !block) {
                 all.emplace_back(filesystem, way);
             }
@@ -67,25 +66,6 @@ const Way& truncate_way()
 {
     return ways().front();
 }
-
-struct PinnedFile {
-    explicit PinnedFile(const std::string& filesystem) : path(Machine::instance().folder(filesystem) + "/pinned")
-    {
-        make_file(path, kSize);
-        pinner.ok("file " + path + " " + std::to_string(kSize));
-        pinner.ok("fill mapping 41");
-        const std::string access = filesystem == "tmpfs" ? "rw" : Machine::instance().file_access();
-        pinner.ok("pin " + Machine::instance().rdma(access) + " 16384 16384");
-    }
-
-    [[nodiscard]] bool whole()
-    {
-        return size_of(path) == kSize && pinner.ok("look mapping") == "41x16";
-    }
-
-    std::string path;
-    Pinner pinner;
-};
 
 PolicyText holding(const std::string& hold = "", const std::string& operations = "truncate")
 {
@@ -372,68 +352,4 @@ TEST_CASE("a policy that denies may hold until all pins are known")
     }
     CHECK(policy.status().held() == 1);
     CHECK(policy.status().denied() == 0);
-}
-
-TEST_CASE("a killed daemon leaves nobody stopped, nor does one that is told to end")
-{
-    const int signal = GENERATE(SIGKILL, SIGTERM);
-    INFO(signal);
-    Daemon::stop_shared();
-    constexpr int kCallers = 20;
-    std::optional<Daemon> daemon(std::in_place);
-    PinnedFile file("tmpfs");
-    daemon->api().apply(to_yaml(holding("timeout: 10m")));
-    std::vector<std::unique_ptr<Caller>> callers;
-    for (int i = 0; i < kCallers; ++i) {
-        callers.push_back(std::make_unique<Caller>(words(truncate_way(), file.path)));
-    }
-    for (const auto& caller : callers) {
-        caller->expect_held();
-    }
-    CHECK(wait_for_holds(daemon->api(), kCallers).size() == kCallers);
-    if (signal == SIGTERM) {
-        daemon->stop();
-    } else {
-        daemon.reset();
-    }
-    for (const auto& caller : callers) {
-        // Denied while the programs are there, as the policy says; without them nothing is in the way.
-        const std::string result = caller->result();
-        CHECK((result == "EBUSY" || (result == "ok" && signal == SIGKILL)));
-    }
-}
-
-TEST_CASE("when the guardian is killed with the daemon, the next one lets go, or whoever asks it to")
-{
-    Daemon::stop_shared();
-    std::optional<Daemon> daemon(std::in_place);
-    PinnedFile file("tmpfs");
-    daemon->api().apply(to_yaml(holding("timeout: 10m")));
-    Caller caller(words(truncate_way(), file.path));
-    caller.expect_held();
-    REQUIRE(shell("pkill -KILL -x pinwarden-guard").status == 0);
-    daemon.reset();
-    CHECK(caller.held());
-    SECTION("the next one")
-    {
-        const Daemon next;
-        CHECK(caller.result() == "ok");
-    }
-    SECTION("by command")
-    {
-        CHECK(shell("pinwardend --release-holds").status == 0);
-        CHECK(caller.result() == "ok");
-    }
-}
-
-TEST_CASE("without its guardian the daemon holds nobody")
-{
-    Daemon::stop_shared();
-    Daemon daemon;
-    PinnedFile file("tmpfs");
-    daemon.api().apply(to_yaml(holding("timeout: 10m")));
-    REQUIRE(shell("pkill -KILL -x pinwarden-guard").status == 0);
-    eventually("nobody is held any more", [&] { return call(words(truncate_way(), file.path)) == "EBUSY"; });
-    const auto notices = daemon.api().status().notices();
-    CHECK(std::ranges::any_of(notices, [](const auto& notice) { return notice.find("guardian") != std::string::npos; }));
 }

@@ -12,8 +12,8 @@
 // OPERATION: truncate SIZE, ftruncate SIZE, open, punch_hole|zero_range|collapse_range|insert_range OFFSET LENGTH,
 //   madv_remove OFFSET LENGTH, umount FLAGS.
 //
-// Before the operation it prints "ready", then what it came to: "ok", or the name of the errno ("errno 513" for one that
-// has none), and what was counted. Status 0 unless it could not try.
+// Before the operation it prints "ready", then what it came to: "ok", or the name of the errno ("errno 513" for one
+// that has none), and what was counted. Status 0 unless it could not try.
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/falloc.h>
@@ -216,7 +216,7 @@ int with_threads(const Words& words)
 
 int with_handler(const Words& words)
 {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = [](int) { ++counted; };
     sigaction(SIGUSR1, &action, nullptr);
     return try_it(prepare(words));
@@ -239,12 +239,9 @@ int main(int count, char** arguments)
 {
     Words words(arguments + 1, arguments + count);
     const std::map<std::string, std::function<int(const Words&)>> ways{
-        {"init", as_init},
-        {"threads", with_threads},
-        {"traced", traced},
-        {"user", as_user},
-        {"handler", with_handler},
-        {"uring", [](const Words& rest) { return try_it(prepare_uring(rest)); }}};
+        {"init", as_init},         {"threads", with_threads},
+        {"traced", traced},        {"user", as_user},
+        {"handler", with_handler}, {"uring", [](const Words& rest) { return try_it(prepare_uring(rest)); }}};
     if (words.empty()) {
         std::fputs("caller: nothing to do\n", stderr);
         return 2;

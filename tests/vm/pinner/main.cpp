@@ -16,6 +16,9 @@
 //                                   vfio GROUP rw|ro; or to one that pins nothing: odp rw|ro, guest (KVM); answers with
 //                                   the address
 //   release [all]                   lets go what was pinned last, or everything
+//   answer                          from then on, lets go of everything when it is sent SIGUSR1
+//   ignore                          from then on, does not mind SIGTERM
+//   pid                             its own
 //   heir                            leaves a second process that holds all devices open, and answers with its pid
 //   exec PROGRAM                    becomes a copy of itself, which answers; what it has mapped goes, its standard
 //   input
@@ -27,15 +30,18 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <cstring>
 #include <deque>
 #include <functional>
 #include <iomanip>
 #include <iostream>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "device.h"
@@ -109,6 +115,7 @@ class Pinner {
 public:
     Answer run(const std::string& line)
     {
+        const std::scoped_lock lock(mutex_);
         std::istringstream stream(line);
         Words words;
         for (std::string word; stream >> word;) {
@@ -377,6 +384,28 @@ private:
         return std::unexpected(pinwarden::system_error("exec " + program, errno));
     }
 
+    // From then on, whoever asks by SIGUSR1 is given all pins.
+    Answer answer()
+    {
+        std::thread([this] {
+            sigset_t asked;
+            sigemptyset(&asked);
+            sigaddset(&asked, SIGUSR1);
+            int number = 0;
+            while (sigwait(&asked, &number) == 0) {
+                const std::scoped_lock lock(mutex_);
+                registrations_.clear();
+            }
+        }).detach();
+        return "";
+    }
+
+    static Answer ignore_terminate()
+    {
+        std::signal(SIGTERM, SIG_IGN);
+        return "";
+    }
+
     Answer race(Words& words, decltype(&run_in_turns) how)
     {
         const auto count = take_number(words);
@@ -402,11 +431,15 @@ private:
         {"look", {true, [this](Words& words) { return look(words); }}},
         {"pin", {true, [this](Words& words) { return pin(words); }}},
         {"release", {false, [this](Words& words) { return release(words); }}},
+        {"pid", {false, [](Words&) { return Answer(std::to_string(getpid())); }}},
+        {"answer", {false, [this](Words&) { return answer(); }}},
+        {"ignore", {false, [](Words&) { return ignore_terminate(); }}},
         {"heir", {false, [](Words&) { return leave_heir(); }}},
         {"exec", {false, [](Words& words) { return exec(words); }}},
         {"race", {true, [this](Words& words) { return race(words, run_in_turns); }}},
         {"storm", {true, [this](Words& words) { return race(words, run_at_will); }}},
     };
+    std::mutex mutex_;
     // In this order: what is pinned is let go before the devices are closed and the memory is unmapped.
     std::optional<Memory> memory_;
     std::span<std::byte> moved_;
@@ -419,6 +452,11 @@ private:
 
 int main(int count, char** arguments)
 {
+    // Whoever is to answer it waits for it.
+    sigset_t asked;
+    sigemptyset(&asked);
+    sigaddset(&asked, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &asked, nullptr);
     pinner::Pinner pinner;
     // What the program before an exec was asked is answered by the one after it.
     if (count > 1) {

@@ -185,7 +185,7 @@ std::string to_yaml(const PolicyText& policy)
     const std::string action = policy.action.empty() ? "deny: {errno: " + policy.error + "}" : policy.action;
     return "name: " + policy.name + "\nmode: " + policy.mode + "\nmatch: {operations: [" + policy.operations + "]" +
            (policy.match.empty() ? "" : ", " + policy.match) + "}\naction: {" + action +
-           "}\nunresolved: " + policy.unresolved + "\n";
+           "}\nunresolved: " + policy.unresolved + "\nwhen_unattended: " + policy.when_unattended + "\n";
 }
 
 AppliedPolicy::~AppliedPolicy()

@@ -59,6 +59,7 @@ struct PolicyText {
     std::string match = {};  // what else must match: "pin: {drivers: [vfio]}"
     std::string error = "EBUSY";
     std::string unresolved = "deny";
+    std::string when_unattended = "release";
     std::string action = {};  // in place of a denial: "hold: {}"
 };
 std::string to_yaml(const PolicyText& policy);

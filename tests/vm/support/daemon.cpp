@@ -26,6 +26,9 @@ Daemon::Daemon(const std::vector<std::string>& options) : socket_(folder_.file("
 {
     std::vector<std::string> command{"pinwardend", "--socket", socket_};
     command.insert(command.end(), options.begin(), options.end());
+    if (std::ranges::find(options, "--audit-log") == options.end()) {
+        command.insert(command.end(), {"--audit-log", audit_log()});
+    }
     process_.emplace(command, folder_.file("messages"));
     eventually(
         "pinwardend is ready",

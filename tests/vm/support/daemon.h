@@ -27,6 +27,8 @@ public:
     [[nodiscard]] pid_t pid() const { return process_->pid(); }
     [[nodiscard]] const std::string& socket() const { return socket_; }
     [[nodiscard]] std::string messages() const;
+    // Where it writes its audit log, unless it was told otherwise.
+    [[nodiscard]] std::string audit_log() const { return folder_.file("audit.log"); }
     Api& api() { return *api_; }
     static Metrics metrics();
     // Runs pinctl with `arguments`, a shell's words.

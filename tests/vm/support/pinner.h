@@ -27,6 +27,8 @@ public:
     std::map<std::string, std::uint64_t> race(const std::string& command);
     // What it has pinned is let go by the kernel.
     void kill();
+    // Its status, once it has ended by itself or by a signal.
+    int wait() { return process_.wait(); }
     // Closes its input: it lets go and ends.
     void end();
 

@@ -16,8 +16,7 @@ namespace pinwarden::test {
 inline constexpr std::chrono::seconds kDeadline{60};
 
 // Asks again and again, where nobody tells, until `holds` does. Throws, naming `what`, after the deadline.
-void eventually(const std::string& what, const std::function<bool()>& holds,
-                std::chrono::seconds deadline = kDeadline);
+void eventually(const std::string& what, const std::function<bool()>& holds, std::chrono::seconds deadline = kDeadline);
 
 struct Outcome {
     int status = 0;  // exit status, or 128 + signal

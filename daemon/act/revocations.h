@@ -1,0 +1,60 @@
+// Revocations under way: owners of pins that are in the way of held operations are asked to let go, and made to.
+//
+// One for each policy and file (for an umount: file system), however many callers wait for it: an owner is asked once.
+// It lasts as long as an operation of its own is held.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "act/enforcer.h"
+#include "act/hold_sink.h"
+#include "act/revoker.h"
+#include "ledger/ledger.h"
+
+namespace pinwarden {
+
+// What a step did.
+struct RevocationNews {
+    std::vector<std::pair<RevocationOrder, ActReport>> acts;
+    std::vector<Revocation> ended;
+    std::vector<std::string> limited;  // policies that sent too many signals: they are to go to monitor mode
+};
+
+// Owned by the pipeline thread.
+class Revocations {
+public:
+    // `revoker` must outlive this.
+    explicit Revocations(Revoker& revoker) : revoker_(revoker) {}
+
+    // Takes up what the held operation's policy wants, unless that is under way; `file` is the path it is shown with.
+    // To be called for every operation that is held, then step().
+    void want(const HeldOperation& held, const Policy& policy, const Ledger& ledger, const std::string& file,
+              Nanoseconds now);
+    // Sends what is due. What nobody wanted since the last step is looked at a last time, and dropped.
+    RevocationNews step(const Ledger& ledger, Nanoseconds now);
+    [[nodiscard]] std::optional<Nanoseconds> next() const;
+
+private:
+    struct Key {
+        std::string policy;
+        FileKey file;
+
+        friend auto operator<=>(const Key&, const Key&) = default;
+    };
+    struct UnderWay {
+        Revocation revocation;
+        bool wanted = true;
+        bool told = false;  // that it ended
+    };
+
+    Revoker& revoker_;
+    absl::btree_map<Key, UnderWay> all_;
+};
+
+}  // namespace pinwarden

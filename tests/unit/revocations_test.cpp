@@ -1,0 +1,194 @@
+#include "act/revocations.h"
+
+#include <catch2/catch.hpp>
+#include <cerrno>
+#include <csignal>
+
+#include "support/fake_signals.h"
+#include "support/fake_verdict_sink.h"
+#include "support/ledgers.h"
+
+namespace pinwarden::test {
+namespace {
+
+constexpr Nanoseconds kSecond = 1'000'000'000;
+
+class TestClock final : public Clock {
+public:
+    Nanoseconds time = 1000 * kSecond;
+    [[nodiscard]] Nanoseconds now() const override { return time; }
+    [[nodiscard]] Nanoseconds boot_to_unix() const override { return 0; }
+};
+
+Policy revoking()
+{
+    Policy policy;
+    policy.name = "revoke";
+    policy.mode = Mode::kEnforce;
+    policy.operations = {Operation::kTruncate};
+    policy.deny_errno = EBUSY;
+    policy.hold = Hold{.timeout = 60 * kSecond};
+    policy.hold->revoke = Revoke{.notify = SIGUSR1, .grace = kSecond, .then = {{.signal = SIGKILL, .wait = 0}}};
+    return policy;
+}
+
+// Pages 3 to 14 of kFile are pinned.
+struct Bench {
+    Bench()
+    {
+        acquire_file(ledger, 5, 100, 12, 1, 3);
+        signals.add(owner());
+    }
+
+    [[nodiscard]] ProcessId owner() const { return ledger.find(5)->owner.process; }
+
+    static HeldOperation held(std::uint64_t id, std::uint64_t size = 0)
+    {
+        HeldOperation one;
+        one.id = id;
+        one.operation.file = kFile;
+        one.operation.file_size = 64 * 4096;
+        one.operation.offset = size;
+        one.operation.hold = id;
+        return one;
+    }
+
+    RevocationNews step(const std::vector<HeldOperation>& holds)
+    {
+        for (const HeldOperation& one : holds) {
+            revocations.want(one, policy, ledger, "/mnt/x", clock.time);
+        }
+        return revocations.step(ledger, clock.time);
+    }
+
+    void release()
+    {
+        ReleaseEvent event;
+        event.mm = kMm;
+        event.runs = {{100, 12}};
+        ledger.release(event);
+    }
+
+    [[nodiscard]] Happenings take_happenings() { return std::exchange(happenings, {}); }
+
+    Policy policy = revoking();
+    Ledger ledger;
+    TestClock clock;
+    Happenings happenings;
+    FakeSignals signals{happenings};
+    FakeAuditLog log{happenings};
+    TokenBuckets buckets{0};
+    Revoker revoker{{signals, log, buckets, clock}, ProtectedProcesses()};
+    Revocations revocations{revoker};
+};
+
+Happenings sent(std::uint32_t pid, const std::string& signal)
+{
+    const std::string words = std::to_string(pid) + " " + signal;
+    return {"begin " + words, "send " + words, "complete sent"};
+}
+
+}  // namespace
+
+TEST_CASE("an owner is asked once, however many wait for its file")
+{
+    Bench bench;
+    const auto news = bench.step({Bench::held(1), Bench::held(2), Bench::held(3)});
+    REQUIRE(news.acts.size() == 1);
+    CHECK(news.acts.front().first.policy == "revoke");
+    CHECK(news.acts.front().first.operation.file == "/mnt/x");
+    CHECK(bench.take_happenings() == sent(bench.owner().pid, "SIGUSR1"));
+    CHECK(bench.step({Bench::held(1), Bench::held(2)}).acts.empty());
+    CHECK(bench.revocations.next() == bench.clock.time + kSecond);
+}
+
+TEST_CASE("what is not in the way of the operation is nobody's to let go")
+{
+    Bench bench;
+    // The first page that stays is behind the last that is pinned.
+    CHECK(bench.step({Bench::held(1, 15 * 4096)}).acts.empty());
+    bench.policy.pin.drivers = {"vfio"};
+    CHECK(bench.step({Bench::held(1)}).acts.empty());
+    CHECK(bench.take_happenings().empty());
+}
+
+TEST_CASE("it ends when the pins are gone, which is told once")
+{
+    Bench bench;
+    bench.step({Bench::held(1)});
+    bench.clock.time += kSecond / 2;
+    bench.release();
+    const auto news = bench.step({});
+    REQUIRE(news.ended.size() == 1);
+    CHECK(news.ended.front().end() == RevocationEnd::kAnswered);
+    CHECK(bench.step({}).ended.empty());
+    CHECK_FALSE(bench.revocations.next());
+}
+
+TEST_CASE("when nobody waits any more nobody is signalled any more")
+{
+    Bench bench;
+    bench.step({Bench::held(1)});
+    bench.take_happenings();
+    bench.clock.time += 5 * kSecond;
+    bench.step({});
+    CHECK(bench.take_happenings().empty());
+    // Whoever comes then begins anew.
+    bench.step({Bench::held(2)});
+    CHECK(bench.take_happenings() == sent(bench.owner().pid, "SIGUSR1"));
+}
+
+TEST_CASE("after the grace it is insisted, and a killed owner's pins are waited for")
+{
+    Bench bench;
+    bench.step({Bench::held(1)});
+    bench.take_happenings();
+    bench.clock.time += kSecond;
+    bench.step({Bench::held(1)});
+    CHECK(bench.take_happenings() == sent(bench.owner().pid, "SIGKILL"));
+    bench.signals.processes.clear();
+    bench.clock.time += 3 * kSecond;
+    CHECK(bench.step({Bench::held(1)}).ended.empty());
+    const ProcessId owner = bench.owner();
+    bench.release();
+    const auto news = bench.step({Bench::held(1)});
+    REQUIRE(news.ended.size() == 1);
+    CHECK(news.ended.front().end() == RevocationEnd::kReleased);
+    REQUIRE(news.ended.front().victims().size() == 1);
+    const Revocation::Victim& victim = news.ended.front().victims().front();
+    CHECK(victim.who.process == owner);
+    CHECK(victim.took(victim.sent.back()) == 3 * kSecond);
+}
+
+TEST_CASE("one that let go does not keep others from being asked who come later")
+{
+    Bench bench;
+    bench.step({Bench::held(1)});
+    bench.release();
+    acquire_file(bench.ledger, 6, 300, 2, 2, 4);
+    CHECK(bench.step({Bench::held(1)}).ended.size() == 1);
+    bench.take_happenings();
+    bench.step({Bench::held(1)});
+    CHECK(bench.take_happenings() == sent(bench.owner().pid, "SIGUSR1"));
+}
+
+TEST_CASE("a policy without a revocation asks nobody")
+{
+    Bench bench;
+    bench.policy.hold->revoke.reset();
+    CHECK(bench.step({Bench::held(1)}).acts.empty());
+    CHECK(bench.take_happenings().empty());
+}
+
+TEST_CASE("a policy whose signals are used up is told")
+{
+    Bench bench;
+    bench.buckets = TokenBuckets(0, {.tokens = 1, .refill_every = 1000 * kSecond});
+    bench.step({Bench::held(1)});
+    bench.clock.time += kSecond;
+    const auto news = bench.step({Bench::held(1)});
+    CHECK(news.limited == std::vector<std::string>{"revoke"});
+    CHECK(bench.take_happenings() == sent(bench.owner().pid, "SIGUSR1"));
+}
+
+}  // namespace pinwarden::test
