@@ -241,6 +241,35 @@ Found check_hold(const Policy& policy)
     return std::nullopt;
 }
 
+// From the beginning to the last signal, or, where owners are only asked, to the end of what they have to answer.
+Nanoseconds length_of(const Revoke& revoke)
+{
+    Nanoseconds length = revoke.grace;
+    for (const SignalStep& step : revoke.then) {
+        length += step.wait;
+    }
+    return length;
+}
+
+Found check_revoke(const Policy& policy)
+{
+    if (!policy.hold || !policy.hold->revoke) {
+        return std::nullopt;
+    }
+    const std::string field = "action.hold.revoke";
+    if (auto problem = find_problem(*policy.hold->revoke)) {
+        return PolicyProblem{problem->field.empty() ? field : field + "." + problem->field, problem->what};
+    }
+    const Nanoseconds length = length_of(*policy.hold->revoke);
+    if (length > policy.hold->timeout) {
+        return PolicyProblem{field, "takes " + format_duration(length) + " until its end, which a hold of " +
+                                        format_duration(policy.hold->timeout) +
+                                        " never reaches; raise action.hold.timeout to " + format_duration(length) +
+                                        " or more, or shorten grace and the durations of then"};
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 bool Policy::selects_pins() const
@@ -360,7 +389,7 @@ bool at_or_below(std::string_view path, std::string_view prefix)
 std::optional<PolicyProblem> find_problem(const Policy& policy)
 {
     for (const auto check : {check_name, check_operations, check_path_prefixes, check_filesystems, check_drivers,
-                             check_uids, check_comms, check_action, check_hold}) {
+                             check_uids, check_comms, check_action, check_hold, check_revoke}) {
         if (auto problem = check(policy)) {
             return problem;
         }

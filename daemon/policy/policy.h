@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "policy/signals.h"
 
 namespace pinwarden {
 
@@ -64,6 +65,7 @@ struct Hold {
     Nanoseconds timeout = 10'000'000'000;
     Outcome on_timeout = Outcome::kDeny;
     Outcome fallback = Outcome::kDeny;  // where the caller cannot be held: kernel threads, io_uring, init
+    std::optional<Revoke> revoke = {};  // how owners of those pins are made to let go; nothing: they are left alone
 
     friend bool operator==(const Hold&, const Hold&) = default;
 };
@@ -113,7 +115,7 @@ struct PolicyProblem {
 
 // Checks what no single field's type can tell: name, at least one operation, prefixes absolute and normalised, at most
 // four file systems, nothing listed twice, an errno an operation can fail with, a hold that is neither too short nor
-// too long. Nothing when all is well.
+// too long, a revoke that sends something and is over when the hold is. Nothing when all is well.
 std::optional<PolicyProblem> find_problem(const Policy& policy);
 // The same as a result: "FIELD: what", code EINVAL.
 Result<void> validate(const Policy& policy);

@@ -238,6 +238,15 @@ std::string owner_lines(const OwnerSelector& owner)
            (owner.comms.empty() ? "" : line("comms", texts(owner.comms)));
 }
 
+// Names of signals and durations mean themselves in YAML.
+std::string flow_map(const Revoke& revoke)
+{
+    const auto plain = [](const std::string& entry) { return entry; };
+    return "{" + (revoke.notify ? "notify: " + signal_name(*revoke.notify) + ", " : "") +
+           "grace: " + format_duration(revoke.grace) +
+           (revoke.then.empty() ? "" : ", then: " + flow_list(format_signal_steps(revoke.then), plain)) + "}";
+}
+
 std::string action_lines(const Policy& policy)
 {
     const std::string error = line("errno", errno_name(policy.deny_errno));
@@ -246,6 +255,7 @@ std::string action_lines(const Policy& policy)
     }
     const Hold& hold = *policy.hold;
     return block("hold", line("timeout", format_duration(hold.timeout)) +
+                             (hold.revoke ? line("revoke", flow_map(*hold.revoke)) : "") +
                              line("on_timeout", std::string(to_string(hold.on_timeout))) +
                              line("fallback", std::string(to_string(hold.fallback))) + error);
 }

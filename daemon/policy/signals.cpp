@@ -132,7 +132,7 @@ std::expected<int, SignalProblem> read_signal(const std::vector<std::string>& en
         return std::unexpected(
             SignalProblem{entry(index), quoted(text) + what + std::string(kForm) + bare_number_hint(text)});
     }
-    Result<int> signal = signal_from_name(text);
+    Result<int> signal = signal_from_name(shorten(text));
     if (!signal) {
         return std::unexpected(SignalProblem{entry(index), signal.error().message});
     }
@@ -152,7 +152,7 @@ std::expected<Nanoseconds, SignalProblem> read_wait(const std::vector<std::strin
                                                                " at once, which leaves no time to answer it; " +
                                                                std::string(kForm)});
     }
-    const Result<Nanoseconds> wait = parse_duration(text);
+    const Result<Nanoseconds> wait = parse_duration(shorten(text));
     if (!wait) {
         return std::unexpected(SignalProblem{entry(index), wait.error().message + bare_number_hint(text)});
     }

@@ -20,6 +20,7 @@ struct Reader {
     std::string source;
     Policy policy;
     Hold hold;                                // as far as read: the policy's own once it is whole
+    Revoke revoke;                            // the same
     std::map<std::string, YamlPlace> places;  // of every field read: for what only find_problem() can tell
 };
 
@@ -125,6 +126,19 @@ Result<void> read_map(Reader& reader, const std::string& path, const YamlNode& n
         }
     }
     return {};
+}
+
+// Where the field was written, or else what holds it.
+YamlPlace nearest_place(const Reader& reader, std::string field, YamlPlace document)
+{
+    while (!field.empty()) {
+        if (const auto found = reader.places.find(field); found != reader.places.end()) {
+            return found->second;
+        }
+        const auto cut = field.find_last_of(".[");
+        field.resize(cut == std::string::npos ? 0 : cut);
+    }
+    return document;
 }
 
 using ReadItem = std::function<Result<void>(const std::string& path, const YamlNode& item)>;
@@ -397,6 +411,43 @@ Result<void> read_fallback(Reader& reader, const std::string& path, const YamlNo
     return read_outcome(reader, path, node, reader.hold.fallback);
 }
 
+Result<void> read_notify(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    const auto name = read_text(reader, path, node);
+    if (!name) {
+        return std::unexpected(name.error());
+    }
+    const auto signal = signal_from_name(shorten(*name));
+    if (!signal) {
+        return refuse(reader, node.place, path, signal.error().message);
+    }
+    reader.revoke.notify = *signal;
+    return {};
+}
+
+Result<void> read_grace(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_quantity(reader, path, node, parse_duration, reader.revoke.grace);
+}
+
+Result<void> read_then(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    std::vector<std::string> entries;
+    // What is wrong with an empty list, parse_signal_steps() says better: this one would match nothing anyway.
+    if (node.kind != YamlNode::Kind::kList || !node.children.empty()) {
+        if (auto read = read_texts(reader, path, node, entries); !read) {
+            return read;
+        }
+    }
+    auto steps = parse_signal_steps(entries);
+    if (!steps) {
+        const std::string field = path + steps.error().field;
+        return refuse(reader, nearest_place(reader, field, node.place), field, steps.error().what);
+    }
+    reader.revoke.then = std::move(*steps);
+    return {};
+}
+
 constexpr std::array kFileFields = {Field{"path_prefixes", read_path_prefixes}, Field{"filesystems", read_filesystems}};
 constexpr Schema kFileSchema = {.message = "FileSelector", .fields = kFileFields};
 
@@ -411,11 +462,23 @@ constexpr Schema kOwnerSchema = {.message = "OwnerSelector", .fields = kOwnerFie
 constexpr std::array kDenyFields = {Field{"errno", read_errno}};
 constexpr Schema kDenySchema = {.message = "Deny", .fields = kDenyFields, .may_be_empty = true};
 
-constexpr std::array kHoldFields = {Field{"timeout", read_timeout}, Field{"on_timeout", read_on_timeout},
-                                    Field{"fallback", read_fallback}, Field{"errno", read_errno}};
-constexpr std::array<std::string_view, 1> kLaterHoldFields = {"revoke"};
-constexpr Schema kHoldSchema = {
-    .message = "Hold", .fields = kHoldFields, .later = kLaterHoldFields, .may_be_empty = true};
+constexpr std::array kRevokeFields = {Field{"notify", read_notify}, Field{"grace", read_grace},
+                                      Field{"then", read_then}};
+constexpr Schema kRevokeSchema = {.message = "Revoke", .fields = kRevokeFields};
+
+Result<void> read_revoke(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    if (auto read = read_map(reader, path, node, kRevokeSchema); !read) {
+        return read;
+    }
+    reader.hold.revoke = reader.revoke;
+    return {};
+}
+
+constexpr std::array kHoldFields = {Field{"timeout", read_timeout}, Field{"revoke", read_revoke},
+                                    Field{"on_timeout", read_on_timeout}, Field{"fallback", read_fallback},
+                                    Field{"errno", read_errno}};
+constexpr Schema kHoldSchema = {.message = "Hold", .fields = kHoldFields, .may_be_empty = true};
 
 Result<void> read_file(Reader& reader, const std::string& path, const YamlNode& node)
 {
@@ -493,19 +556,6 @@ constexpr std::array kPolicyFields = {
 };
 constexpr Schema kPolicySchema = {.message = "Policy", .fields = kPolicyFields};
 
-// Where the field was written, or else what holds it.
-YamlPlace nearest_place(const Reader& reader, std::string field, YamlPlace document)
-{
-    while (!field.empty()) {
-        if (const auto found = reader.places.find(field); found != reader.places.end()) {
-            return found->second;
-        }
-        const auto cut = field.find_last_of(".[");
-        field.resize(cut == std::string::npos ? 0 : cut);
-    }
-    return document;
-}
-
 }  // namespace
 
 Result<Policy> read_policy(const YamlNode& document, const std::string& source)
@@ -526,7 +576,7 @@ std::vector<KnownFields> known_policy_fields()
 {
     std::vector<KnownFields> known;
     for (const Schema* schema : {&kPolicySchema, &kMatchSchema, &kFileSchema, &kPinSchema, &kOwnerSchema,
-                                 &kActionSchema, &kDenySchema, &kHoldSchema}) {
+                                 &kActionSchema, &kDenySchema, &kHoldSchema, &kRevokeSchema}) {
         known.push_back({std::string(schema->message), field_names(*schema)});
     }
     return known;

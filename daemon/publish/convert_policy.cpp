@@ -135,6 +135,34 @@ Result<int> errno_from_proto(const std::string& name, const std::string& field)
     return code;
 }
 
+Result<Revoke> revoke_from_proto(const v1::Revoke& in)
+{
+    const std::string field = "action.hold.revoke.";
+    Revoke revoke;
+    if (!in.notify().empty()) {
+        const Result<int> notify = signal_from_name(in.notify());
+        if (!notify) {
+            return std::unexpected(Error{field + "notify: " + notify.error().message, EINVAL});
+        }
+        revoke.notify = *notify;
+    }
+    if (in.has_grace()) {
+        const Result<Nanoseconds> grace = duration_from_proto(in.grace(), field + "grace", "100ms to 1h");
+        if (!grace) {
+            return std::unexpected(grace.error());
+        }
+        revoke.grace = *grace;
+    }
+    if (!in.then().empty()) {
+        auto steps = parse_signal_steps({in.then().begin(), in.then().end()});
+        if (!steps) {
+            return fail(field + "then" + steps.error().field + ": " + steps.error().what, EINVAL);
+        }
+        revoke.then = std::move(*steps);
+    }
+    return revoke;
+}
+
 Result<Hold> hold_from_proto(const v1::Hold& in)
 {
     Hold hold;
@@ -155,6 +183,13 @@ Result<Hold> hold_from_proto(const v1::Hold& in)
         return std::unexpected(fallback.error());
     }
     hold.fallback = *fallback;
+    if (in.has_revoke()) {
+        Result<Revoke> revoke = revoke_from_proto(in.revoke());
+        if (!revoke) {
+            return std::unexpected(revoke.error());
+        }
+        hold.revoke = std::move(*revoke);
+    }
     return hold;
 }
 
@@ -179,6 +214,19 @@ Result<void> action_from_proto(const v1::Action& in, Policy& policy)
     return {};
 }
 
+v1::Revoke revoke_to_proto(const Revoke& revoke)
+{
+    v1::Revoke out;
+    if (revoke.notify) {
+        out.set_notify(signal_name(*revoke.notify));
+    }
+    *out.mutable_grace() = TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(revoke.grace));
+    for (const std::string& entry : format_signal_steps(revoke.then)) {
+        out.add_then(entry);
+    }
+    return out;
+}
+
 void set_action(const Policy& policy, v1::Action& out)
 {
     const std::string error = errno_name(policy.deny_errno);
@@ -191,6 +239,9 @@ void set_action(const Policy& policy, v1::Action& out)
     hold.set_on_timeout(outcome_to_proto(policy.hold->on_timeout));
     hold.set_fallback(outcome_to_proto(policy.hold->fallback));
     hold.set_error(error);
+    if (policy.hold->revoke) {
+        *hold.mutable_revoke() = revoke_to_proto(*policy.hold->revoke);
+    }
 }
 
 Result<std::vector<std::string>> prefixes_from_proto(const v1::FileSelector& file)

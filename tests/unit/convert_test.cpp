@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <csignal>
 #include <memory>
 #include <string>
 #include <vector>
@@ -388,6 +389,49 @@ TEST_CASE("a policy message that holds becomes a policy, and comes back")
     }
 }
 
+TEST_CASE("a policy message that revokes becomes a policy, and comes back")
+{
+    v1::ApplyPolicyRequest request = request_with_policy();
+    v1::Hold& hold = *request.mutable_policies(0)->mutable_action()->mutable_hold();
+    v1::Revoke& revoke = *hold.mutable_revoke();
+    SECTION("with its defaults")
+    {
+        revoke.set_notify("SIGUSR1");
+        const Policy policy = policies_from_request(request).value().front();
+        CHECK(policy.hold->revoke == Revoke{.notify = SIGUSR1, .grace = 5 * kSecond, .then = {}});
+
+        const v1::Revoke shown = policy_to_proto(policy).action().hold().revoke();
+        CHECK(shown.notify() == "SIGUSR1");
+        CHECK(shown.grace().seconds() == 5);
+        CHECK(shown.then().empty());
+    }
+    SECTION("with everything given")
+    {
+        hold.mutable_timeout()->set_seconds(30);
+        revoke.set_notify("SIGRTMIN+1");
+        revoke.mutable_grace()->set_nanos(100'000'000);
+        for (const char* entry : {"SIGTERM", "5s", "SIGKILL"}) {
+            revoke.add_then(entry);
+        }
+        const Policy policy = policies_from_request(request).value().front();
+        CHECK(policy.hold->revoke == Revoke{.notify = SIGRTMIN + 1,
+                                            .grace = kSecond / 10,
+                                            .then = {{.signal = SIGTERM, .wait = 5 * kSecond}, {.signal = SIGKILL}}});
+
+        v1::ApplyPolicyRequest again;
+        *again.add_policies() = policy_to_proto(policy);
+        CHECK(policies_from_request(again).value().front() == policy);
+    }
+    SECTION("without asking")
+    {
+        revoke.mutable_grace();
+        revoke.add_then("SIGKILL");
+        const Policy policy = policies_from_request(request).value().front();
+        CHECK(policy.hold->revoke == Revoke{.notify = std::nullopt, .grace = 0, .then = {{.signal = SIGKILL}}});
+        CHECK(policy_to_proto(policy).action().hold().revoke().notify().empty());
+    }
+}
+
 TEST_CASE("what is wrong with a policy message is said with its field")
 {
     v1::ApplyPolicyRequest request = request_with_policy();
@@ -467,6 +511,40 @@ TEST_CASE("what is wrong with a policy message is said with its field")
     {
         policy.mutable_action()->mutable_hold()->set_error("EBUSSY");
         field = "action.hold.errno";
+    }
+    SECTION("a revoke that sends nothing")
+    {
+        policy.mutable_action()->mutable_hold()->mutable_revoke();
+        field = "action.hold.revoke";
+    }
+    SECTION("unknown signal that asks")
+    {
+        policy.mutable_action()->mutable_hold()->mutable_revoke()->set_notify("SIGUSR");
+        field = "action.hold.revoke.notify: \"SIGUSR\" is no signal";
+    }
+    SECTION("a grace of negative time")
+    {
+        policy.mutable_action()->mutable_hold()->mutable_revoke()->mutable_grace()->set_seconds(-1);
+        field = "action.hold.revoke.grace: must be a duration from 100ms to 1h";
+    }
+    SECTION("unknown signal that insists")
+    {
+        v1::Revoke& revoke = *policy.mutable_action()->mutable_hold()->mutable_revoke();
+        for (const char* entry : {"SIGTERM", "1s", "SIGKIL"}) {
+            revoke.add_then(entry);
+        }
+        field = "action.hold.revoke.then[2]: \"SIGKIL\" is no signal";
+    }
+    SECTION("an empty entry among signals")
+    {
+        policy.mutable_action()->mutable_hold()->mutable_revoke()->add_then("");
+        field = "action.hold.revoke.then[0]: \"\" is no signal";
+    }
+    SECTION("a revoke that is longer than its hold")
+    {
+        policy.mutable_action()->mutable_hold()->mutable_revoke()->set_notify("SIGUSR1");
+        policy.mutable_action()->mutable_hold()->mutable_timeout()->set_seconds(4);
+        field = "action.hold.revoke: takes 5s until its end, which a hold of 4s never reaches";
     }
     SECTION("unknown when_unattended")
     {

@@ -2,10 +2,13 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <csignal>
 #include <functional>
 
 namespace pinwarden {
 namespace {
+
+constexpr Nanoseconds kSecond = 1'000'000'000;
 
 Policy good()
 {
@@ -14,6 +17,11 @@ Policy good()
     policy.operations = {Operation::kTruncate};
     policy.deny_errno = EBUSY;
     return policy;
+}
+
+Revoke revoke_of(Nanoseconds grace, Nanoseconds wait)
+{
+    return {.notify = SIGUSR1, .grace = grace, .then = {{.signal = SIGTERM, .wait = wait}, {.signal = SIGKILL}}};
 }
 
 }  // namespace
@@ -85,6 +93,11 @@ TEST_CASE("a policy that holds together is valid", "[policy]")
         full.hold = Hold{.timeout = timeout};
         CHECK(validate(full));
     }
+    // Over when the hold is, to the nanosecond.
+    full.hold = Hold{.timeout = 10 * kSecond, .revoke = revoke_of(5 * kSecond, 5 * kSecond)};
+    CHECK(validate(full));
+    full.hold->revoke = Revoke{.notify = SIGUSR1, .grace = 10 * kSecond, .then = {}};
+    CHECK(validate(full));
 }
 
 TEST_CASE("what is wrong with a policy is named", "[policy]")
@@ -131,6 +144,19 @@ TEST_CASE("what is wrong with a policy is named", "[policy]")
          [](Policy& p) { p.hold = Hold{.timeout = 2 * kMaxHoldTimeout}; }},
         {"action.hold.timeout", "3600000000001ns is too long",
          [](Policy& p) { p.hold = Hold{.timeout = kMaxHoldTimeout + 1}; }},
+        {"action.hold.revoke", "sends nothing", [](Policy& p) { p.hold = Hold{.revoke = Revoke{}}; }},
+        {"action.hold.revoke.notify", "SIGKILL asks for nothing",
+         [](Policy& p) { p.hold = Hold{.revoke = Revoke{.notify = SIGKILL, .then = {}}}; }},
+        {"action.hold.revoke.grace", "\"0ns\" is too short",
+         [](Policy& p) { p.hold = Hold{.revoke = Revoke{.notify = SIGUSR1, .grace = 0, .then = {}}}; }},
+        {"action.hold.revoke.then[1]", "\"2h\" is too long",
+         [](Policy& p) { p.hold = Hold{.revoke = revoke_of(5 * kSecond, 7200 * kSecond)}; }},
+        {"action.hold.revoke",
+         "takes 11s until its end, which a hold of 10s never reaches; raise action.hold.timeout to 11s or more, or "
+         "shorten grace and the durations of then",
+         [](Policy& p) { p.hold = Hold{.timeout = 10 * kSecond, .revoke = revoke_of(5 * kSecond, 6 * kSecond)}; }},
+        {"action.hold.revoke", "takes 5s until its end, which a hold of 1s never reaches",
+         [](Policy& p) { p.hold = Hold{.timeout = kSecond, .revoke = Revoke{.notify = SIGUSR1, .then = {}}}; }},
     };
     for (const Case& one : table) {
         Policy policy = good();

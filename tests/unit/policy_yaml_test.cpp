@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -128,6 +129,30 @@ TEST_CASE("a policy that holds", "[policy_yaml]")
     CHECK_FALSE(denies.hold);
 }
 
+TEST_CASE("a policy that revokes", "[policy_yaml]")
+{
+    constexpr Nanoseconds kSecond = 1'000'000'000;
+    const auto parse = [](const std::string& revoke) {
+        const auto parsed = parse_policies(
+            "name: p\nmode: enforce\nmatch: {operations: [truncate]}\naction: {hold: {timeout: 30s, revoke: " + revoke +
+                "}}\n",
+            "x.yaml");
+        INFO((parsed ? "" : parsed.error().message));
+        REQUIRE(parsed);
+        REQUIRE(parsed->front().hold);
+        return parsed->front().hold->revoke;
+    };
+    CHECK(parse("{notify: SIGUSR1, grace: 3s, then: [SIGTERM, 500ms, SIGKILL]}") ==
+          Revoke{.notify = SIGUSR1,
+                 .grace = 3 * kSecond,
+                 .then = {{.signal = SIGTERM, .wait = kSecond / 2}, {.signal = SIGKILL}}});
+    CHECK(parse("{notify: SIGRTMIN+3}") == Revoke{.notify = SIGRTMIN + 3, .grace = 5 * kSecond, .then = {}});
+    CHECK(parse("{then: [SIGTERM]}") ==
+          Revoke{.notify = std::nullopt, .grace = 5 * kSecond, .then = {{.signal = SIGTERM}}});
+    CHECK(parse("{grace: 0s, then: [SIGKILL]}") ==
+          Revoke{.notify = std::nullopt, .grace = 0, .then = {{.signal = SIGKILL}}});
+}
+
 TEST_CASE("several documents are several policies, in order", "[policy_yaml]")
 {
     const auto parsed = parse_policies("---\n" + policy_named("b") + "---\n" + policy_named("a") + "...\n", "x.yaml");
@@ -157,9 +182,6 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
          "x.yaml:5:3: match.caller: not available in this version; available here: operations, file, pin, owner"},
         {head + match + "  owner: {cgroups: [a]}\n" + action, "x.yaml:5:11: match.owner.cgroups: not available"},
         {head + match + "  owner: {binaries: [a]}\n" + action, "x.yaml:5:11: match.owner.binaries: not available"},
-        {head + match + "action: {hold: {timeout: 10s, revoke: {grace: 5s}}}\n",
-         "x.yaml:5:31: action.hold.revoke: not available in this version; available here: timeout, on_timeout, "
-         "fallback, errno"},
         {head + match + "action: {signal: {}}\n",
          "x.yaml:5:10: action.signal: not available in this version; available here: deny, hold"},
         {head + match + "action: {revoke: {}}\n", "x.yaml:5:10: action.revoke: not available in this version"},
@@ -194,7 +216,8 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + match + "action: {deny: {errno: 16}}\n", R"(x.yaml:5:24: action.deny.errno: "16" is no error)"},
         {head + match + "action: hold\n", "x.yaml:5:9: action: must be a map with deny, hold, not the text \"hold\""},
         {head + match + "action: {hold: 10s}\n",
-         "x.yaml:5:16: action.hold: must be a map with timeout, on_timeout, fallback, errno, not the text \"10s\""},
+         "x.yaml:5:16: action.hold: must be a map with timeout, revoke, on_timeout, fallback, errno, not the text "
+         "\"10s\""},
         {head + match + "action: {hold: {on_timeout: [deny]}}\n",
          "x.yaml:5:29: action.hold.on_timeout: must be text, not a list"},
         // Values.
@@ -238,6 +261,46 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
          R"(x.yaml:5:27: action.hold.fallback: "alow" is unknown; did you mean "allow"?)"},
         {head + match + "action: {hold: {errno: EBUSSY}}\n",
          "x.yaml:5:24: action.hold.errno: \"EBUSSY\" is no error an operation can fail with; did you mean"},
+        // Revocations. The whole text of what is wrong with signals is in signals_test.cpp.
+        {head + match + "action: {hold: {revoke: SIGTERM}}\n",
+         "x.yaml:5:25: action.hold.revoke: must be a map with notify, grace, then, not the text \"SIGTERM\""},
+        {head + match + "action: {hold: {revoke: {}}}\n",
+         "x.yaml:5:25: action.hold.revoke: is empty; give it notify, grace, then, or leave it out"},
+        {head + match + "action: {hold: {revoke: {grace: 5s}}}\n",
+         "x.yaml:5:25: action.hold.revoke: sends nothing; give it notify, such as SIGUSR1, or then, such as "
+         "[SIGTERM, "},
+        {head + match + "action: {hold: {revoke: {notfy: SIGUSR1}}}\n",
+         "x.yaml:5:26: action.hold.revoke.notfy: unknown field; did you mean \"notify\"?"},
+        {head + match + "action: {hold: {revoke: {notify: SIGUSR}}}\n",
+         "x.yaml:5:34: action.hold.revoke.notify: \"SIGUSR\" is no signal; did you mean"},
+        {head + match + "action: {hold: {revoke: {notify: 10}}}\n",
+         "x.yaml:5:34: action.hold.revoke.notify: \"10\" is no signal; write its name, such as SIGUSR1"},
+        {head + match + "action: {hold: {revoke: {notify: [SIGUSR1]}}}\n",
+         "x.yaml:5:34: action.hold.revoke.notify: must be text, not a list"},
+        {head + match + "action: {hold: {revoke: {notify: SIGKILL}}}\n",
+         "x.yaml:5:34: action.hold.revoke.notify: SIGKILL asks for nothing; use a signal that the owner expects"},
+        {head + match + "action: {hold: {revoke: {notify: SIGUSR1, grace: 5}}}\n",
+         "x.yaml:5:50: action.hold.revoke.grace: \"5\" lacks a unit (write a whole"},
+        {head + match + "action: {hold: {revoke: {notify: SIGUSR1, grace: 1ms}}}\n",
+         "x.yaml:5:50: action.hold.revoke.grace: \"1ms\" is too short"},
+        {head + match + "action: {hold: {revoke: {then: SIGTERM}}}\n",
+         "x.yaml:5:32: action.hold.revoke.then: must be a list, not the text \"SIGTERM\"; write [SIGTERM]"},
+        {head + match + "action: {hold: {revoke: {then: []}}}\n",
+         "x.yaml:5:32: action.hold.revoke.then: has no signal; write signals with durations between them, such as "},
+        {head + match + "action: {hold: {revoke: {then: [SIGTERM, 5s, SIGKIL]}}}\n",
+         "x.yaml:5:46: action.hold.revoke.then[2]: \"SIGKIL\" is no signal; did you mean \"SIGKILL\"?"},
+        {head + match + "action: {hold: {revoke: {then: [SIGTERM, SIGKILL]}}}\n",
+         "x.yaml:5:42: action.hold.revoke.then[1]: \"SIGKILL\" follows SIGTERM at once, which leaves no time"},
+        {head + match +
+             "action:\n  hold:\n    revoke:\n      then:\n        - SIGTERM\n        - 1ms\n        - SIGKILL\n",
+         "x.yaml:10:11: action.hold.revoke.then[1]: \"1ms\" is too short"},
+        {head + match + "action: {hold: {revoke: {then: [SIGTERM, 5s, [SIGKILL]]}}}\n",
+         "x.yaml:5:46: action.hold.revoke.then[2]: must be text, not a list"},
+        {head + match + "action: {hold: {revoke: {then: [SIGTERM, 1s, SIGSTOP]}}}\n",
+         "x.yaml:5:46: action.hold.revoke.then[2]: SIGSTOP would stop the process"},
+        {head + match + "action: {hold: {timeout: 10s, revoke: {then: [SIGTERM, 6s, SIGKILL]}}}\n",
+         "x.yaml:5:39: action.hold.revoke: takes 11s until its end, which a hold of 10s never reaches; raise "
+         "action.hold.timeout to 11s or more, or shorten grace and the durations of then"},
         {head + match + action + "unresolved: wait\n",
          "x.yaml:8:13: unresolved: \"wait\" is not one of: deny, allow, hold"},
         {head + match + action + "when_unattended: hold\n",
@@ -296,6 +359,13 @@ TEST_CASE("text without bounds is refused before it hurts", "[policy_yaml]")
     CHECK_THAT(error_of("a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n"), Catch::Contains("anchors"));
     const std::string long_message = error_of("name: p\nmode: " + std::string(500'000, 'x') + "\n");
     CHECK(long_message.size() < 300);
+    const std::string hold = "name: p\nmode: off\nmatch: {operations: [truncate]}\naction: {hold: {revoke: ";
+    for (const std::string first : {"x", "5"}) {
+        const std::string endless = first + std::string(500'000, first.front());
+        CHECK(error_of(hold + "{notify: " + endless + "}}}\n").size() < 300);
+        CHECK(error_of(hold + "{then: [" + endless + "]}}}\n").size() < 300);
+        CHECK(error_of(hold + "{then: [SIGTERM, " + endless + "]}}}\n").size() < 300);
+    }
 
     std::string many;
     for (int i = 0; i < 64; ++i) {
@@ -357,6 +427,18 @@ TEST_CASE("a policy survives being written and read", "[policy_yaml]")
             policy.hold = Hold{.timeout = one_of(100'000'000ULL, 10'000'000'000ULL, 3'600'000'000'000ULL),
                                .on_timeout = one_of(Outcome::kDeny, Outcome::kAllow),
                                .fallback = one_of(Outcome::kDeny, Outcome::kAllow)};
+        }
+        if (round % 6 == 0) {
+            policy.hold->timeout = kMaxHoldTimeout;
+            const std::vector<SignalStep> steps = {
+                {.signal = SIGTERM, .wait = one_of(100'000'000ULL, 90'000'000'000ULL)},
+                {.signal = one_of(SIGKILL, SIGRTMAX, SIGIO)}};
+            policy.hold->revoke = Revoke{.notify = one_of(SIGUSR1, SIGRTMIN, SIGRTMIN + 2),
+                                         .grace = one_of(100'000'000ULL, 5'000'000'000ULL),
+                                         .then = one_of(steps, std::vector<SignalStep>{})};
+        }
+        if (round % 12 == 0) {
+            policy.hold->revoke = Revoke{.notify = std::nullopt, .grace = 0, .then = {{.signal = SIGKILL}}};
         }
         policy.unresolved = one_of(Unresolved::kDeny, Unresolved::kAllow, Unresolved::kHold);
         policy.when_unattended = one_of(Unattended::kRelease, Unattended::kKeep);

@@ -37,10 +37,11 @@ struct Bench {
     Bench()
     {
         acquire_file(ledger, 5, 100, 12, 1, 3);
-        signals.add(owner());
+        owner_ = ledger.find(5)->owner.process;
+        signals.add(owner_);
     }
 
-    [[nodiscard]] ProcessId owner() const { return ledger.find(5)->owner.process; }
+    [[nodiscard]] ProcessId owner() const { return owner_; }
 
     static HeldOperation held(std::uint64_t id, std::uint64_t size = 0)
     {
@@ -69,7 +70,7 @@ struct Bench {
         ledger.release(event);
     }
 
-    [[nodiscard]] Happenings take_happenings() { return std::exchange(happenings, {}); }
+    Happenings take_happenings() { return std::exchange(happenings, {}); }
 
     Policy policy = revoking();
     Ledger ledger;
@@ -80,6 +81,7 @@ struct Bench {
     TokenBuckets buckets{0};
     Revoker revoker{{signals, log, buckets, clock}, ProtectedProcesses()};
     Revocations revocations{revoker};
+    ProcessId owner_;
 };
 
 Happenings sent(std::uint32_t pid, const std::string& signal)

@@ -16,10 +16,12 @@ using namespace pinwarden::test;
 
 namespace {
 
-PolicyText revoking(const std::string& revoke, const std::string& operations = "truncate",
+// Each has a name of its own: how many signals it may send counts by name.
+PolicyText revoking(const std::string& name, const std::string& revoke, const std::string& operations = "truncate",
                     const std::string& timeout = "1m")
 {
-    return {.operations = operations, .action = "hold: {timeout: " + timeout + ", revoke: {" + revoke + "}}"};
+    return {
+        .name = name, .operations = operations, .action = "hold: {timeout: " + timeout + ", revoke: {" + revoke + "}}"};
 }
 
 std::vector<std::string> truncating(const std::string& path)
@@ -77,7 +79,8 @@ TEST_CASE("an owner that lets go when it is asked lives, and the operation goes 
     const double answered = revocations("answered");
     const double sent = signals("sent");
     EventWatch watch(daemon.api(), {v1::EVENT_KIND_SIGNAL, v1::EVENT_KIND_REVOCATION});
-    const AppliedPolicy policy(daemon.api(), revoking("notify: SIGUSR1, grace: 20s, then: [SIGTERM, 5s, SIGKILL]"));
+    const AppliedPolicy policy(
+        daemon.api(), revoking("asks-" + filesystem, "notify: SIGUSR1, grace: 20s, then: [SIGTERM, 5s, SIGKILL]"));
     CHECK(call(truncating(file.path)) == "ok");
     CHECK(size_of(file.path) == 16384);
     bystander.expect_unharmed();
@@ -90,7 +93,7 @@ TEST_CASE("an owner that lets go when it is asked lives, and the operation goes 
     CHECK(signal.signal().signal() == "SIGUSR1");
     CHECK(signal.signal().victim().pid() == static_cast<std::uint32_t>(file.pinner.pid()));
     CHECK(signal.signal().outcome() == "sent");
-    CHECK(signal.signal().policy() == "test");
+    CHECK(signal.signal().policy() == "asks-" + filesystem);
 }
 
 TEST_CASE("an owner that will not let go is killed in the end, and the operation goes on when its pins are gone")
@@ -103,8 +106,9 @@ TEST_CASE("an owner that will not let go is killed in the end, and the operation
     file.pinner.ok("ignore");
     const double released = revocations("released");
     const double sent = signals("sent");
-    const AppliedPolicy policy(daemon.api(),
-                               revoking("notify: SIGUSR1, grace: 300ms, then: [SIGTERM, 300ms, SIGKILL]"));
+    const AppliedPolicy policy(
+        daemon.api(),
+        revoking("kills-" + filesystem, "notify: SIGUSR1, grace: 300ms, then: [SIGTERM, 300ms, SIGKILL]"));
     // Both wait for the same owner: it is asked once.
     Caller first(truncating(file.path));
     Caller second(truncating(file.path));
@@ -129,7 +133,7 @@ TEST_CASE("a policy that only monitors signals nobody")
     Daemon& daemon = Daemon::shared();
     PinnedFile file("tmpfs");
     const double sent = signals("sent");
-    PolicyText text = revoking("grace: 100ms, then: [SIGKILL]");
+    PolicyText text = revoking("monitors", "grace: 100ms, then: [SIGKILL]");
     text.mode = "monitor";
     const AppliedPolicy policy(daemon.api(), text);
     CHECK(call(truncating(file.path)) == "ok");
@@ -147,7 +151,7 @@ TEST_CASE("an unmount waits until the owner was killed and the kernel has let go
     pinner.ok("file " + mount.in("pinned") + " 65536");
     pinner.ok("pin " + Machine::instance().rdma(Machine::instance().file_access()) + " 16384 16384");
     Bystander bystander;
-    const AppliedPolicy policy(daemon.api(), revoking("grace: 200ms, then: [SIGKILL]", "umount"));
+    const AppliedPolicy policy(daemon.api(), revoking("unmounts", "grace: 200ms, then: [SIGKILL]", "umount"));
     CHECK(call({"umount", mount.path(), "0"}) == "ok");
     CHECK_FALSE(mount.mounted());
     CHECK(pinner.wait() == 128 + SIGKILL);
@@ -161,7 +165,7 @@ TEST_CASE("a process that got the pid of an owner that is gone is left alone")
     // The heir has the pins, and keeps them.
     const pid_t heir = std::stoi(file.pinner.ok("heir"));
     const double gone = signals("gone");
-    const AppliedPolicy policy(daemon.api(), revoking("grace: 2s, then: [SIGKILL]", "truncate", "6s"));
+    const AppliedPolicy policy(daemon.api(), revoking("knows", "grace: 2s, then: [SIGKILL]", "truncate", "6s"));
     Caller caller(truncating(file.path));
     caller.expect_held();
     const std::string pid = std::to_string(file.pinner.pid());
@@ -191,7 +195,7 @@ TEST_CASE("protected processes are left alone, too many signals end in monitor m
     {
         Daemon daemon({"--protect", pinner.substr(0, pinner.find('\n'))});
         PinnedFile file("tmpfs");
-        const AppliedPolicy policy(daemon.api(), revoking("grace: 100ms, then: [SIGKILL]", "truncate", "1s"));
+        const AppliedPolicy policy(daemon.api(), revoking("test", "grace: 100ms, then: [SIGKILL]", "truncate", "1s"));
         CHECK(call(truncating(file.path)) == "EBUSY");
         CHECK(file.whole());
         CHECK(signals("protected") >= 1);
@@ -203,7 +207,7 @@ TEST_CASE("protected processes are left alone, too many signals end in monitor m
     REQUIRE(shell("mkdir " + disk + " && mount -t tmpfs -o size=64k tmpfs " + disk).status == 0);
     {
         Daemon daemon({"--audit-log", disk + "/audit.log"});
-        daemon.api().apply(to_yaml(revoking("grace: 100ms, then: [SIGKILL]", "truncate", "1s")));
+        daemon.api().apply(to_yaml(revoking("test", "grace: 100ms, then: [SIGKILL]", "truncate", "1s")));
         REQUIRE(shell("dd if=/dev/zero of=" + disk + "/full bs=4k 2> /dev/null || true").status == 0);
         PinnedFile file("tmpfs");
         CHECK(call(truncating(file.path)) == "EBUSY");
@@ -213,7 +217,7 @@ TEST_CASE("protected processes are left alone, too many signals end in monitor m
         REQUIRE(shell("rm " + disk + "/full").status == 0);
 
         // 10 at once are allowed.
-        daemon.api().apply(to_yaml(revoking("grace: 100ms, then: [SIGTERM, 100ms, SIGKILL]")));
+        daemon.api().apply(to_yaml(revoking("test", "grace: 100ms, then: [SIGTERM, 100ms, SIGKILL]")));
         for (int i = 0; i < 5; ++i) {
             PinnedFile next("tmpfs");
             next.pinner.ok("ignore");
@@ -228,7 +232,7 @@ TEST_CASE("protected processes are left alone, too many signals end in monitor m
         CHECK(status.reason().find("too many signals") != std::string::npos);
         CHECK(Daemon::metrics().sum("pinwarden_policies_limited") == 1);
         // Whoever applies it again has looked at it.
-        daemon.api().apply(to_yaml(revoking("grace: 100ms, then: [SIGKILL]")));
+        daemon.api().apply(to_yaml(revoking("test", "grace: 100ms, then: [SIGKILL]")));
         CHECK(daemon.api().policy("test").state() == "active");
         daemon.stop();
     }
