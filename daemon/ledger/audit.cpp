@@ -58,19 +58,19 @@ Result<std::optional<Nanoseconds>> Audit::step()
             break;
         case Phase::kLedger:
             if (blocks_.empty()) {
-                phase_ = report_.whole_memory ? Phase::kMemory : Phase::kSettle;
+                phase_ = report_.whole_memory ? Phase::kMemory : Phase::kSettling;
             } else {
                 done = look_at_ledger();
             }
             break;
         case Phase::kMemory:
             if (next_page_ >= parts_.truth.limit()) {
-                phase_ = Phase::kSettle;
+                phase_ = Phase::kSettling;
             } else {
                 done = look_at_memory();
             }
             break;
-        case Phase::kSettle:
+        case Phase::kSettling:
             settling_since_ = settling_since_ == 0 ? now : settling_since_;
             if (!looked_again_) {
                 looked_again_ = true;
@@ -90,7 +90,7 @@ Result<std::optional<Nanoseconds>> Audit::step()
             }
             // Meanwhile pins came and went: what differs is looked at again.
             settling_since_ = now;
-            phase_ = Phase::kSettle;
+            phase_ = Phase::kSettling;
             break;
         case Phase::kRepair: {
             const auto adopted = adopt_next();
@@ -104,7 +104,7 @@ Result<std::optional<Nanoseconds>> Audit::step()
             during_repair_ = under_way_;
             ++repairs_;
             settling_since_ = now;
-            phase_ = Phase::kSettle;
+            phase_ = Phase::kSettling;
             break;
         }
         case Phase::kDone: return std::nullopt;

@@ -94,7 +94,7 @@ public:
     [[nodiscard]] const AuditReport& report() const { return report_; }
 
 private:
-    enum class Phase { kObjects, kLedger, kMemory, kSettle, kOwners, kRepair, kDone };
+    enum class Phase { kObjects, kLedger, kMemory, kSettling, kOwners, kRepair, kDone };
 
     using Calls = std::shared_ptr<const std::vector<CallUnderWay>>;
 
