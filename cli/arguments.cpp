@@ -13,14 +13,15 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 
-constexpr const char* kKindNames = "pin, release, conflict, verdict, failure, orphan, leak, hold";
+constexpr const char* kKindNames = "pin, release, conflict, verdict, failure, orphan, leak, hold, signal, revocation";
 
 const std::map<std::string, Kind>& kinds()
 {
     static const std::map<std::string, Kind> names{{"pin", Kind::kPin},           {"release", Kind::kRelease},
                                                    {"conflict", Kind::kConflict}, {"verdict", Kind::kVerdict},
                                                    {"failure", Kind::kFailure},   {"orphan", Kind::kOrphan},
-                                                   {"leak", Kind::kLeak},         {"hold", Kind::kHold}};
+                                                   {"leak", Kind::kLeak},         {"hold", Kind::kHold},
+                                                   {"signal", Kind::kSignal},     {"revocation", Kind::kRevocation}};
     return names;
 }
 
@@ -102,7 +103,9 @@ void add_notifiers(CLI::App& app, Parsed& parsed)
 void add_watch(CLI::App& app, Parsed& parsed)
 {
     CLI::App& watch = *app.add_subcommand(
-        "watch", "Show pins, releases, conflicts, verdicts, failures, orphans, leaks and ends of holds as they happen");
+        "watch",
+        "Show pins, releases, conflicts, verdicts, failures, orphans, leaks, signals and ends of holds and revocations "
+        "as they happen");
     watch.add_option("--kind", parsed.kind_names, std::string("Only these: ") + kKindNames)
         ->type_name("KIND[,KIND...]")
         ->delimiter(',')

@@ -30,7 +30,7 @@ struct FailuresCommand {
     bool stack = false;
 };
 
-enum class Kind { kPin, kRelease, kConflict, kVerdict, kFailure, kOrphan, kLeak, kHold };
+enum class Kind { kPin, kRelease, kConflict, kVerdict, kFailure, kOrphan, kLeak, kHold, kSignal, kRevocation };
 
 struct NotifiersCommand {};
 

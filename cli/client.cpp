@@ -98,6 +98,8 @@ v1::EventKind to_proto(Kind kind)
         case Kind::kOrphan: return v1::EVENT_KIND_ORPHAN;
         case Kind::kLeak: return v1::EVENT_KIND_LEAK;
         case Kind::kHold: return v1::EVENT_KIND_HOLD_END;
+        case Kind::kSignal: return v1::EVENT_KIND_SIGNAL;
+        case Kind::kRevocation: return v1::EVENT_KIND_REVOCATION;
     }
     return v1::EVENT_KIND_UNSPECIFIED;
 }

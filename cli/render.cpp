@@ -161,13 +161,25 @@ std::string match_text(const v1::Match& match)
     return text;
 }
 
+// " SIGUSR1 5s SIGTERM 5s SIGKILL": what is sent, and how long is waited.
+std::string revoke_text(const v1::Revoke& revoke)
+{
+    std::string text = revoke.notify().empty() ? "" : " " + visible(revoke.notify());
+    text += " " + human_duration(revoke.grace().seconds(), revoke.grace().nanos());
+    for (const std::string& entry : revoke.then()) {
+        text += " " + visible(entry);
+    }
+    return text;
+}
+
 std::string action_text(const v1::Action& action)
 {
     if (!action.has_hold()) {
         return "deny " + visible(action.deny().error());
     }
     const v1::Hold& hold = action.hold();
-    return "hold " + human_duration(hold.timeout().seconds(), hold.timeout().nanos()) + ", then " +
+    return "hold " + human_duration(hold.timeout().seconds(), hold.timeout().nanos()) +
+           (hold.has_revoke() ? ", revoke" + revoke_text(hold.revoke()) : "") + ", then " +
            (hold.on_timeout() == v1::OUTCOME_ALLOW ? "allow" : "deny " + visible(hold.error()));
 }
 
@@ -175,6 +187,9 @@ Cell policy_state_cell(const std::string& state)
 {
     if (state == "active") {
         return {state, Colour::kGreen};
+    }
+    if (state == "degraded") {
+        return {state, Colour::kRed};
     }
     return {visible(state), state == "pending" ? Colour::kYellow : Colour::kNone};
 }

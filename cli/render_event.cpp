@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/render.h"
+#include "cli/render_signals.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -145,6 +146,20 @@ std::string failure_text(const v1::PinFailure& failure)
            visible(failure.error());
 }
 
+// In red what somebody should look at.
+Colour signal_colour(const std::string& outcome)
+{
+    return outcome == "limited" || outcome == "failed" ? Colour::kRed : Colour::kYellow;
+}
+
+Colour revocation_colour(const std::string& end)
+{
+    if (end == "answered" || end == "released") {
+        return Colour::kNone;
+    }
+    return end == "limited" ? Colour::kRed : Colour::kYellow;
+}
+
 std::string what(const v1::WatchEventsResponse& event, const Style& style)
 {
     switch (event.kind()) {
@@ -162,6 +177,12 @@ std::string what(const v1::WatchEventsResponse& event, const Style& style)
             return style.paint(pad("leak", 8), Colour::kRed) + "  " + pin_text(event.pin()) + ", its owner exited " +
                    human_age(event.pin().orphaned_for().seconds()) + " ago";
         case v1::EVENT_KIND_HOLD_END: return pad("hold end", 8) + "  " + hold_end_text(event);
+        case v1::EVENT_KIND_SIGNAL:
+            return style.paint(pad("signal", 8), signal_colour(event.signal().outcome())) + "  " +
+                   signal_text(event.signal());
+        case v1::EVENT_KIND_REVOCATION:
+            return style.paint(pad("revoked", 8), revocation_colour(event.revocation().end())) + "  " +
+                   revocation_text(event.revocation());
         default: return "an event this pinctl does not know; is it older than pinwardend?";
     }
 }

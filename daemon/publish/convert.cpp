@@ -462,6 +462,12 @@ std::vector<v1::EventKind> event_kinds(const Notice& notice)
     if (std::holds_alternative<HoldEndedNotice>(notice.what)) {
         return {v1::EVENT_KIND_HOLD_END};
     }
+    if (std::holds_alternative<SignalNotice>(notice.what)) {
+        return {v1::EVENT_KIND_SIGNAL};
+    }
+    if (std::holds_alternative<RevocationNotice>(notice.what)) {
+        return {v1::EVENT_KIND_REVOCATION};
+    }
     const ConflictView& conflict = std::get<ConflictNotice>(notice.what).conflict;
     if (conflict.policy.empty() && conflict.conflict.operation.verdict == PW_VERDICT_ALLOW) {
         return {v1::EVENT_KIND_CONFLICT};
@@ -496,6 +502,10 @@ v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind)
     } else if (const auto* ended = std::get_if<HoldEndedNotice>(&notice.what)) {
         set_held_operation(ended->hold, ended->held, times, *out.mutable_hold());
         out.set_outcome(valid_utf8(ended->outcome));
+    } else if (const auto* signal = std::get_if<SignalNotice>(&notice.what)) {
+        set_signal(*signal, times, *out.mutable_signal());
+    } else if (const auto* revocation = std::get_if<RevocationNotice>(&notice.what)) {
+        set_revocation(*revocation, times, *out.mutable_revocation());
     } else {
         set_conflict(std::get<ConflictNotice>(notice.what).conflict, times, *out.mutable_conflict());
     }

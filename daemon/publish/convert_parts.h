@@ -24,5 +24,7 @@ void set_file(const FileKey& key, const FileName& name, v1::File& out);
 void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& out);
 // `held`: how long, so far or in all.
 void set_held_operation(const HoldView& view, Nanoseconds held, const Times& times, v1::HeldOperation& out);
+void set_signal(const SignalNotice& notice, const Times& times, v1::Signal& out);
+void set_revocation(const RevocationNotice& notice, const Times& times, v1::Revocation& out);
 
 }  // namespace pinwarden

@@ -15,6 +15,9 @@
 #include <variant>
 #include <vector>
 
+#include "act/process_signals.h"
+#include "act/revocation.h"
+#include "act/revoker.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "correlate/conflict.h"
@@ -42,7 +45,7 @@ struct LossState {
 
 struct PolicyState {
     Policy policy;
-    std::string state;   // active, monitoring, off, pending
+    std::string state;   // active, monitoring, off, pending, degraded
     std::string reason;  // empty when there is nothing to explain
     PolicyCounters counters;
 };
@@ -273,11 +276,27 @@ struct HoldEndedNotice {
     std::string outcome;  // one of kHoldOutcomes
     Nanoseconds held = 0;
 };
+// A process was signalled, or was to be and was not.
+struct SignalNotice {
+    std::string policy;
+    std::string operation;
+    std::string path;  // of the file; empty: not known
+    ActReport report;
+};
+// A revocation ended.
+struct RevocationNotice {
+    std::string policy;
+    std::string operation;
+    std::string path;  // the same
+    RevocationEnd end = RevocationEnd::kAnswered;
+    std::vector<Revocation::Victim> victims;
+    std::map<ProcessId, ProcessFacts> known = {};  // what the reports told of them, of those it told anything of
+};
 struct Notice {
     Nanoseconds time = 0;
     Nanoseconds boot_to_unix = 0;
     std::variant<PinnedNotice, ReleasedNotice, ConflictNotice, FailedNotice, OrphanedNotice, LeakNotice,
-                 InvalidationNotice, HoldEndedNotice>
+                 InvalidationNotice, HoldEndedNotice, SignalNotice, RevocationNotice>
         what;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -249,6 +250,51 @@ inline Notice hold_ended_notice(const std::string& outcome)
     return {.time = 23 * kSecond + 200'000'000,
             .boot_to_unix = 1'700'000'000 * kSecond,
             .what = HoldEndedNotice{.hold = held_truncate(7), .outcome = outcome, .held = 3 * kSecond + 200'000'000}};
+}
+
+// SIGTERM to the owner of file_pin(1, 0, 256), for the truncate of conflict_notice(). `reason`: why not, if it was not.
+inline Notice signal_notice(ActOutcome outcome, const std::string& reason = "")
+{
+    SignalNotice notice{.policy = "keep", .operation = "truncate", .path = "/mnt/data/x", .report = {}};
+    notice.report.act = {.process = {812, 5 * kSecond},
+                         .signal = SIGTERM,
+                         .rule = "revoke.then[0]",
+                         .held = {.pins = {1, 2}, .bytes = kMiB, .drivers = {"rdma_rxe"}}};
+    notice.report.outcome = outcome;
+    notice.report.reason = reason;
+    notice.report.victim = ProcessFacts{.process = {812, 5 * kSecond},
+                                        .uid = 1000,
+                                        .comm = "rdma-demo",
+                                        .executable = "/usr/bin/rdma-demo",
+                                        .cgroup = "/system.slice/demo.service"};
+    return {.time = 25 * kSecond, .boot_to_unix = 1'700'000'000 * kSecond, .what = std::move(notice)};
+}
+
+// A process that let go 3.2 seconds after SIGTERM, which came five seconds after SIGUSR1.
+inline Revocation::Victim released_victim(std::uint32_t pid)
+{
+    return {.who = {.process = {pid, 5 * kSecond}, .held = {.pins = {1}, .bytes = kMiB, .drivers = {"rdma_rxe"}}},
+            .sent = {{.signal = SIGUSR1, .time = 20 * kSecond}, {.signal = SIGTERM, .time = 25 * kSecond}},
+            .released = 28 * kSecond + 200'000'000,
+            .spared = std::nullopt};
+}
+
+// Of that truncate. Of the owners, pid 812 is known.
+inline Notice revocation_notice(RevocationEnd end, std::vector<Revocation::Victim> victims)
+{
+    return {.time = 30 * kSecond,
+            .boot_to_unix = 1'700'000'000 * kSecond,
+            .what = RevocationNotice{.policy = "keep",
+                                     .operation = "truncate",
+                                     .path = "/mnt/data/x",
+                                     .end = end,
+                                     .victims = std::move(victims),
+                                     .known = {{{812, 5 * kSecond},
+                                                {.process = {812, 5 * kSecond},
+                                                 .uid = 1000,
+                                                 .comm = "rdma-demo",
+                                                 .executable = "/usr/bin/rdma-demo",
+                                                 .cgroup = "/system.slice/demo.service"}}}}};
 }
 
 // A munmap of the first 64 KiB of file_pin(1, 0, 256) by its owner.

@@ -71,6 +71,8 @@ TEST_CASE("holds are shown, or one is released with how it ends")
     CHECK(denied.id == 8);
     CHECK_FALSE(denied.allow);
     CHECK(std::get<WatchCommand>(good({"watch", "--kind", "hold"}).command).kinds == std::vector{Kind::kHold});
+    CHECK(std::get<WatchCommand>(good({"watch", "--kind", "signal,revocation"}).command).kinds ==
+          std::vector{Kind::kSignal, Kind::kRevocation});
 }
 
 TEST_CASE("notifiers take no options")
@@ -108,7 +110,9 @@ TEST_CASE("wrong usage is status 2 with one message")
         {{"pins", "--pid", "0"}, "--pid"},
         {{"pins", "--pid", "many"}, "--pid"},
         {{"pins", "--min", "big"}, "is not a size"},
-        {{"watch", "--kind", "pins"}, "is not a kind"},
+        {{"watch", "--kind", "pins"},
+         "is not a kind; choose from pin, release, conflict, verdict, failure, orphan, leak, "
+         "hold, signal, revocation"},
         {{"watch", "--count", "0"}, "--count"},
         {{"holds", "show"}, "show"},
         {{"holds", "release"}, "ID"},

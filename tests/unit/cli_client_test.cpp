@@ -53,11 +53,13 @@ struct Daemon {
 // Publishes until told to stop, so that a watcher need not be waited for.
 class Publisher {
 public:
-    explicit Publisher(Fanout& fanout)
-        : thread_([&fanout](const std::stop_token& stop) {
+    using MakeNotice = Notice (*)(PinId id);
+
+    explicit Publisher(Fanout& fanout, MakeNotice notice = pinned_notice)
+        : thread_([&fanout, notice](const std::stop_token& stop) {
               for (PinId id = 1; !stop.stop_requested(); ++id) {
                   if (fanout.has_subscribers()) {
-                      fanout.publish(pinned_notice(id));
+                      fanout.publish(notice(id));
                   }
                   std::this_thread::yield();
               }
@@ -182,6 +184,26 @@ TEST_CASE("watch ends after the events asked for, a line each", "[grpc]")
     const Answer json = daemon.pinctl(WatchCommand{.kinds = {Kind::kPin}, .count = 3}, true);
     CHECK(std::ranges::count(json.out, '\n') == 3);
     CHECK_THAT(json.out, Catch::StartsWith(R"({"kind":"EVENT_KIND_PIN")"));
+}
+
+TEST_CASE("watch shows signals and ends of revocations, each by itself when asked to", "[grpc]")
+{
+    Daemon daemon;
+    const Publisher publisher(daemon.fanout, [](PinId id) {
+        if (id % 3 == 0) {
+            return pinned_notice(id);
+        }
+        return id % 3 == 1 ? signal_notice(ActOutcome::kSent)
+                           : revocation_notice(RevocationEnd::kReleased, {released_victim(812)});
+    });
+    const Answer signals = daemon.pinctl(WatchCommand{.kinds = {Kind::kSignal}, .count = 2});
+    CHECK(std::ranges::count(signals.out, '\n') >= 2);
+    CHECK_THAT(signals.out, Catch::Contains("SIGTERM sent to rdma-demo[812]") && !Catch::Contains("revoked") &&
+                                !Catch::Contains("  pin  "));
+
+    const Answer both = daemon.pinctl(WatchCommand{.kinds = {Kind::kSignal, Kind::kRevocation}, .count = 4});
+    CHECK_THAT(both.out, Catch::Contains("SIGTERM sent to rdma-demo[812]") &&
+                             Catch::Contains("  revoked   1 owner let") && !Catch::Contains("  pin  "));
 }
 
 TEST_CASE("watch ends quietly when nobody reads its output any more", "[grpc]")

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <ctime>
 
@@ -309,6 +310,24 @@ TEST_CASE("policies: state, counters, and what they match")
     PolicyState lenient = holding;
     lenient.policy.hold = Hold{.timeout = kSecond / 4, .on_timeout = Outcome::kAllow};
     snapshot.policies = {state, holding, lenient};
+    PolicyState degraded = holding;
+    degraded.policy.hold = Hold{
+        .timeout = 30 * kSecond,
+        .revoke = Revoke{.notify = SIGUSR1, .then = {{.signal = SIGTERM, .wait = 5 * kSecond}, {.signal = SIGKILL}}}};
+    degraded.state = "degraded";
+    degraded.reason = "too many signals were sent; in monitor mode since 12:03:04, apply it again to enforce it";
+    Snapshot limited;
+    limited.policies = {degraded};
+    CHECK_THAT(
+        render_policies(policies_to_proto(limited), kPlain),
+        Catch::Contains("keep  degraded ") &&
+            Catch::Contains("  hold 30s, revoke SIGUSR1 5s SIGTERM 5s SIGKILL, then deny EBUSY  ") &&
+            Catch::EndsWith("\n    too many signals were sent; in monitor mode since 12:03:04, apply it again to "
+                            "enforce it\n"));
+    CHECK_THAT(render_policies(policies_to_proto(limited), kColoured), Catch::Contains("\x1b[31mdegraded\x1b[0m"));
+    limited.policies[0].policy.hold->revoke = Revoke{.notify = std::nullopt, .then = {{.signal = SIGKILL}}};
+    CHECK_THAT(render_policies(policies_to_proto(limited), kPlain),
+               Catch::Contains("  hold 30s, revoke 5s SIGKILL, then deny EBUSY  "));
 
     CHECK(
         render_policies(policies_to_proto(snapshot), kPlain) ==
@@ -409,6 +428,102 @@ TEST_CASE("events: every end of a hold has its words")
     const std::string newer =
         render_event(event_to_proto(hold_ended_notice("later\x1b"), v1::EVENT_KIND_HOLD_END), kPlain);
     CHECK_THAT(newer, Catch::EndsWith("keep: later\\x1b\n"));
+}
+
+TEST_CASE("events: whom a signal was sent to, or why not")
+{
+    const Utc utc;
+    const auto line = [](const Notice& notice) {
+        return render_event(event_to_proto(notice, v1::EVENT_KIND_SIGNAL), kPlain);
+    };
+    const std::string to = "to rdma-demo[812] uid 1000 for truncate of /mnt/data/x, policy keep: revoke.then[0]";
+    CHECK(line(signal_notice(ActOutcome::kSent)) == "22:13:45.000  signal    SIGTERM sent " + to + "\n");
+    CHECK(line(signal_notice(ActOutcome::kSent, "no space left")) ==
+          "22:13:45.000  signal    SIGTERM sent " + to + ": no space left\n");
+    CHECK(line(signal_notice(ActOutcome::kProtected, "it is this daemon")) ==
+          "22:13:45.000  signal    SIGTERM not sent " + to + ": protected: it is this daemon\n");
+    CHECK(line(signal_notice(ActOutcome::kLimited, "policy keep has sent as many signals as may be sent")) ==
+          "22:13:45.000  signal    SIGTERM not sent " + to +
+              ": limited: policy keep has sent as many signals as may be sent\n");
+    CHECK(line(signal_notice(ActOutcome::kGone)) == "22:13:45.000  signal    SIGTERM not sent " + to + ": gone\n");
+
+    Notice unknown = signal_notice(ActOutcome::kUnknownOwner, "it is not known which process it is");
+    auto& notice = std::get<SignalNotice>(unknown.what);
+    notice.report.victim.reset();
+    notice.path.clear();
+    CHECK(line(unknown) ==
+          "22:13:45.000  signal    SIGTERM not sent to pid 812 for truncate of ?, policy keep: revoke.then[0]: unknown "
+          "owner: it is not known which process it is\n");
+    notice.report.act.process = {};
+    CHECK_THAT(line(unknown), Catch::Contains("not sent to an owner nobody knows for truncate"));
+
+    const auto coloured = [](ActOutcome outcome) {
+        return render_event(event_to_proto(signal_notice(outcome), v1::EVENT_KIND_SIGNAL), kColoured);
+    };
+    CHECK_THAT(coloured(ActOutcome::kSent), Catch::Contains("\x1b[33msignal  \x1b[0m"));
+    CHECK_THAT(coloured(ActOutcome::kLimited), Catch::Contains("\x1b[31msignal  \x1b[0m"));
+    CHECK_THAT(coloured(ActOutcome::kFailed), Catch::Contains("\x1b[31msignal  \x1b[0m"));
+}
+
+TEST_CASE("events: who let go when a revocation ended, and who did not")
+{
+    const Utc utc;
+    const auto line = [](RevocationEnd end, std::vector<Revocation::Victim> victims) {
+        const std::string text =
+            render_event(event_to_proto(revocation_notice(end, std::move(victims)), v1::EVENT_KIND_REVOCATION), kPlain);
+        CHECK_THAT(text, Catch::StartsWith("22:13:50.000  revoked   ") && Catch::EndsWith("\n"));
+        return text.substr(24, text.size() - 25);
+    };
+    const std::string cause = " let go for truncate of /mnt/data/x, policy keep";
+    CHECK(line(RevocationEnd::kReleased, {released_victim(812), released_victim(813)}) ==
+          "2 owners" + cause + ": rdma-demo[812] uid 1000 3.2s after SIGTERM, pid 813 3.2s after SIGTERM");
+
+    Revocation::Victim alone = released_victim(812);
+    alone.sent.clear();
+    CHECK(line(RevocationEnd::kAnswered, {alone}) == "1 owner" + cause + ": rdma-demo[812] uid 1000 by itself");
+
+    Revocation::Victim stays = released_victim(813);
+    stays.released.reset();
+    CHECK(line(RevocationEnd::kExhausted, {released_victim(812), stays}) ==
+          "1 of 2 owners" + cause +
+              ", all signals were sent: rdma-demo[812] uid 1000 3.2s after SIGTERM, pid 813 still pins after SIGUSR1, "
+              "SIGTERM");
+    stays.spared = ActOutcome::kGone;
+    CHECK(line(RevocationEnd::kExhausted, {stays}) ==
+          "0 of 1 owner" + cause +
+              ", all signals were sent: pid 813 has ended, its pins are still there, after "
+              "SIGUSR1, SIGTERM");
+
+    Revocation::Victim spared = stays;
+    spared.sent.clear();
+    const std::pair<ActOutcome, const char*> reasons[] = {
+        {ActOutcome::kProtected, "is protected"},
+        {ActOutcome::kFailed, "could not be signalled"},
+        {ActOutcome::kUnknownOwner, "could not be signalled"},
+        {ActOutcome::kInferredOwner, "may be the wrong one and was not signalled"},
+    };
+    for (const auto& [outcome, words] : reasons) {
+        spared.spared = outcome;
+        CHECK(line(RevocationEnd::kSpared, {spared}) ==
+              "0 of 1 owner" + cause + ", the rest must not or cannot be signalled: pid 813 " + words);
+    }
+    spared.spared.reset();
+    CHECK(line(RevocationEnd::kLimited, {spared}) ==
+          "0 of 1 owner" + cause +
+              ", too many signals were sent lately and the policy only monitors now: pid 813 was "
+              "not signalled");
+    CHECK_THAT(
+        line(RevocationEnd::kTooManyOwners, std::vector<Revocation::Victim>(12, spared)),
+        Catch::StartsWith("0 of 12 owners" + cause + ", they are too many and none was signalled: pid 813 was ") &&
+            Catch::EndsWith("pid 813 was not signalled and 4 more"));
+    CHECK(line(RevocationEnd::kSpared, {}) ==
+          "no owner is known for truncate of /mnt/data/x, policy keep, so none was signalled");
+
+    v1::WatchEventsResponse newer =
+        event_to_proto(revocation_notice(RevocationEnd::kSpared, {spared}), v1::EVENT_KIND_REVOCATION);
+    newer.mutable_revocation()->set_end("later\x1b");
+    newer.mutable_revocation()->mutable_victims(0)->set_spared("why\x1b");
+    CHECK_THAT(render_event(newer, kPlain), Catch::Contains("policy keep, later\\x1b: pid 813 why\\x1b\n"));
 }
 
 TEST_CASE("JSON has the field names of the API, and defaults")

@@ -275,6 +275,100 @@ TEST_CASE("the end of a hold is an event of its own")
     CHECK_FALSE(event.has_conflict());
 }
 
+TEST_CASE("a signal is an event with its victim, as far as that is known")
+{
+    const Notice sent = signal_notice(ActOutcome::kSent);
+    CHECK(event_kinds(sent) == std::vector{v1::EVENT_KIND_SIGNAL});
+    const v1::WatchEventsResponse event = event_to_proto(sent, v1::EVENT_KIND_SIGNAL);
+    CHECK(event.kind() == v1::EVENT_KIND_SIGNAL);
+    CHECK(event.time().seconds() == 1'700'000'025);
+    const v1::Signal& signal = event.signal();
+    CHECK(signal.policy() == "keep");
+    CHECK(signal.rule() == "revoke.then[0]");
+    CHECK(signal.signal() == "SIGTERM");
+    CHECK(signal.victim().pid() == 812);
+    CHECK(signal.victim().start_time().seconds() == 1'700'000'005);
+    CHECK(signal.victim().uid() == 1000);
+    CHECK(signal.victim().comm() == "rdma-demo");
+    CHECK(signal.victim().executable() == "/usr/bin/rdma-demo");
+    CHECK(signal.victim().cgroup_path() == "/system.slice/demo.service");
+    CHECK_FALSE(signal.victim().exited());
+    CHECK(signal.outcome() == "sent");
+    CHECK(signal.reason().empty());
+    CHECK(signal.file().path() == "/mnt/data/x");
+    CHECK(signal.operation() == "truncate");
+    CHECK(signal.pins() == 2);
+    CHECK(signal.bytes() == kMiB);
+
+    Notice unread = signal_notice(ActOutcome::kProtected, "its executable cannot be read");
+    std::get<SignalNotice>(unread.what).report.victim->uid = std::nullopt;
+    CHECK_FALSE(event_to_proto(unread, v1::EVENT_KIND_SIGNAL).signal().victim().has_uid());
+    CHECK(event_to_proto(unread, v1::EVENT_KIND_SIGNAL).signal().reason() == "its executable cannot be read");
+
+    Notice gone = signal_notice(ActOutcome::kGone);
+    std::get<SignalNotice>(gone.what).report.victim.reset();
+    const v1::Process ended = event_to_proto(gone, v1::EVENT_KIND_SIGNAL).signal().victim();
+    CHECK(ended.pid() == 812);
+    CHECK(ended.exited());
+    CHECK(ended.comm().empty());
+    CHECK_FALSE(ended.has_uid());
+
+    Notice unknown = signal_notice(ActOutcome::kUnknownOwner);
+    std::get<SignalNotice>(unknown.what).report.victim.reset();
+    std::get<SignalNotice>(unknown.what).report.act.process = {};
+    const v1::Process nobody = event_to_proto(unknown, v1::EVENT_KIND_SIGNAL).signal().victim();
+    CHECK(nobody.pid() == 0);
+    CHECK_FALSE(nobody.has_start_time());
+}
+
+TEST_CASE("the end of a revocation tells what each owner was sent, and when it let go")
+{
+    Revocation::Victim spared = released_victim(813);
+    spared.sent.pop_back();
+    spared.released.reset();
+    spared.spared = ActOutcome::kGone;
+    const Notice notice = revocation_notice(RevocationEnd::kExhausted, {released_victim(812), spared});
+    CHECK(event_kinds(notice) == std::vector{v1::EVENT_KIND_REVOCATION});
+    const v1::WatchEventsResponse event = event_to_proto(notice, v1::EVENT_KIND_REVOCATION);
+    CHECK(event.kind() == v1::EVENT_KIND_REVOCATION);
+    const v1::Revocation& revocation = event.revocation();
+    CHECK(revocation.policy() == "keep");
+    CHECK(revocation.operation() == "truncate");
+    CHECK(revocation.file().path() == "/mnt/data/x");
+    CHECK(revocation.end() == "exhausted");
+    REQUIRE(revocation.victims_size() == 2);
+
+    const v1::RevocationVictim& first = revocation.victims(0);
+    CHECK(first.process().comm() == "rdma-demo");
+    CHECK(first.process().uid() == 1000);
+    CHECK(first.released());
+    CHECK(first.spared().empty());
+    REQUIRE(first.signals_size() == 2);
+    CHECK(first.signals(0).signal() == "SIGUSR1");
+    CHECK(first.signals(0).time().seconds() == 1'700'000'020);
+    CHECK(first.signals(0).until_release().seconds() == 8);
+    CHECK(first.signals(1).signal() == "SIGTERM");
+    CHECK(first.signals(1).until_release().seconds() == 3);
+    CHECK(first.signals(1).until_release().nanos() == 200'000'000);
+
+    const v1::RevocationVictim& second = revocation.victims(1);
+    CHECK(second.process().pid() == 813);
+    CHECK(second.process().exited());
+    CHECK_FALSE(second.process().has_uid());
+    CHECK_FALSE(second.released());
+    CHECK(second.spared() == "gone");
+    REQUIRE(second.signals_size() == 1);
+    CHECK_FALSE(second.signals(0).has_until_release());
+
+    spared.who.inferred = true;
+    spared.spared = ActOutcome::kInferredOwner;
+    const v1::Revocation guessed =
+        event_to_proto(revocation_notice(RevocationEnd::kSpared, {spared}), v1::EVENT_KIND_REVOCATION).revocation();
+    CHECK(guessed.end() == "spared");
+    CHECK(guessed.victims(0).process().inferred());
+    CHECK(guessed.victims(0).spared() == "inferred_owner");
+}
+
 TEST_CASE("status tells how many operations are held")
 {
     Snapshot snapshot = snapshot_with({});
