@@ -31,6 +31,11 @@ constexpr std::array<std::string_view, 5> kVerdicts{"allow", "deny", "hold", "wo
 // What pinning pages fails with; anything else is "other".
 constexpr std::array<int, 5> kPinErrors{EAGAIN, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP};
 constexpr std::string_view kOther = "other";
+constexpr std::array kActOutcomes{ActOutcome::kSent,         ActOutcome::kGone,   ActOutcome::kProtected,
+                                  ActOutcome::kLimited,      ActOutcome::kFailed, ActOutcome::kUnknownOwner,
+                                  ActOutcome::kInferredOwner};
+constexpr std::array kRevocationEnds{RevocationEnd::kAnswered, RevocationEnd::kReleased,      RevocationEnd::kExhausted,
+                                     RevocationEnd::kSpared,   RevocationEnd::kTooManyOwners, RevocationEnd::kLimited};
 static_assert((kMaxDriverLabels + 1) * (kPinErrors.size() + 1) <= kMaxSeriesPerMetric);
 static_assert((kMaxDriverLabels + 1) * kBackings <= kMaxSeriesPerMetric);
 static_assert((kMaxConflictDriverLabels + 1) * (kOperations.size() * kVerdicts.size() + kInvalidations.size()) <=
@@ -149,12 +154,25 @@ void fill_notifiers(Source& source, Series& out, std::uint64_t (*value)(const No
     }
 }
 
-void fill_holds_ended(Source& source, Series& out)
+template <typename Outcomes>
+std::vector<std::string_view> names_of(const Outcomes& outcomes)
 {
-    for (const std::string_view outcome : kHoldOutcomes) {
+    std::vector<std::string_view> names;
+    names.reserve(outcomes.size());
+    for (const auto outcome : outcomes) {
+        names.push_back(to_string(outcome));
+    }
+    return names;
+}
+
+// Counts by outcome, zeros included.
+void fill_by_outcome(Series& out, const std::vector<std::string_view>& outcomes,
+                     const std::map<std::string, std::uint64_t>& counts)
+{
+    for (const std::string_view outcome : outcomes) {
         out.add({std::string(outcome)}, std::uint64_t{0});
     }
-    for (const auto& [outcome, count] : source.now.holds_ended) {
+    for (const auto& [outcome, count] : counts) {
         out.add({outcome}, count);
     }
 }
@@ -228,10 +246,28 @@ const std::vector<Metric>& metrics()
         {{"pinwarden_holds", "gauge", "Operations that are held now: their callers wait.", {}},
          [](Source& source, Series& out) { out.add({}, source.now.holds_in_flight); }},
         {{"pinwarden_holds_ended_total", "counter", "Held operations that are held no longer, by why.", {"outcome"}},
-         fill_holds_ended},
+         [](Source& source, Series& out) {
+             fill_by_outcome(out, {kHoldOutcomes.begin(), kHoldOutcomes.end()}, source.now.holds_ended);
+         }},
         {{"pinwarden_hold_seconds", "histogram", "Time for which operations were held.", {}},
          nullptr,
          &MetricsSnapshot::hold_durations},
+        {{"pinwarden_signals_total",
+          "counter",
+          "Signals to processes that pinned what was in the way, by whether they were sent, or why not.",
+          {"outcome"}},
+         [](Source& source, Series& out) { fill_by_outcome(out, names_of(kActOutcomes), source.now.signals); }},
+        {{"pinwarden_revocations_total",
+          "counter",
+          "Attempts to make owners let go of pins that have ended, by how.",
+          {"outcome"}},
+         [](Source& source, Series& out) { fill_by_outcome(out, names_of(kRevocationEnds), source.now.revocations); }},
+        {{"pinwarden_revocation_release_seconds",
+          "histogram",
+          "Time from the last signal that a process was sent until its last pin in the way was gone.",
+          {}},
+         nullptr,
+         &MetricsSnapshot::revocation_releases},
         {{"pinwarden_notifiers",
           "gauge",
           "Mmu notifiers: on-demand ranges and address spaces that somebody listens to.",
@@ -297,10 +333,16 @@ const std::vector<Metric>& metrics()
         {{"pinwarden_policies", "gauge", "Policies loaded, by what became of them.", {"state"}},
          [](Source& source, Series& out) {
              out.add({"active"}, source.now.policies_active);
+             out.add({"degraded"}, source.now.policies_limited);
              out.add({"monitoring"}, source.now.policies_monitoring);
              out.add({"off"}, source.now.policies_off);
              out.add({"pending"}, source.now.policies_pending);
          }},
+        {{"pinwarden_policies_limited",
+          "gauge",
+          "Policies that were put into monitor mode because too many signals were sent.",
+          {}},
+         [](Source& source, Series& out) { out.add({}, source.now.policies_limited); }},
         {{"pinwarden_build_info", "gauge", "Always 1; what runs here, on which kernel.", {"version", "kernel"}},
          [](Source& source, Series& out) { out.add({source.now.version, source.now.kernel_release}, 1.0); }},
     };

@@ -115,9 +115,9 @@ struct HoldsView {
 };
 
 // What a hold ends with: see WatchEventsResponse.outcome in the API.
-inline constexpr std::array<std::string_view, 9> kHoldOutcomes{
-    "pins_gone", "allowed",   "denied",       "timed_out_allow", "timed_out_deny",
-    "decided",   "abandoned", "let_go_allow", "let_go_deny"};
+inline constexpr std::array<std::string_view, 9> kHoldOutcomes{"pins_gone",       "allowed",        "denied",
+                                                               "timed_out_allow", "timed_out_deny", "decided",
+                                                               "abandoned",       "let_go_allow",   "let_go_deny"};
 
 // What release_hold() fails with when `id` is none of these: code ENOENT, and a message that tells which there are.
 Error no_such_hold(std::uint64_t id, const std::vector<HoldView>& holds);
@@ -213,7 +213,11 @@ struct MetricsSnapshot {
     std::uint64_t holds_in_flight = 0;
     std::map<std::string, std::uint64_t> holds_ended;  // by outcome
     Histogram hold_durations{kHoldBounds};             // of those that ended
-    std::map<std::string, NotifierTotals> notifiers;   // by driver
+    std::map<std::string, std::uint64_t> signals;      // by to_string(ActOutcome)
+    std::map<std::string, std::uint64_t> revocations;  // that ended, by to_string(RevocationEnd)
+    // From the last signal sent to a process to its last pin in the way being gone.
+    Histogram revocation_releases{kHoldBounds};
+    std::map<std::string, NotifierTotals> notifiers;  // by driver
     std::vector<LossState> losses;
     std::vector<HookState> hooks;
     std::uint64_t unmatched_releases = 0;
@@ -224,6 +228,7 @@ struct MetricsSnapshot {
     std::uint64_t policies_monitoring = 0;
     std::uint64_t policies_pending = 0;
     std::uint64_t policies_off = 0;
+    std::uint64_t policies_limited = 0;  // in monitor mode for having sent too many signals
 };
 
 // A call that wanted to pin pages for long and could not.

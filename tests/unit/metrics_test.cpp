@@ -74,6 +74,11 @@ MetricsSnapshot some_numbers()
     numbers.orphan_releases.observe(400'000'000'000);
     numbers.holds_in_flight = 2;
     numbers.holds_ended = {{"pins_gone", 3}, {"denied", 1}};
+    numbers.signals = {{"sent", 5}, {"protected", 1}};
+    numbers.revocations = {{"released", 2}, {"limited", 1}};
+    numbers.revocation_releases.observe(40'000'000);
+    numbers.revocation_releases.observe(6'000'000'000);
+    numbers.policies_limited = 1;
     numbers.hold_durations.observe(10'000'000);
     numbers.hold_durations.observe(20'000'000'000);
     numbers.hold_durations.observe(3'600'100'000'000);
@@ -166,6 +171,17 @@ TEST_CASE("the numbers of the pipeline are on the page")
         {R"(pinwarden_hold_seconds_bucket{le="30"})", "2"},
         {R"(pinwarden_hold_seconds_bucket{le="3600"})", "2"},
         {R"(pinwarden_hold_seconds_bucket{le="+Inf"})", "3"},
+        {R"(pinwarden_signals_total{outcome="sent"})", "5"},
+        {R"(pinwarden_signals_total{outcome="protected"})", "1"},
+        {R"(pinwarden_signals_total{outcome="inferred_owner"})", "0"},
+        {R"(pinwarden_revocations_total{outcome="released"})", "2"},
+        {R"(pinwarden_revocations_total{outcome="limited"})", "1"},
+        {R"(pinwarden_revocations_total{outcome="too_many_owners"})", "0"},
+        {R"(pinwarden_revocation_release_seconds_count)", "2"},
+        {R"(pinwarden_revocation_release_seconds_bucket{le="0.05"})", "1"},
+        {R"(pinwarden_revocation_release_seconds_bucket{le="10"})", "2"},
+        {R"(pinwarden_policies_limited)", "1"},
+        {R"(pinwarden_policies{state="degraded"})", "1"},
         {R"(pinwarden_events_lost_total{cause="ring_full_pin"})", "0"},
         {R"(pinwarden_events_lost_total{cause="path_cut"})", "2"},
         {R"(pinwarden_hook_attached{hook="pin_user_pages"})", "1"},
@@ -207,6 +223,20 @@ TEST_CASE("a fresh daemon shows every metric, with zeros for what is known to co
     CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="umount",driver="vfio",verdict="would_hold"})") ==
           "0");
     CHECK(page.series.at("pinwarden_holds_ended_total") == static_cast<int>(kHoldOutcomes.size()));
+    CHECK(page.samples.at("pinwarden_policies_limited") == "0");
+    // Every outcome that has a name.
+    int outcomes = 0;
+    for (; to_string(static_cast<ActOutcome>(outcomes)) != "unknown"; ++outcomes) {
+        const std::string outcome(to_string(static_cast<ActOutcome>(outcomes)));
+        CHECK(page.samples.at("pinwarden_signals_total{outcome=\"" + outcome + "\"}") == "0");
+    }
+    CHECK(page.series.at("pinwarden_signals_total") == outcomes);
+    int ends = 0;
+    for (; to_string(static_cast<RevocationEnd>(ends)) != "unknown"; ++ends) {
+        const std::string end(to_string(static_cast<RevocationEnd>(ends)));
+        CHECK(page.samples.at("pinwarden_revocations_total{outcome=\"" + end + "\"}") == "0");
+    }
+    CHECK(page.series.at("pinwarden_revocations_total") == ends);
     CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="munmap",driver="vfio",verdict="allow"})") == "0");
     CHECK_FALSE(page.samples.contains(R"(pinwarden_conflicts_total{operation="munmap",driver="vfio",verdict="deny"})"));
     check_with_promtool(page.text);
