@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <bit>
 
+#include "act/protected_processes.h"
 #include "policy/units.h"
 
 namespace pinwarden {
@@ -25,6 +26,18 @@ std::string check_duration(const std::string& text)
 {
     const auto duration = parse_duration(text);
     return duration ? std::string() : duration.error().message;
+}
+
+std::string check_file(const std::string& text)
+{
+    return text.empty() || text.ends_with('/') ? "wants the path of a file, such as /var/log/pinwarden/audit.log"
+                                               : std::string();
+}
+
+std::string check_protected(const std::string& text)
+{
+    const auto protects = ProtectedProcesses::with({text});
+    return protects ? std::string() : protects.error().message;
 }
 
 CLI::Option& add_duration(CLI::App& app, const std::string& name, Nanoseconds& value, const std::string& help)
@@ -71,6 +84,16 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
     app.add_flag(
         "!--no-census", options.census,
         "do not look for pins from before the start: on a machine with terabytes of memory that takes a while");
+    app.add_option("--audit-log", options.audit_log,
+                   "where each signal is recorded before it is sent; where that cannot be done, none is")
+        ->type_name("PATH")
+        ->check(CLI::Validator(check_file, ""));
+    app.add_option("--protect", options.protect,
+                   "executable whose processes are never signalled, by path or by name alone, besides those that the "
+                   "machine needs; may be repeated")
+        ->type_name("NAME_OR_PATH")
+        ->allow_extra_args(false)
+        ->check(CLI::Validator(check_protected, ""));
     app.add_flag("--probe", options.probe,
                  "only tell whether this kernel can run pinwardend: status 0, or 1 and the reason");
     app.add_flag("--release-holds", options.release_holds,

@@ -26,6 +26,8 @@ TEST_CASE("options: what is not given has its default, what is given is taken", 
     CHECK(defaults->ring_bytes == 16U << 20U);
     CHECK_FALSE(defaults->probe);
     CHECK(defaults->leak_after == 30'000'000'000);
+    CHECK(defaults->audit_log == "/var/log/pinwarden/audit.log");
+    CHECK(defaults->protect.empty());
 
     const auto given = parse({"--policy", "a.yaml", "--policy", "b", "--ring-size", "64KiB", "--socket", "/tmp/s"});
     REQUIRE(given.has_value());
@@ -36,6 +38,9 @@ TEST_CASE("options: what is not given has its default, what is given is taken", 
     CHECK(parse({"--track-short-term", "--long-lived-after", "1s"})->track_short_term);
     CHECK(parse({"--long-lived-after", "1s"})->long_lived_after == 1'000'000'000);
     CHECK(parse({"--leak-after", "500ms"})->leak_after == 500'000'000);
+    CHECK(parse({"--audit-log", "audit.log"})->audit_log == "audit.log");
+    CHECK(parse({"--protect", "postgres", "--protect", "/usr/bin/qemu-system-x86_64"})->protect ==
+          std::vector<std::string>{"postgres", "/usr/bin/qemu-system-x86_64"});
 }
 
 TEST_CASE("options: wrong ones end with status 2 and a message that names them", "[options]")
@@ -48,6 +53,13 @@ TEST_CASE("options: wrong ones end with status 2 and a message that names them",
         {{"--log-level", "loud"}, "--log-level"},
         {{"--leak-after", "5"}, "--leak-after: \"5\" lacks a unit"},
         {{"--leak-after", "soon"}, "--leak-after"},
+        {{"--audit-log", ""}, "--audit-log: wants the path of a file"},
+        {{"--audit-log", "/var/log/"}, "--audit-log: wants the path of a file"},
+        {{"--audit-log"}, "--audit-log"},
+        {{"--protect", "bin/x"}, "--protect: protected process: \"bin/x\" is not absolute"},
+        {{"--protect", "/usr/bin/"}, "--protect: protected process: \"/usr/bin/\" is a folder"},
+        {{"--protect", ".."}, "--protect: protected process \"..\" names no executable"},
+        {{"--protect", "postgres", "stray"}, "stray"},
         {{"--socket"}, "--socket"},
         {{"stray"}, "stray"},
     }));
@@ -60,7 +72,9 @@ TEST_CASE("options: wrong ones end with status 2 and a message that names them",
 TEST_CASE("options: help and version are no mistakes", "[options]")
 {
     CHECK(parse({"--help"}).error().status == 0);
-    CHECK_THAT(parse({"--help"}).error().text, Catch::Contains("--policy"));
+    CHECK_THAT(parse({"--help"}).error().text, Catch::Contains("--policy") &&
+                                                   Catch::Contains("--audit-log PATH=/var/log/pinwarden/audit.log") &&
+                                                   Catch::Contains("--protect NAME_OR_PATH"));
     CHECK(parse({"--version"}).error().status == 0);
     CHECK_THAT(parse({"--version"}).error().text, Catch::StartsWith("pinwardend 0."));
 }
