@@ -40,7 +40,13 @@ bool known(const Ledger& ledger, const OperationEvent& operation)
 
 bool Holds::attend(Nanoseconds now)
 {
-    return stopping_ || sink_.attend(now + kAttendFor);
+    if (stopping_) {
+        return true;
+    }
+    const bool guarded = sink_.attend(now + kAttendFor);
+    look_ = look_ || guarded != guarded_;
+    guarded_ = guarded;
+    return guarded;
 }
 
 void Holds::begin(const OperationEvent& operation)
@@ -112,7 +118,8 @@ std::vector<Holds::Held> Holds::refresh(Nanoseconds now)
 bool Holds::may_go_on(const Held& held, const Enforcer& enforcer, const Ledger& ledger, Nanoseconds now) const
 {
     const OperationEvent& operation = held.held.operation;
-    if (stopping_ || held.released || now >= held.held.deadline || operation.generation != enforcer.generation()) {
+    if (stopping_ || !guarded_ || held.released || now >= held.held.deadline ||
+        operation.generation != enforcer.generation()) {
         return true;
     }
     // What is known says nothing then; the kernel's own counts may let it go on.

@@ -37,7 +37,7 @@ public:
         Nanoseconds unlisted_since = 0;  // that long the kernel has not known it; 0: it does
     };
 
-    // To be called all the time. False when nobody can be held: see HoldSink.
+    // To be called all the time. False when nobody can be held, see HoldSink; who is, is let go then.
     bool attend(Nanoseconds now);
     void begin(const OperationEvent& operation);
     // The one that ended, if it was known.
@@ -67,6 +67,7 @@ private:
     absl::btree_map<std::uint64_t, Held> holds_;
     bool look_ = false;
     bool stopping_ = false;
+    bool guarded_ = true;
     Nanoseconds next_look_ = 0;
 };
 

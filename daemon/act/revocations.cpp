@@ -80,6 +80,9 @@ RevocationNews Revocations::step(const Ledger& ledger, Nanoseconds now)
                     if (report.outcome == ActOutcome::kLimited) {
                         news.limited.push_back(entry->first.policy);
                     }
+                    if (report.victim) {
+                        one.known.insert_or_assign(report.act.process, *report.victim);
+                    }
                     news.acts.emplace_back(one.revocation.order(), std::move(report));
                 }
             } else {
@@ -89,7 +92,7 @@ RevocationNews Revocations::step(const Ledger& ledger, Nanoseconds now)
         }
         if (one.revocation.end() && !one.told) {
             one.told = true;
-            news.ended.push_back(one.revocation);
+            news.ended.push_back({one.revocation, one.known});
         }
         if (one.wanted) {
             one.wanted = false;

@@ -7,6 +7,7 @@
 #include <absl/container/btree_map.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,10 +20,15 @@
 
 namespace pinwarden {
 
+struct EndedRevocation {
+    Revocation revocation;
+    std::map<ProcessId, ProcessFacts> known;  // what the acts told of its victims
+};
+
 // What a step did.
 struct RevocationNews {
     std::vector<std::pair<RevocationOrder, ActReport>> acts;
-    std::vector<Revocation> ended;
+    std::vector<EndedRevocation> ended;
     std::vector<std::string> limited;  // policies that sent too many signals: they are to go to monitor mode
 };
 
@@ -51,6 +57,7 @@ private:
         Revocation revocation;
         bool wanted = true;
         bool told = false;  // that it ended
+        std::map<ProcessId, ProcessFacts> known = {};
     };
 
     Revoker& revoker_;

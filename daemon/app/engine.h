@@ -135,8 +135,8 @@ private:
     [[nodiscard]] HoldView view_hold(const Holds::Held& held) const;
     void step_revocations();
     void tell(RevocationNews news);
-    void tell_end(const Revocation& revocation);
-    void degrade(const std::string& policy);
+    void tell_end(const EndedRevocation& ended);
+    void degrade(const std::string& name);
     [[nodiscard]] Result<void> check_audit_log(const std::vector<Policy>& policies) const;
     void end_hold(const Holds::Held& held, const HoldEndEvent& event);
     void look_for_long_lived();

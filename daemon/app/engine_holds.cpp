@@ -98,16 +98,17 @@ void Engine::tell(RevocationNews news)
                      SignalNotice{order.policy, order.operation.operation, order.operation.file, std::move(report)});
         }
     }
-    for (const Revocation& revocation : news.ended) {
-        tell_end(revocation);
+    for (const EndedRevocation& ended : news.ended) {
+        tell_end(ended);
     }
     for (const std::string& policy : news.limited) {
         degrade(policy);
     }
 }
 
-void Engine::tell_end(const Revocation& revocation)
+void Engine::tell_end(const EndedRevocation& ended)
 {
+    const Revocation& revocation = ended.revocation;
     ++revocations_ended_[std::string(to_string(*revocation.end()))];
     for (const Revocation::Victim& victim : revocation.victims()) {
         if (const auto took = victim.sent.empty() ? std::nullopt : victim.took(victim.sent.back())) {
@@ -117,7 +118,7 @@ void Engine::tell_end(const Revocation& revocation)
     if (around_.fanout.has_subscribers()) {
         const RevocationOrder& order = revocation.order();
         announce(around_.clock.now(), RevocationNotice{order.policy, order.operation.operation, order.operation.file,
-                                                       *revocation.end(), revocation.victims()});
+                                                       *revocation.end(), revocation.victims(), ended.known});
     }
 }
 

@@ -253,6 +253,17 @@ TEST_CASE("a caller that runs on without asking again has given up")
     CHECK(bench.sink.take_resumed() >= 1);
 }
 
+TEST_CASE("without a guardian whoever is held is let go")
+{
+    Bench bench;
+    bench.begin();
+    CHECK(bench.holds.attend(bench.now));
+    CHECK(bench.resumed_within(100 * kMillisecond) == 0);
+    bench.sink.guarded = false;
+    CHECK_FALSE(bench.holds.attend(bench.now));
+    CHECK(bench.resumed_within(10 * kMillisecond) == 1);
+}
+
 TEST_CASE("at the end everybody is let go, and nobody is held any more")
 {
     Bench bench;

@@ -288,7 +288,7 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + match + "action: {hold: {revoke: {then: []}}}\n",
          "x.yaml:5:32: action.hold.revoke.then: has no signal; write signals with durations between them, such as "},
         {head + match + "action: {hold: {revoke: {then: [SIGTERM, 5s, SIGKIL]}}}\n",
-         "x.yaml:5:46: action.hold.revoke.then[2]: \"SIGKIL\" is no signal; did you mean \"SIGKILL\"?"},
+         R"(x.yaml:5:46: action.hold.revoke.then[2]: "SIGKIL" is no signal; did you mean "SIGKILL"?)"},
         {head + match + "action: {hold: {revoke: {then: [SIGTERM, SIGKILL]}}}\n",
          "x.yaml:5:42: action.hold.revoke.then[1]: \"SIGKILL\" follows SIGTERM at once, which leaves no time"},
         {head + match +
@@ -359,12 +359,16 @@ TEST_CASE("text without bounds is refused before it hurts", "[policy_yaml]")
     CHECK_THAT(error_of("a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n"), Catch::Contains("anchors"));
     const std::string long_message = error_of("name: p\nmode: " + std::string(500'000, 'x') + "\n");
     CHECK(long_message.size() < 300);
-    const std::string hold = "name: p\nmode: off\nmatch: {operations: [truncate]}\naction: {hold: {revoke: ";
-    for (const std::string first : {"x", "5"}) {
-        const std::string endless = first + std::string(500'000, first.front());
-        CHECK(error_of(hold + "{notify: " + endless + "}}}\n").size() < 300);
-        CHECK(error_of(hold + "{then: [" + endless + "]}}}\n").size() < 300);
-        CHECK(error_of(hold + "{then: [SIGTERM, " + endless + "]}}}\n").size() < 300);
+    const auto message_length = [](const std::string& before, const std::string& endless, const std::string& after) {
+        return error_of("name: p\nmode: off\nmatch: {operations: [truncate]}\naction: {hold: {revoke: {" + before +
+                        endless + after + "}}}\n")
+            .size();
+    };
+    for (const char letter : {'x', '5'}) {
+        const std::string endless(500'000, letter);
+        CHECK(message_length("notify: ", endless, "") < 300);
+        CHECK(message_length("then: [", endless, "]") < 300);
+        CHECK(message_length("then: [SIGTERM, ", endless, "]") < 300);
     }
 
     std::string many;
@@ -435,7 +439,7 @@ TEST_CASE("a policy survives being written and read", "[policy_yaml]")
                 {.signal = one_of(SIGKILL, SIGRTMAX, SIGIO)}};
             policy.hold->revoke = Revoke{.notify = one_of(SIGUSR1, SIGRTMIN, SIGRTMIN + 2),
                                          .grace = one_of(100'000'000ULL, 5'000'000'000ULL),
-                                         .then = one_of(steps, std::vector<SignalStep>{})};
+                                         .then = round % 18 == 0 ? std::vector<SignalStep>{} : steps};
         }
         if (round % 12 == 0) {
             policy.hold->revoke = Revoke{.notify = std::nullopt, .grace = 0, .then = {{.signal = SIGKILL}}};

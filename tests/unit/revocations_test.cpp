@@ -122,7 +122,8 @@ TEST_CASE("it ends when the pins are gone, which is told once")
     bench.release();
     const auto news = bench.step({});
     REQUIRE(news.ended.size() == 1);
-    CHECK(news.ended.front().end() == RevocationEnd::kAnswered);
+    CHECK(news.ended.front().revocation.end() == RevocationEnd::kAnswered);
+    CHECK(news.ended.front().known.at(bench.owner()).comm == "worker");
     CHECK(bench.step({}).ended.empty());
     CHECK_FALSE(bench.revocations.next());
 }
@@ -155,9 +156,9 @@ TEST_CASE("after the grace it is insisted, and a killed owner's pins are waited 
     bench.release();
     const auto news = bench.step({Bench::held(1)});
     REQUIRE(news.ended.size() == 1);
-    CHECK(news.ended.front().end() == RevocationEnd::kReleased);
-    REQUIRE(news.ended.front().victims().size() == 1);
-    const Revocation::Victim& victim = news.ended.front().victims().front();
+    CHECK(news.ended.front().revocation.end() == RevocationEnd::kReleased);
+    REQUIRE(news.ended.front().revocation.victims().size() == 1);
+    const Revocation::Victim& victim = news.ended.front().revocation.victims().front();
     CHECK(victim.who.process == owner);
     CHECK(victim.took(victim.sent.back()) == 3 * kSecond);
 }

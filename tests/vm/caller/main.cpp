@@ -45,7 +45,7 @@ std::atomic<unsigned long> counted{0};
 [[noreturn]] void give_up(const std::string& what)
 {
     std::perror(("caller: " + what).c_str());
-    std::exit(2);
+    _exit(2);
 }
 
 int open_file(const std::string& path)
