@@ -70,6 +70,15 @@ std::optional<Holds::Held> Holds::end(const HoldEndEvent& event)
     return ended;
 }
 
+void Holds::look_at_caller(Held& held, Nanoseconds now)
+{
+    if (sink_.stopped(held.held.operation.caller)) {
+        held.running_since = 0;
+    } else if (held.running_since == 0) {
+        held.running_since = now;
+    }
+}
+
 std::vector<Holds::Held> Holds::refresh(Nanoseconds now)
 {
     absl::btree_map<std::uint64_t, HeldOperation> listed;
@@ -85,16 +94,18 @@ std::vector<Holds::Held> Holds::refresh(Nanoseconds now)
         }
         known.held = std::move(held);
     }
+    const bool look_at_callers = now >= next_look_at_callers_;
+    if (look_at_callers) {
+        next_look_at_callers_ = now + kLookAnyway;
+    }
     std::vector<Held> ended;
     for (auto hold = holds_.begin(); hold != holds_.end();) {
         Held& held = hold->second;
         const bool is_listed = listed.contains(hold->first);
         if (is_listed) {
             held.unlisted_since = 0;
-            if (sink_.stopped(held.held.operation.caller)) {
-                held.running_since = 0;
-            } else if (held.running_since == 0) {
-                held.running_since = now;
+            if (look_at_callers) {
+                look_at_caller(held, now);
             }
         } else if (held.unlisted_since == 0) {
             held.unlisted_since = now;

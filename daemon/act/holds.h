@@ -60,6 +60,7 @@ public:
 private:
     // What the kernel knows of them now.
     std::vector<Held> refresh(Nanoseconds now);
+    void look_at_caller(Held& held, Nanoseconds now);
     [[nodiscard]] bool may_go_on(const Held& held, const Enforcer& enforcer, const Ledger& ledger,
                                  Nanoseconds now) const;
 
@@ -69,6 +70,7 @@ private:
     bool stopping_ = false;
     bool guarded_ = true;
     Nanoseconds next_look_ = 0;
+    Nanoseconds next_look_at_callers_ = 0;
 };
 
 }  // namespace pinwarden

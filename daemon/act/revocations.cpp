@@ -35,9 +35,12 @@ bool still_pins(const Revocation& revocation, const Ledger& ledger, const Proces
 
 }  // namespace
 
-void Revocations::want(const HeldOperation& held, const Policy& policy, const Ledger& ledger, const std::string& file,
-                       Nanoseconds now)
+void Revocations::want(const HeldOperation& held, const Policy& policy, const Ledger& ledger,
+                       const std::function<std::string()>& path, Nanoseconds now)
 {
+    if (!policy.hold || !policy.hold->revoke) {
+        return;
+    }
     const OperationEvent& operation = held.operation;
     const Key key{policy.name, operation.file};
     const auto found = all_.find(key);
@@ -50,7 +53,7 @@ void Revocations::want(const HeldOperation& held, const Policy& policy, const Le
         }
     }
     const auto pins = pins_in_the_way(policy, ledger, operation, now);
-    if (pins.empty() || !policy.hold || !policy.hold->revoke) {
+    if (pins.empty()) {
         return;
     }
     const pw_page_range pages = pages_taken(operation);
@@ -60,7 +63,7 @@ void Revocations::want(const HeldOperation& held, const Policy& policy, const Le
                                                .plan = plan_of(*policy.hold->revoke),
                                                .victims = victims_of(pins),
                                                .operation = {.operation = std::string(to_string(operation.operation)),
-                                                             .file = file,
+                                                             .file = path(),
                                                              .first_page = pages.first,
                                                              .end_page = pages.end,
                                                              .caller = operation.caller}})});

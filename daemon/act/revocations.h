@@ -7,6 +7,7 @@
 #include <absl/container/btree_map.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -38,13 +39,14 @@ public:
     // `revoker` must outlive this.
     explicit Revocations(Revoker& revoker) : revoker_(revoker) {}
 
-    // Takes up what the held operation's policy wants, unless that is under way; `file` is the path it is shown with.
-    // To be called for every operation that is held, then step().
-    void want(const HeldOperation& held, const Policy& policy, const Ledger& ledger, const std::string& file,
-              Nanoseconds now);
+    // Takes up what the held operation's policy wants, unless that is under way; `path` is asked for the file's, where
+    // it is not. To be called for every operation that is held, then step().
+    void want(const HeldOperation& held, const Policy& policy, const Ledger& ledger,
+              const std::function<std::string()>& path, Nanoseconds now);
     // Sends what is due. What nobody wanted since the last step is looked at a last time, and dropped.
     RevocationNews step(const Ledger& ledger, Nanoseconds now);
     [[nodiscard]] std::optional<Nanoseconds> next() const;
+    [[nodiscard]] bool empty() const { return all_.empty(); }
 
 private:
     struct Key {

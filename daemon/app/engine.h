@@ -169,6 +169,8 @@ private:
     TokenBuckets buckets_;
     Revoker revoker_;
     Revocations revocations_;
+    Nanoseconds next_revocation_step_ = 0;
+    bool revocations_waiting_ = false;             // something happened since the last step
     std::map<std::string, std::string> degraded_;  // policies that were put into monitor mode, and why
     KernelHealth health_;
     DaemonLosses daemon_losses_;

@@ -8,6 +8,12 @@
 #include "app/views.h"
 
 namespace pinwarden {
+namespace {
+
+// When much happens, what it means for revocations is looked at that often.
+constexpr Nanoseconds kRevocationStepEvery = 5'000'000;
+
+}  // namespace
 
 void Engine::attend()
 {
@@ -63,7 +69,10 @@ void Engine::step_holds()
 std::optional<Nanoseconds> Engine::next_hold_step() const
 {
     const auto holds = holds_.next_step();
-    const auto revocations = revocations_.next();
+    auto revocations = revocations_.next();
+    if (revocations_waiting_) {
+        revocations = std::min(revocations.value_or(next_revocation_step_), next_revocation_step_);
+    }
     if (!holds || !revocations) {
         return holds ? holds : revocations;
     }
@@ -74,12 +83,18 @@ std::optional<Nanoseconds> Engine::next_hold_step() const
 void Engine::step_revocations()
 {
     const Nanoseconds now = around_.clock.now();
+    revocations_waiting_ = !holds_.all().empty() || !revocations_.empty();
+    if (now < next_revocation_step_ || !revocations_waiting_) {
+        return;
+    }
+    revocations_waiting_ = false;
+    next_revocation_step_ = now + kRevocationStepEvery;
     for (const auto& [id, held] : holds_.all()) {
         const OperationEvent& operation = held.held.operation;
         const Policy* policy = enforcer_.deciding(operation);
         if (policy != nullptr && operation.generation == enforcer_.generation() && !operation.unresolved &&
             !held.released && now < held.held.deadline) {
-            revocations_.want(held.held, *policy, ledger_, conflict_of(operation).path, now);
+            revocations_.want(held.held, *policy, ledger_, [&] { return conflict_of(operation).path; }, now);
         }
     }
     tell(revocations_.step(ledger_, now));

@@ -57,7 +57,7 @@ struct Bench {
     RevocationNews step(const std::vector<HeldOperation>& holds)
     {
         for (const HeldOperation& one : holds) {
-            revocations.want(one, policy, ledger, "/mnt/x", clock.time);
+            revocations.want(one, policy, ledger, [] { return std::string("/mnt/x"); }, clock.time);
         }
         return revocations.step(ledger, clock.time);
     }
