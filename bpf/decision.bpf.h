@@ -30,6 +30,8 @@ struct decision {
     __u32 resolved;  // the daemon has seen every pin of the file
     __u32 seen;      // the operation meets a pin the daemon has seen
     __u32 operation;
+    __u32 wanted;  // flags a policy must have to be asked
+    __u32 reserved;
     __u32 policy;  // slot + 1
     __u32 flags;   // of that policy
     __u32 error;

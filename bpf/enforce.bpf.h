@@ -69,9 +69,7 @@ static long policy_step(__u32 slot, struct decision *decision)
     struct pw_policy *policy = &table->policy[slot];
     __u32 flags = policy->flags;
 
-    if (unattended && !(flags & PW_POLICY_KEEP))
-        return 0;
-    if (!(flags & PW_POLICY_IN_USE) || !(policy->operations >> decision->operation & 1))
+    if ((flags & decision->wanted) != decision->wanted || !(policy->operations >> decision->operation & 1))
         return 0;
     if (!(flags & PW_POLICY_ANY_PATH) && !(decision->covering >> slot & 1))
         return 0;
@@ -143,6 +141,7 @@ static __always_inline bool choose_policies(struct decision *decision, struct in
     __u32 generation = policy_generation;
     __u32 half = generation & 1;
     decision->generation = generation;
+    decision->wanted = PW_POLICY_IN_USE | (unattended ? PW_POLICY_KEEP : 0);
     decision->table = bpf_map_lookup_elem(&policies, &half);
     bpf_probe_read_kernel_str(decision->filesystem, sizeof(decision->filesystem),
                               BPF_CORE_READ(inode, i_sb, s_type, name));

@@ -198,7 +198,7 @@ Result<void> run_daemon(const Options& options)
     }
     // While there is one thread, and before anybody can be held.
     const HoldTable holds((*programs)->maps(), (*programs)->shared());
-    auto guardian = Guardian::start(holds);
+    auto guardian = Guardian::start(holds, kKeptHolds);
     if (!guardian) {
         return std::unexpected(guardian.error());
     }
@@ -333,7 +333,7 @@ Result<void> run_daemon(const Options& options)
     (*pipeline)->stop();
     scopes.detach();
     fanout.close();
-    HoldTable::forget_kept(kKeptHolds);
+    holds.forget_kept(kKeptHolds);
     return {};
 }
 

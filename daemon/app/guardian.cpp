@@ -74,7 +74,7 @@ void close_all_but(int first, int second)
     close_range(static_cast<unsigned>(high) + 1, ~0U, 0);
 }
 
-[[noreturn]] void guard(HoldTable table, int pipe)
+[[noreturn]] void guard(HoldTable table, const std::string& kept_at, int pipe)
 {
     // Its own session: what is sent to the daemon's terminal or group is not for it.
     setsid();
@@ -97,6 +97,7 @@ void close_all_but(int first, int second)
         }
         if (got <= 0) {
             let_everybody_go(table);
+            table.forget_kept(kept_at);
         }
         _exit(0);
     }
@@ -111,7 +112,7 @@ void continue_callers(const std::vector<pw_hold>& holds)
     }
 }
 
-Result<std::unique_ptr<Guardian>> Guardian::start(HoldTable table)
+Result<std::unique_ptr<Guardian>> Guardian::start(HoldTable table, const std::string& kept_at)
 {
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) {
@@ -124,7 +125,7 @@ Result<std::unique_ptr<Guardian>> Guardian::start(HoldTable table)
         return std::unexpected(system_error("start the guardian", errno));
     }
     if (pid == 0) {
-        guard(table, reading.get());
+        guard(table, kept_at, reading.get());
     }
     return std::unique_ptr<Guardian>(new Guardian(pid, std::move(writing)));
 }

@@ -7,6 +7,8 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -17,7 +19,8 @@ namespace pinwarden {
 class Guardian {
 public:
     // Forks: to be called while the process has one thread.
-    static Result<std::unique_ptr<Guardian>> start(HoldTable table);
+    // `kept_at` is where the table is kept for others: once everybody is let go, it need not be.
+    static Result<std::unique_ptr<Guardian>> start(HoldTable table, const std::string& kept_at);
 
     Guardian(const Guardian&) = delete;
     Guardian& operator=(const Guardian&) = delete;

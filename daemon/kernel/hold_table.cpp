@@ -30,6 +30,14 @@ std::vector<pw_hold> read_all(int map)
     return all;
 }
 
+// 0: not known.
+__u32 id_of(int map)
+{
+    bpf_map_info info{};
+    __u32 length = sizeof(info);
+    return bpf_obj_get_info_by_fd(map, &info, &length) == 0 ? info.id : 0;
+}
+
 }  // namespace
 
 void HoldTable::attend(std::uint64_t until)
@@ -96,9 +104,15 @@ Result<void> HoldTable::keep_at(const std::string& path) const
     return {};
 }
 
-void HoldTable::forget_kept(const std::string& path)
+void HoldTable::forget_kept(const std::string& path) const
 {
+    const OwnedFd kept(bpf_obj_get(path.c_str()));
+    if (!kept.valid() || id_of(kept.get()) != id_of(holds_)) {
+        return;
+    }
     unlink(path.c_str());
+    // Which is there for others as well, or not.
+    rmdir(std::filesystem::path(path).parent_path().c_str());
 }
 
 Result<std::vector<pw_hold>> HoldTable::list_kept(const std::string& path)

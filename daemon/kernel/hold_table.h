@@ -43,8 +43,8 @@ public:
     Result<void> keep_at(const std::string& path) const;
     // What a table that was kept there holds. Without one there: nothing. Error also when it is another version's.
     static Result<std::vector<pw_hold>> list_kept(const std::string& path);
-    // Keeps it no longer.
-    static void forget_kept(const std::string& path);
+    // Keeps it no longer. What another daemon keeps there stays.
+    void forget_kept(const std::string& path) const;
 
     // Descriptor of the table.
     [[nodiscard]] int fd() const { return holds_; }

@@ -175,6 +175,7 @@ Result<std::map<std::string, std::string>> choose_programs(const KernelBtf& btf)
 }
 
 // One after the other: a daemon that starts makes a new set before it takes away what the one before it kept.
+constexpr const char* kKeptFolder = "/sys/fs/bpf/pinwarden";
 constexpr const char* kKeptLinks = "/sys/fs/bpf/pinwarden/links";
 
 std::string kept_set()
@@ -195,6 +196,14 @@ Result<void> make_kept_folder()
         return fail("make " + kept_set() + ": " + error.message(), error.value());
     }
     return {};
+}
+
+void remove_empty_folders()
+{
+    std::error_code not_empty;
+    for (const std::string& folder : {kept_set(), std::string(kKeptLinks), std::string(kKeptFolder)}) {
+        std::filesystem::remove(folder, not_empty);
+    }
 }
 
 // 0, or a negative errno.
@@ -345,6 +354,9 @@ Result<void> Programs::keep(bool on)
         }
     }
     kept_ = on;
+    if (!on) {
+        remove_empty_folders();
+    }
     return {};
 }
 
@@ -356,6 +368,7 @@ Result<void> Programs::forget_kept()
             std::filesystem::remove_all(set.path(), error);
         }
     }
+    remove_empty_folders();
     if (error && error != std::errc::no_such_file_or_directory) {
         return fail(std::string("remove ") + kKeptLinks + ": " + error.message(), error.value());
     }

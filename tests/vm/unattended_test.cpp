@@ -76,6 +76,7 @@ std::size_t kept_sets()
 
 TEST_CASE("a daemon that is told to end lets go whom it holds, by the policy's fallback")
 {
+    Daemon::stop_shared();
     Daemon daemon;
     PinnedFile file("tmpfs");
     daemon.api().apply(to_yaml(holding("release")));
@@ -87,6 +88,7 @@ TEST_CASE("a daemon that is told to end lets go whom it holds, by the policy's f
 
 TEST_CASE("a killed daemon leaves nobody stopped, and in force what is to be kept, until the next one has taken over")
 {
+    Daemon::stop_shared();
     std::optional<Daemon> daemon(std::in_place);
     PinnedFile file("tmpfs");
     daemon->api().apply(to_yaml(holding("keep")));
@@ -128,6 +130,7 @@ TEST_CASE("a killed daemon leaves nobody stopped, and in force what is to be kep
 
 TEST_CASE("without its guardian the daemon holds nobody, and whom they left stopped together is continued by command")
 {
+    Daemon::stop_shared();
     std::optional<Daemon> daemon(std::in_place);
     PinnedFile file("tmpfs");
     daemon->api().apply(to_yaml(holding("release")));
