@@ -22,7 +22,7 @@ constexpr Nanoseconds kAnnounceAfter = 1'000'000'000;
 
 Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string kernel_release, EngineOptions options)
     : around_(std::move(surroundings)),
-      options_(options),
+      options_(std::move(options)),
       decoder_(geometry),
       owners_(around_.cgroups),
       enforcer_(around_.verdicts, around_.paths),

@@ -3,6 +3,24 @@
 #include "app/daemon.h"
 #include "app/options.h"
 
+namespace {
+
+pinwarden::Result<void> run(const pinwarden::Options& options)
+{
+    if (options.probe) {
+        return pinwarden::probe();
+    }
+    if (options.release_holds) {
+        return pinwarden::release_holds();
+    }
+    if (options.release_kept) {
+        return pinwarden::release_kept();
+    }
+    return pinwarden::run_daemon(options);
+}
+
+}  // namespace
+
 int main(int count, char** arguments)
 {
     const auto options = pinwarden::parse_options(count, arguments);
@@ -10,10 +28,7 @@ int main(int count, char** arguments)
         std::fputs(options.error().text.c_str(), options.error().status == 0 ? stdout : stderr);
         return options.error().status;
     }
-    const auto result = options->probe           ? pinwarden::probe()
-                        : options->release_holds ? pinwarden::release_holds()
-                        : options->release_kept  ? pinwarden::release_kept()
-                                                 : pinwarden::run_daemon(*options);
+    const auto result = run(*options);
     if (!result) {
         std::fprintf(stderr, "pinwardend: %s\n", result.error().message.c_str());
         return 1;
