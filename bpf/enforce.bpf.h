@@ -132,7 +132,7 @@ static __always_inline bool conflicts(struct decision *decision, struct inode *i
         first = decision->pages.first;
     if (end > decision->pages.end)
         end = decision->pages.end;
-    return first < end && file_pages_maybe_pinned(inode, first, end);
+    return first < end && file_pages_maybe_pinned((__u64)inode, first, end);
 }
 
 // The table in force.
