@@ -102,34 +102,6 @@ void add_range(const PinnedFileRange& range, const std::map<FileKey, FileName>& 
     added.set_pages(range.pages);
 }
 
-void set_pin(const PinView& view, const Times& times, v1::Pin& out)
-{
-    const PinRecord& pin = view.pin;
-    out.set_id(pin.id);
-    set_process(pin.owner, pin.owner_exited, times, *out.mutable_owner());
-    out.mutable_owner()->set_inferred(pin.inferred);
-    out.set_driver(valid_utf8(pin.driver));
-    out.set_function(std::string(function_name(pin.function)));
-    out.set_backing(std::string(to_string(pin.backing)));
-    out.set_bytes(pin.bytes);
-    out.set_address(pin.address);
-    for (const PinnedFileRange& range : pin.ranges) {
-        add_range(range, view.files, out);
-    }
-    *out.mutable_acquire_time() = times.timestamp(pin.acquired);
-    *out.mutable_age() = times.age(pin.acquired);
-    out.set_long_term(pin.long_term);
-    out.set_long_lived(pin.long_lived);
-    out.set_writable(pin.writable);
-    for (const std::string& frame : view.stack) {
-        out.add_stack(valid_utf8(frame));
-    }
-    out.set_calls(1);
-    set_orphan(pin, times, out);
-    out.set_object(std::string(object_name(object_kind(pin))));
-    out.set_driver_frame(valid_utf8(view.driver_frame));
-}
-
 // Joins the pins that one registration made in several calls.
 class Joiner {
 public:
@@ -224,6 +196,36 @@ bool asked_for(const PinRecord& pin, const v1::ListPinsRequest& request)
            (!request.leaks() || pin.leak);
 }
 
+}  // namespace
+
+void set_pin(const PinView& view, const Times& times, v1::Pin& out)
+{
+    const PinRecord& pin = view.pin;
+    out.set_id(pin.id);
+    set_process(pin.owner, pin.owner_exited, times, *out.mutable_owner());
+    out.mutable_owner()->set_inferred(pin.inferred);
+    out.set_driver(valid_utf8(pin.driver));
+    out.set_function(std::string(function_name(pin.function)));
+    out.set_backing(std::string(to_string(pin.backing)));
+    out.set_bytes(pin.bytes);
+    out.set_address(pin.address);
+    for (const PinnedFileRange& range : pin.ranges) {
+        add_range(range, view.files, out);
+    }
+    *out.mutable_acquire_time() = times.timestamp(pin.acquired);
+    *out.mutable_age() = times.age(pin.acquired);
+    out.set_long_term(pin.long_term);
+    out.set_long_lived(pin.long_lived);
+    out.set_writable(pin.writable);
+    for (const std::string& frame : view.stack) {
+        out.add_stack(valid_utf8(frame));
+    }
+    out.set_calls(1);
+    set_orphan(pin, times, out);
+    out.set_object(std::string(object_name(object_kind(pin))));
+    out.set_driver_frame(valid_utf8(view.driver_frame));
+}
+
 void set_failure(const FailedPin& failure, const Times& times, v1::PinFailure& out)
 {
     *out.mutable_time() = times.timestamp(failure.time);
@@ -256,8 +258,6 @@ void set_invalidation(const InvalidationView& view, const Times& times, v1::Conf
     out.set_verdict(std::string(to_string(PW_VERDICT_ALLOW)));
     out.set_reason(valid_utf8(view.reason));
 }
-
-}  // namespace
 
 void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& out)
 {
@@ -435,79 +435,6 @@ v1::ListNotifiersResponse notifiers_to_proto(const NotifiersView& view)
         added.set_length(notifier.range.bytes);
         *added.mutable_register_time() = times.timestamp(notifier.since);
         *added.mutable_age() = times.age(notifier.since);
-    }
-    return out;
-}
-
-std::vector<v1::EventKind> event_kinds(const Notice& notice)
-{
-    if (std::holds_alternative<PinnedNotice>(notice.what)) {
-        return {v1::EVENT_KIND_PIN};
-    }
-    if (std::holds_alternative<ReleasedNotice>(notice.what)) {
-        return {v1::EVENT_KIND_RELEASE};
-    }
-    if (std::holds_alternative<FailedNotice>(notice.what)) {
-        return {v1::EVENT_KIND_FAILURE};
-    }
-    if (std::holds_alternative<OrphanedNotice>(notice.what)) {
-        return {v1::EVENT_KIND_ORPHAN};
-    }
-    if (std::holds_alternative<LeakNotice>(notice.what)) {
-        return {v1::EVENT_KIND_LEAK};
-    }
-    if (std::holds_alternative<InvalidationNotice>(notice.what)) {
-        return {v1::EVENT_KIND_CONFLICT};
-    }
-    if (std::holds_alternative<HoldEndedNotice>(notice.what)) {
-        return {v1::EVENT_KIND_HOLD_END};
-    }
-    if (std::holds_alternative<SignalNotice>(notice.what)) {
-        return {v1::EVENT_KIND_SIGNAL};
-    }
-    if (std::holds_alternative<RevocationNotice>(notice.what)) {
-        return {v1::EVENT_KIND_REVOCATION};
-    }
-    const ConflictView& conflict = std::get<ConflictNotice>(notice.what).conflict;
-    if (conflict.policy.empty() && conflict.conflict.operation.verdict == PW_VERDICT_ALLOW) {
-        return {v1::EVENT_KIND_CONFLICT};
-    }
-    return {v1::EVENT_KIND_CONFLICT, v1::EVENT_KIND_VERDICT};
-}
-
-v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind)
-{
-    const Times times{notice.time, notice.boot_to_unix};
-    v1::WatchEventsResponse out;
-    out.set_kind(kind);
-    *out.mutable_time() = times.timestamp(notice.time);
-    if (const auto* pinned = std::get_if<PinnedNotice>(&notice.what)) {
-        set_pin(pinned->pin, times, *out.mutable_pin());
-    } else if (const auto* released = std::get_if<ReleasedNotice>(&notice.what)) {
-        set_pin(released->pin, times, *out.mutable_pin());
-        out.set_released_bytes(released->bytes);
-        out.set_fully_released(released->fully);
-        out.set_release_rule(std::string(to_string(released->rule)));
-        if (released->fully && released->pin.pin.owner_exited) {
-            *out.mutable_time_since_owner_exit() = times.age(released->pin.pin.orphaned);
-        }
-    } else if (const auto* orphaned = std::get_if<OrphanedNotice>(&notice.what)) {
-        set_pin(orphaned->pin, times, *out.mutable_pin());
-    } else if (const auto* leak = std::get_if<LeakNotice>(&notice.what)) {
-        set_pin(leak->pin, times, *out.mutable_pin());
-    } else if (const auto* failed = std::get_if<FailedNotice>(&notice.what)) {
-        set_failure(failed->failure, times, *out.mutable_failure());
-    } else if (const auto* invalidated = std::get_if<InvalidationNotice>(&notice.what)) {
-        set_invalidation(invalidated->invalidation, times, *out.mutable_conflict());
-    } else if (const auto* ended = std::get_if<HoldEndedNotice>(&notice.what)) {
-        set_held_operation(ended->hold, ended->held, times, *out.mutable_hold());
-        out.set_outcome(valid_utf8(ended->outcome));
-    } else if (const auto* signal = std::get_if<SignalNotice>(&notice.what)) {
-        set_signal(*signal, times, *out.mutable_signal());
-    } else if (const auto* revocation = std::get_if<RevocationNotice>(&notice.what)) {
-        set_revocation(*revocation, times, *out.mutable_revocation());
-    } else {
-        set_conflict(std::get<ConflictNotice>(notice.what).conflict, times, *out.mutable_conflict());
     }
     return out;
 }

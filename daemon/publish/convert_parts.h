@@ -21,6 +21,9 @@ struct Times {
 std::uint64_t page_bytes();
 void set_process(const Task& task, bool exited, const Times& times, v1::Process& out);
 void set_file(const FileKey& key, const FileName& name, v1::File& out);
+void set_pin(const PinView& view, const Times& times, v1::Pin& out);
+void set_failure(const FailedPin& failure, const Times& times, v1::PinFailure& out);
+void set_invalidation(const InvalidationView& view, const Times& times, v1::Conflict& out);
 void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& out);
 // `held`: how long, so far or in all.
 void set_held_operation(const HoldView& view, Nanoseconds held, const Times& times, v1::HeldOperation& out);
