@@ -5,14 +5,16 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <random>
 #include <set>
 
+#include "support/policies.h"
+
 namespace pinwarden {
 namespace {
+
+using test::policy_named;
 
 constexpr const char* kComplete = R"(# Nobody truncates data sets under RDMA.
 name: datasets-under-rdma
@@ -42,35 +44,6 @@ std::string error_of(const std::string& text)
     REQUIRE_FALSE(parsed);
     CHECK(parsed.error().code == EINVAL);
     return parsed.error().message;
-}
-
-// A folder of its own, gone with the test.
-class Folder {
-public:
-    Folder()
-    {
-        std::string name = (std::filesystem::temp_directory_path() / "pinwarden-test-XXXXXX").string();
-        REQUIRE(mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { std::filesystem::remove_all(path_); }
-
-    std::string write(const std::string& name, const std::string& text) const
-    {
-        std::ofstream(path_ / name) << text;
-        return (path_ / name).string();
-    }
-    [[nodiscard]] std::string path() const { return path_.string(); }
-
-private:
-    std::filesystem::path path_;
-};
-
-std::string policy_named(const std::string& name)
-{
-    return "name: " + name + "\nmode: monitor\nmatch: {operations: [truncate]}\naction: {deny: {errno: EPERM}}\n";
 }
 
 }  // namespace
@@ -456,64 +429,6 @@ TEST_CASE("a policy survives being written and read", "[policy_yaml]")
         CHECK(back->front() == policy);
         CHECK(to_yaml(back->front()) == text);
     }
-}
-
-TEST_CASE("policies are loaded from a file or a folder", "[policy_yaml]")
-{
-    const Folder folder;
-    CHECK(load_policies(folder.path()).value().empty());
-    const std::string second = folder.write("20.yaml", policy_named("b"));
-    folder.write("10.yaml", policy_named("z") + "---\n" + policy_named("y"));
-    folder.write("readme.txt", "not a policy");
-    folder.write(".hidden.yaml", "not a policy");
-
-    const auto all = load_policies(folder.path());
-    REQUIRE(all);
-    REQUIRE(all->size() == 3);
-    CHECK(all->at(0).name == "z");
-    CHECK(all->at(1).name == "y");
-    CHECK(all->at(2).name == "b");
-    CHECK(all->at(2).source == second);
-    CHECK(load_policies(second).value().size() == 1);
-
-    SECTION("a name that is taken in another file")
-    {
-        const std::string third = folder.write("30.yaml", "# mine\n" + policy_named("b"));
-        CHECK(load_policies(folder.path()).error().message ==
-              third + ":2:7: name: \"b\" is taken by the policy at " + second + ":1:7; rename one");
-    }
-    SECTION("a mistake names its file")
-    {
-        const std::string bad = folder.write("30.yaml", "name: p\nmood: off\n");
-        CHECK_THAT(load_policies(folder.path()).error().message, Catch::StartsWith(bad + ":2:1: mood: unknown field"));
-    }
-    SECTION("a file that would be overlooked")
-    {
-        const std::string overlooked = folder.write("30.yml", policy_named("c"));
-        CHECK_THAT(load_policies(folder.path()).error().message,
-                   Catch::StartsWith(overlooked + ": would be overlooked"));
-    }
-    SECTION("more policies than there can be")
-    {
-        for (int i = 0; i < 62; ++i) {
-            folder.write("5" + std::to_string(i) + ".yaml", policy_named("p" + std::to_string(i)));
-        }
-        CHECK_THAT(load_policies(folder.path()).error().message, Catch::Contains("at most 64"));
-    }
-    SECTION("something that is no file")
-    {
-        std::filesystem::create_directory(folder.path() + "/30.yaml");
-        CHECK_THAT(load_policies(folder.path()).error().message, Catch::Contains("/30.yaml: is not a regular file"));
-    }
-}
-
-TEST_CASE("what cannot be read is said", "[policy_yaml]")
-{
-    const auto missing = load_policies("/nonexistent/x.yaml");
-    REQUIRE_FALSE(missing);
-    CHECK(missing.error().code == ENOENT);
-    CHECK(missing.error().message == "/nonexistent/x.yaml: cannot open policy: No such file or directory");
-    CHECK_THAT(load_policies("/dev/null").error().message, Catch::Contains("is not a regular file"));
 }
 
 TEST_CASE("policy text and protobuf schema have the same fields and values", "[policy_yaml]")
