@@ -4,7 +4,7 @@
 //
 // WAY: nothing, or
 //   init         as the first process of a pid namespace
-//   threads      while three other threads of the process count
+//   threads      with three other threads in the process, which wait for nothing
 //   traced       under a tracer that hands on every signal, as strace does
 //   user UID     as another user, with nothing kept
 //   uring        through io_uring (ftruncate only)
@@ -205,8 +205,7 @@ int with_threads(const Words& words)
     for (int i = 0; i < 3; ++i) {
         std::thread([] {
             for (;;) {
-                ++counted;
-                usleep(1000);
+                pause();
             }
         }).detach();
     }

@@ -1,8 +1,11 @@
 #include "support/caller.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <system_error>
 
 namespace pinwarden::test {
 namespace {
@@ -14,20 +17,25 @@ std::vector<std::string> command(const std::vector<std::string>& words)
     return all;
 }
 
-// '?' when there is no such process.
-char state_of(pid_t pid)
+// Of one thread; '?' when there is no such file.
+char state_in(const std::filesystem::path& stat)
 {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::ifstream file(stat);
     std::string text;
     std::getline(file, text);
     const auto end = text.rfind(") ");
     return end == std::string::npos || end + 2 >= text.size() ? '?' : text[end + 2];
 }
 
+// Every thread of it.
 bool stopped(pid_t pid)
 {
-    const char state = state_of(pid);
-    return state == 'T' || state == 't';
+    std::error_code gone;
+    std::filesystem::directory_iterator threads("/proc/" + std::to_string(pid) + "/task", gone);
+    return !gone && std::ranges::all_of(threads, [](const auto& thread) {
+        const char state = state_in(thread.path() / "stat");
+        return state == 'T' || state == 't';
+    });
 }
 
 }  // namespace
