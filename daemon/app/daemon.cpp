@@ -297,7 +297,8 @@ Result<void> run_daemon(const Options& options)
         return std::unexpected(attached.error());
     }
     scopes.follow();
-    names.invalidate();
+    // Now, so that the first pin is decided upon without waiting for it.
+    names.reload();
     // What an earlier daemon left in force stays so until what is pinned is known here.
     const auto forget = [] {
         if (auto forgotten = Programs::forget_kept(); !forgotten) {

@@ -115,7 +115,7 @@ public:
     Frame name(std::uint64_t address) override;
     // Whether the kernel shows its addresses to this process.
     [[nodiscard]] static bool available() { return Kallsyms::available(); }
-    void invalidate() { symbols_.invalidate(); }
+    void reload() { symbols_.reload(); }
 
 private:
     Kallsyms symbols_;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <utility>
 
 namespace pinwarden {
 namespace {
@@ -85,23 +86,39 @@ std::unordered_map<std::string, std::uint64_t> parse_module_ends(std::string_vie
     return ends;
 }
 
+Kallsyms::Table Kallsyms::read(const std::string& modules)
+{
+    return {.symbols = parse_kallsyms(read_file("/proc/kallsyms")),
+            .module_ends = parse_module_ends(modules),
+            .modules = loaded_modules(modules)};
+}
+
+void Kallsyms::reload()
+{
+    Table table = read(read_file("/proc/modules"));
+    const std::scoped_lock lock(reloading_);
+    reloaded_ = std::move(table);
+}
+
 void Kallsyms::refresh()
 {
+    {
+        const std::scoped_lock lock(reloading_);
+        if (reloaded_) {
+            table_ = std::exchange(reloaded_, std::nullopt);
+        }
+    }
     // Reading the list for every frame of every stack would cost more than all the rest.
     constexpr std::chrono::milliseconds kCheckAgain{10};
     const auto now = std::chrono::steady_clock::now();
-    if (!stale_ && now - checked_ < kCheckAgain) {
+    if (table_ && now - checked_ < kCheckAgain) {
         return;
     }
     checked_ = now;
-    const std::string text = read_file("/proc/modules");
-    std::string modules = loaded_modules(text);
-    if (!stale_.exchange(false) && modules == modules_) {
-        return;
+    const std::string modules = read_file("/proc/modules");
+    if (!table_ || loaded_modules(modules) != table_->modules) {
+        table_ = read(modules);
     }
-    symbols_ = parse_kallsyms(read_file("/proc/kallsyms"));
-    module_ends_ = parse_module_ends(text);
-    modules_ = std::move(modules);
 }
 
 bool Kallsyms::available()
@@ -112,14 +129,14 @@ bool Kallsyms::available()
 const KernelSymbol* Kallsyms::find(std::uint64_t address)
 {
     refresh();
-    const auto after = std::ranges::upper_bound(symbols_, address, {}, &KernelSymbol::address);
-    if (after == symbols_.begin()) {
+    const auto after = std::ranges::upper_bound(table_->symbols, address, {}, &KernelSymbol::address);
+    if (after == table_->symbols.begin()) {
         return nullptr;
     }
     const KernelSymbol& symbol = *std::prev(after);
     // Behind a module's end begins what has no name, not its last function.
-    const auto end = module_ends_.find(symbol.module);
-    return end == module_ends_.end() || address < end->second ? &symbol : nullptr;
+    const auto end = table_->module_ends.find(symbol.module);
+    return end == table_->module_ends.end() || address < end->second ? &symbol : nullptr;
 }
 
 }  // namespace pinwarden

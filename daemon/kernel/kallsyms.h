@@ -1,9 +1,10 @@
 // Kernel addresses to names, from /proc/kallsyms.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,19 +30,26 @@ public:
     // The function that contains the address, or nullptr. Reads the table on first use, and again when a module has
     // come or gone since, which it looks for every ten milliseconds at most. The pointer is valid until the next call.
     const KernelSymbol* find(std::uint64_t address);
-    // The table has grown: programs and trampolines were attached, which lie among the modules. From any thread.
-    void invalidate() { stale_ = true; }
+    // Reads the table now, so that whoever asks next does not wait for it. From any thread. To be called when it has
+    // grown: programs and trampolines were attached, which lie among the modules.
+    void reload();
     // Whether there is any name to be had; false when the kernel hides its addresses from this process.
     [[nodiscard]] static bool available();
 
 private:
+    struct Table {
+        std::vector<KernelSymbol> symbols;
+        std::unordered_map<std::string, std::uint64_t> module_ends;
+        std::string modules;
+    };
+
+    static Table read(const std::string& modules);
     void refresh();
 
-    std::vector<KernelSymbol> symbols_;
-    std::unordered_map<std::string, std::uint64_t> module_ends_;
-    std::string modules_;
-    std::atomic<bool> stale_ = true;
+    std::optional<Table> table_;
     std::chrono::steady_clock::time_point checked_;
+    std::mutex reloading_;
+    std::optional<Table> reloaded_;  // guarded by reloading_
 };
 
 }  // namespace pinwarden
