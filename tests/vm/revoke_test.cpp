@@ -207,7 +207,7 @@ TEST_CASE("protected processes are left alone, too many signals end in monitor m
     REQUIRE(shell("mkdir " + disk + " && mount -t tmpfs -o size=64k tmpfs " + disk).status == 0);
     {
         Daemon daemon({"--audit-log", disk + "/audit.log"});
-        daemon.api().apply(to_yaml(revoking("test", "grace: 100ms, then: [SIGKILL]", "truncate", "1s")));
+        daemon.api().apply(to_yaml(revoking("test", "grace: 100ms, then: [SIGKILL]", "truncate", "3s")));
         REQUIRE(shell("dd if=/dev/zero of=" + disk + "/full bs=4k 2> /dev/null || true").status == 0);
         PinnedFile file("tmpfs");
         CHECK(call(truncating(file.path)) == "EBUSY");
