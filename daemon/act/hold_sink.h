@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -27,8 +29,8 @@ public:
     virtual ~HoldSink() = default;
 
     // Operations may be held until then: somebody is there who will continue their callers.
-    // False when nobody can be held, as there would be nobody to let go should the daemon be killed.
-    virtual bool attend(Nanoseconds until) = 0;
+    // Why nobody can be held, if that is so: whoever was could stay stopped for ever.
+    virtual std::optional<std::string> attend(Nanoseconds until) = 0;
     // How many there are. Cheap.
     [[nodiscard]] virtual std::uint64_t under_way() const = 0;
     virtual std::vector<HeldOperation> list() = 0;

@@ -38,15 +38,15 @@ bool known(const Ledger& ledger, const OperationEvent& operation)
 
 }  // namespace
 
-bool Holds::attend(Nanoseconds now)
+std::optional<std::string> Holds::attend(Nanoseconds now)
 {
     if (stopping_) {
-        return true;
+        return std::nullopt;
     }
-    const bool guarded = sink_.attend(now + kAttendFor);
-    look_ = look_ || guarded != guarded_;
-    guarded_ = guarded;
-    return guarded;
+    auto why_not = sink_.attend(now + kAttendFor);
+    look_ = look_ || can_hold_ == why_not.has_value();
+    can_hold_ = !why_not;
+    return why_not;
 }
 
 void Holds::begin(const OperationEvent& operation)
@@ -129,7 +129,7 @@ std::vector<Holds::Held> Holds::refresh(Nanoseconds now)
 bool Holds::may_go_on(const Held& held, const Enforcer& enforcer, const Ledger& ledger, Nanoseconds now) const
 {
     const OperationEvent& operation = held.held.operation;
-    if (stopping_ || !guarded_ || held.released || now >= held.held.deadline ||
+    if (stopping_ || !can_hold_ || held.released || now >= held.held.deadline ||
         operation.generation != enforcer.generation()) {
         return true;
     }

@@ -37,8 +37,8 @@ public:
         Nanoseconds unlisted_since = 0;  // that long the kernel has not known it; 0: it does
     };
 
-    // To be called all the time. False when nobody can be held, see HoldSink; who is, is let go then.
-    bool attend(Nanoseconds now);
+    // To be called all the time. Why nobody can be held, if that is so, see HoldSink; who is, is let go then.
+    std::optional<std::string> attend(Nanoseconds now);
     void begin(const OperationEvent& operation);
     // The one that ended, if it was known.
     std::optional<Held> end(const HoldEndEvent& event);
@@ -68,7 +68,7 @@ private:
     absl::btree_map<std::uint64_t, Held> holds_;
     bool look_ = false;
     bool stopping_ = false;
-    bool guarded_ = true;
+    bool can_hold_ = true;
     Nanoseconds next_look_ = 0;
     Nanoseconds next_look_at_callers_ = 0;
 };

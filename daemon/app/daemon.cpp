@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -129,7 +130,7 @@ Result<KernelBtf> checked_btf()
 constexpr const char* kKeptHolds = "/sys/fs/bpf/pinwarden/holds";
 
 // Nobody is held for a daemon that is gone.
-Result<void> continue_left_behind()
+Result<std::size_t> continue_left_behind()
 {
     const auto left = HoldTable::list_kept(kKeptHolds);
     if (!left) {
@@ -139,7 +140,7 @@ Result<void> continue_left_behind()
     std::erase_if(
         stopped, [](const pw_hold& hold) { return !is_stopped(hold.operation.caller.pid, hold.operation.caller.tid); });
     continue_callers(stopped);
-    return {};
+    return stopped.size();
 }
 
 }  // namespace
@@ -149,7 +150,12 @@ Result<void> release_holds()
     if (auto allowed = check_privileges(); !allowed) {
         return allowed;
     }
-    return continue_left_behind();
+    const auto continued = continue_left_behind();
+    if (!continued) {
+        return std::unexpected(continued.error());
+    }
+    std::printf("callers that were left stopped, and continued: %zu\n", *continued);
+    return {};
 }
 
 Result<void> release_kept()

@@ -17,13 +17,12 @@ constexpr Nanoseconds kRevocationStepEvery = 5'000'000;
 
 void Engine::attend()
 {
-    if (holds_.attend(around_.clock.now()) || unguarded_) {
+    const auto why_not = holds_.attend(around_.clock.now());
+    if (!why_not || holds_nobody_) {
         return;
     }
-    unguarded_ = true;
-    const std::string notice =
-        "the guardian is gone, which continues who is held should this daemon be killed: nobody is held any more, each "
-        "policy's fallback decides; restart the daemon";
+    holds_nobody_ = true;
+    const std::string notice = *why_not + ": nobody is held, each policy's fallback decides";
     around_.log_warning(notice);
     add_notice(notice);
 }

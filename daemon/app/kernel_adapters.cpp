@@ -100,11 +100,19 @@ void KernelVerdicts::untrack(const std::vector<PageRun>& pages)
     }
 }
 
-bool KernelHolds::attend(Nanoseconds until)
+std::optional<std::string> KernelHolds::attend(Nanoseconds until)
 {
-    const bool guarded = guardian_.alive();
-    table_.attend(guarded ? until : 0);
-    return guarded;
+    std::optional<std::string> why_not;
+    if (!knows_pids_) {
+        why_not =
+            "the daemon runs in a pid namespace of its own, where it cannot continue a caller that was stopped; start "
+            "it in "
+            "the initial one";
+    } else if (!guardian_.alive()) {
+        why_not = "the guardian is gone, which continues who is held should this daemon be killed; restart the daemon";
+    }
+    table_.attend(why_not ? 0 : until);
+    return why_not;
 }
 
 std::vector<HeldOperation> KernelHolds::list()

@@ -17,6 +17,7 @@
 #include "ledger/driver.h"
 #include "ledger/owner_names.h"
 #include "ledger/page_truth.h"
+#include "proc/process_stat.h"
 
 namespace pinwarden {
 
@@ -56,8 +57,7 @@ public:
     {
     }
 
-    // Without the guardian nobody is held: it could be for ever.
-    bool attend(Nanoseconds until) override;
+    std::optional<std::string> attend(Nanoseconds until) override;
     [[nodiscard]] std::uint64_t under_way() const override { return table_.under_way(); }
     std::vector<HeldOperation> list() override;
     Result<void> release(std::uint64_t id, Outcome outcome) override;
@@ -68,6 +68,7 @@ public:
 private:
     HoldTable table_;
     Guardian& guardian_;
+    bool knows_pids_ = in_initial_pid_namespace();
     Decoder decoder_;
 };
 

@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "base/fd.h"
+#include "proc/same_process.h"
 
 namespace pinwarden {
 namespace {
@@ -31,20 +31,6 @@ std::string named(const ProcessId& process)
 bool is_gone(const Error& error)
 {
     return error.code == ESRCH;
-}
-
-// Of that very process; code ESRCH when it has ended.
-Result<ProcessStat> read_stat_of(const ProcessId& process)
-{
-    auto stat = read_process_stat(process.pid);
-    if (!stat) {
-        const int code = stat.error().code == ENOENT ? ESRCH : stat.error().code;
-        return fail(stat.error().message, code);
-    }
-    if (stat->dead() || stat->start_ticks != process.start_time / kTick) {
-        return fail(named(process) + " has ended", ESRCH);
-    }
-    return stat;
 }
 
 Kin kin_of(std::uint32_t pid)
@@ -137,21 +123,12 @@ Result<SignalOutcome> PidfdSignals::send(const ProcessId& process, int signal)
     if (const auto why = why_never(process.pid); !why.empty()) {
         return refused(why);
     }
-    const OwnedFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(process.pid), 0)));
-    if (!pidfd.valid()) {
-        // ENOENT, before that EINVAL: it is the id of another process' thread.
-        if (errno == ESRCH || errno == EINVAL || errno == ENOENT) {
-            return SignalOutcome{Kind::kGone};
-        }
-        return std::unexpected(system_error("open a pidfd of " + named(process), errno));
+    const auto same = open_process(process);
+    if (!same) {
+        return is_gone(same.error()) ? Result<SignalOutcome>(SignalOutcome{Kind::kGone})
+                                     : std::unexpected(same.error());
     }
-    // Only now: a process that has this start time was there before, so it is the one the pidfd is of.
-    const auto stat = read_stat_of(process);
-    if (!stat) {
-        return is_gone(stat.error()) ? Result<SignalOutcome>(SignalOutcome{Kind::kGone})
-                                     : std::unexpected(stat.error());
-    }
-    return stat->kernel_thread() ? refused("it is a kernel thread") : send_by(pidfd.get(), process, signal);
+    return same->stat.kernel_thread() ? refused("it is a kernel thread") : send_by(same->pidfd.get(), process, signal);
 }
 
 Result<ProcessFacts> PidfdSignals::facts(const ProcessId& process)

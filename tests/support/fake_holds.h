@@ -2,7 +2,9 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,10 +22,10 @@ public:
     std::set<std::uint32_t> running;  // threads that are not stopped
     std::vector<std::uint64_t> forgotten;
 
-    bool attend(Nanoseconds until) override
+    std::optional<std::string> attend(Nanoseconds until) override
     {
         attended_until = guarded ? until : 0;
-        return guarded;
+        return guarded ? std::nullopt : std::optional<std::string>("the guardian is gone");
     }
     [[nodiscard]] std::uint64_t under_way() const override { return held.size(); }
     std::vector<HeldOperation> list() override { return held; }
