@@ -80,7 +80,7 @@ TEST_CASE("a daemon that is killed leaves nothing attached and a socket that the
     const std::string socket = folder.file("operator.sock");
     {
         Process killed({"pinwardend", "--socket", socket}, folder.file("messages"));
-        eventually("it serves", [&] { return std::filesystem::exists(socket); });
+        eventually("it serves", [&] { return std::filesystem::exists(socket); }, kStart);
         killed.signal(SIGKILL);
         killed.wait();
     }
@@ -88,8 +88,9 @@ TEST_CASE("a daemon that is killed leaves nothing attached and a socket that the
     REQUIRE(std::filesystem::exists(socket));
 
     Process next({"pinwardend", "--socket", socket}, folder.file("messages"));
-    eventually("the next one is ready",
-               [&] { return content_of(folder.file("messages")).find("ready") != std::string::npos; });
+    eventually(
+        "the next one is ready", [&] { return content_of(folder.file("messages")).find("ready") != std::string::npos; },
+        kStart);
     next.signal(SIGTERM);
     CHECK(next.wait() == 0);
     CHECK_FALSE(std::filesystem::exists(socket));

@@ -16,10 +16,6 @@ std::unique_ptr<Daemon>& shared_daemon()
     return daemon;
 }
 
-// The verifier has much to look at, which takes an emulated machine a quarter of a minute when nobody else wants the
-// host.
-constexpr std::chrono::seconds kStart{240};
-
 }  // namespace
 
 Daemon::Daemon(const std::vector<std::string>& options) : socket_(folder_.file("run/operator.sock"))

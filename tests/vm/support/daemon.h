@@ -1,6 +1,7 @@
 // A real pinwardend.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,10 @@ private:
     std::optional<Process> process_;
     std::optional<Api> api_;
 };
+
+// How long a daemon may take to start: the verifier has much to look at, which takes an emulated machine a quarter of a
+// minute when nobody else wants the host.
+inline constexpr std::chrono::seconds kStart{240};
 
 inline const std::string kMetricsUrl = "http://127.0.0.1:9877/metrics";
 
