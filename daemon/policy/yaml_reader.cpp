@@ -167,19 +167,4 @@ Result<std::size_t> read_choice(const Reader& reader, const std::string& path, c
         shown + (near.empty() ? "is not one of: " + available : "is unknown; did you mean \"" + near + "\"?"));
 }
 
-Result<void> read_quantity(const Reader& reader, const std::string& path, const YamlNode& node,
-                           Result<std::uint64_t> (*parse)(std::string_view), std::uint64_t& into)
-{
-    const auto text = read_text(reader, path, node);
-    if (!text) {
-        return std::unexpected(text.error());
-    }
-    const auto value = parse(shorten(*text));
-    if (!value) {
-        return refuse(reader, node.place, path, value.error().message);
-    }
-    into = *value;
-    return {};
-}
-
 }  // namespace pinwarden::yaml

@@ -1,8 +1,9 @@
 // Reading a YAML tree by tables of fields. Every refusal says where, what, and what to do.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <expected>
 #include <functional>
 #include <map>
@@ -13,6 +14,7 @@
 
 #include "base/result.h"
 #include "policy/policy.h"
+#include "policy/suggest.h"
 #include "policy/yaml_tree.h"
 
 namespace pinwarden::yaml {
@@ -44,7 +46,7 @@ struct Schema {
 
 // The values of a field that has a few.
 struct Choices {
-    std::span<const std::string_view> values;
+    std::span<const std::string_view> values = {};
     std::span<const std::string_view> never = {};  // there is such a thing, but no policy can be about it
     std::string_view why_never = {};
 };
@@ -64,8 +66,44 @@ Result<void> read_texts(Reader& reader, const std::string& path, const YamlNode&
 // Position of the value among the choices.
 Result<std::size_t> read_choice(const Reader& reader, const std::string& path, const YamlNode& node,
                                 const Choices& choices);
-// A size or a duration.
-Result<void> read_quantity(const Reader& reader, const std::string& path, const YamlNode& node,
-                           Result<std::uint64_t> (*parse)(std::string_view), std::uint64_t& into);
+
+template <typename Value>
+struct Named {
+    std::string_view name;
+    Value value;
+};
+
+// A value out of a few; `choices` with everything but these.
+template <typename Value, std::size_t Count>
+Result<void> read_named(const Reader& reader, const std::string& path, const YamlNode& node,
+                        const std::array<Named<Value>, Count>& all, Value& into, Choices choices = {})
+{
+    std::array<std::string_view, Count> names;
+    std::ranges::transform(all, names.begin(), &Named<Value>::name);
+    choices.values = names;
+    const auto choice = read_choice(reader, path, node, choices);
+    if (!choice) {
+        return std::unexpected(choice.error());
+    }
+    into = all[*choice].value;
+    return {};
+}
+
+// A value that has a form of its own, such as a size or a signal's name; `parse` says what is wrong with it.
+template <typename Value, typename Into>
+Result<void> read_value(const Reader& reader, const std::string& path, const YamlNode& node,
+                        Result<Value> (*parse)(std::string_view), Into& into)
+{
+    const auto text = read_text(reader, path, node);
+    if (!text) {
+        return std::unexpected(text.error());
+    }
+    const auto value = parse(shorten(*text));
+    if (!value) {
+        return refuse(reader, node.place, path, value.error().message);
+    }
+    into = *value;
+    return {};
+}
 
 }  // namespace pinwarden::yaml

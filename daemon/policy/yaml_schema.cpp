@@ -18,13 +18,14 @@ namespace {
 using yaml::Choices;
 using yaml::Field;
 using yaml::field_names;
+using yaml::Named;
 using yaml::nearest_place;
-using yaml::read_choice;
 using yaml::read_list;
 using yaml::read_map;
-using yaml::read_quantity;
+using yaml::read_named;
 using yaml::read_text;
 using yaml::read_texts;
+using yaml::read_value;
 using yaml::Reader;
 using yaml::refuse;
 using yaml::Schema;
@@ -47,25 +48,23 @@ Result<std::uint32_t> read_uid(const Reader& reader, const std::string& path, co
     return uid;
 }
 
-constexpr std::array<std::string_view, 3> kModeNames = {"monitor", "enforce", "off"};
-constexpr std::array kModes = {Mode::kMonitor, Mode::kEnforce, Mode::kOff};
-
-constexpr std::array<std::string_view, 7> kOperationNames = {
-    "truncate", "punch_hole", "collapse_range", "zero_range", "insert_range", "madv_remove", "umount"};
-constexpr std::array kOperations = {Operation::kTruncate,  Operation::kPunchHole,   Operation::kCollapseRange,
-                                    Operation::kZeroRange, Operation::kInsertRange, Operation::kMadvRemove,
-                                    Operation::kUmount};
+constexpr std::array kModes = {Named{"monitor", Mode::kMonitor}, Named{"enforce", Mode::kEnforce},
+                               Named{"off", Mode::kOff}};
+constexpr std::array kOperations = {
+    Named{"truncate", Operation::kTruncate},
+    Named{"punch_hole", Operation::kPunchHole},
+    Named{"collapse_range", Operation::kCollapseRange},
+    Named{"zero_range", Operation::kZeroRange},
+    Named{"insert_range", Operation::kInsertRange},
+    Named{"madv_remove", Operation::kMadvRemove},
+    Named{"umount", Operation::kUmount},
+};
 constexpr std::array<std::string_view, 6> kInvalidations = {"munmap",        "mmap_fixed", "mremap",
                                                             "madv_dontneed", "madv_guard", "invalidate"};
-
-constexpr std::array<std::string_view, 3> kUnresolvedNames = {"deny", "allow", "hold"};
-constexpr std::array kUnresolved = {Unresolved::kDeny, Unresolved::kAllow, Unresolved::kHold};
-
-constexpr std::array<std::string_view, 2> kUnattendedNames = {"release", "keep"};
-constexpr std::array kUnattended = {Unattended::kRelease, Unattended::kKeep};
-
-constexpr std::array<std::string_view, 2> kOutcomeNames = {"deny", "allow"};
-constexpr std::array kOutcomes = {Outcome::kDeny, Outcome::kAllow};
+constexpr std::array kUnresolved = {Named{"deny", Unresolved::kDeny}, Named{"allow", Unresolved::kAllow},
+                                    Named{"hold", Unresolved::kHold}};
+constexpr std::array kUnattended = {Named{"release", Unattended::kRelease}, Named{"keep", Unattended::kKeep}};
+constexpr std::array kOutcomes = {Named{"deny", Outcome::kDeny}, Named{"allow", Outcome::kAllow}};
 
 Result<void> read_name(Reader& reader, const std::string& path, const YamlNode& node)
 {
@@ -79,58 +78,27 @@ Result<void> read_name(Reader& reader, const std::string& path, const YamlNode& 
 
 Result<void> read_mode(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    const auto choice = read_choice(reader, path, node, {.values = kModeNames});
-    if (!choice) {
-        return std::unexpected(choice.error());
-    }
-    reader.policy.mode = kModes[*choice];
-    return {};
+    return read_named(reader, path, node, kModes, reader.policy.mode);
 }
 
 Result<void> read_unresolved(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    const auto choice = read_choice(reader, path, node, {.values = kUnresolvedNames});
-    if (!choice) {
-        return std::unexpected(choice.error());
-    }
-    reader.policy.unresolved = kUnresolved[*choice];
-    return {};
+    return read_named(reader, path, node, kUnresolved, reader.policy.unresolved);
 }
 
 Result<void> read_unattended(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    const auto choice = read_choice(reader, path, node, {.values = kUnattendedNames});
-    if (!choice) {
-        return std::unexpected(choice.error());
-    }
-    reader.policy.when_unattended = kUnattended[*choice];
-    return {};
-}
-
-Result<void> read_outcome(const Reader& reader, const std::string& path, const YamlNode& node, Outcome& into)
-{
-    const auto choice = read_choice(reader, path, node, {.values = kOutcomeNames});
-    if (!choice) {
-        return std::unexpected(choice.error());
-    }
-    into = kOutcomes[*choice];
-    return {};
+    return read_named(reader, path, node, kUnattended, reader.policy.when_unattended);
 }
 
 Result<void> read_operations(Reader& reader, const std::string& path, const YamlNode& node)
 {
+    constexpr Choices kStoppable = {.never = kInvalidations,
+                                    .why_never =
+                                        "cannot be stopped: the kernel has no hook that could fail it. It "
+                                        "is always reported as a conflict, without a policy"};
     return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
-        const auto choice =
-            read_choice(reader, item_path, item,
-                        {.values = kOperationNames,
-                         .never = kInvalidations,
-                         .why_never = "cannot be stopped: the kernel has no hook that could fail it. It "
-                                      "is always reported as a conflict, without a policy"});
-        if (!choice) {
-            return std::unexpected(choice.error());
-        }
-        reader.policy.operations.push_back(kOperations[*choice]);
-        return {};
+        return read_named(reader, item_path, item, kOperations, reader.policy.operations.emplace_back(), kStoppable);
     });
 }
 
@@ -162,12 +130,12 @@ Result<void> read_drivers(Reader& reader, const std::string& path, const YamlNod
 
 Result<void> read_min_bytes(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    return read_quantity(reader, path, node, parse_size, reader.policy.pin.min_bytes);
+    return read_value(reader, path, node, parse_size, reader.policy.pin.min_bytes);
 }
 
 Result<void> read_min_age(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    return read_quantity(reader, path, node, parse_duration, reader.policy.pin.min_age);
+    return read_value(reader, path, node, parse_duration, reader.policy.pin.min_age);
 }
 
 Result<void> read_uids(Reader& reader, const std::string& path, const YamlNode& node)
@@ -189,50 +157,32 @@ Result<void> read_comms(Reader& reader, const std::string& path, const YamlNode&
 
 Result<void> read_errno(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    const auto name = read_text(reader, path, node);
-    if (!name) {
-        return std::unexpected(name.error());
-    }
-    const auto error = errno_from_name(shorten(*name));
-    if (!error) {
-        return refuse(reader, node.place, path, error.error().message);
-    }
-    reader.policy.deny_errno = *error;
-    return {};
+    return read_value(reader, path, node, errno_from_name, reader.policy.deny_errno);
 }
 
 Result<void> read_timeout(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    return read_quantity(reader, path, node, parse_duration, reader.hold.timeout);
+    return read_value(reader, path, node, parse_duration, reader.hold.timeout);
 }
 
 Result<void> read_on_timeout(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    return read_outcome(reader, path, node, reader.hold.on_timeout);
+    return read_named(reader, path, node, kOutcomes, reader.hold.on_timeout);
 }
 
 Result<void> read_fallback(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    return read_outcome(reader, path, node, reader.hold.fallback);
+    return read_named(reader, path, node, kOutcomes, reader.hold.fallback);
 }
 
 Result<void> read_notify(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    const auto name = read_text(reader, path, node);
-    if (!name) {
-        return std::unexpected(name.error());
-    }
-    const auto signal = signal_from_name(shorten(*name));
-    if (!signal) {
-        return refuse(reader, node.place, path, signal.error().message);
-    }
-    reader.revoke.notify = *signal;
-    return {};
+    return read_value(reader, path, node, signal_from_name, reader.revoke.notify);
 }
 
 Result<void> read_grace(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    return read_quantity(reader, path, node, parse_duration, reader.revoke.grace);
+    return read_value(reader, path, node, parse_duration, reader.revoke.grace);
 }
 
 Result<void> read_then(Reader& reader, const std::string& path, const YamlNode& node)
