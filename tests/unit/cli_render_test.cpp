@@ -3,31 +3,15 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
-#include <ctime>
 
 #include "cli/table.h"
 #include "publish/convert.h"
 #include "support/publish_fixtures.h"
+#include "support/rendering.h"
 
 using namespace pinwarden;
 using namespace pinwarden::cli;
 using namespace pinwarden::test;
-
-namespace {
-
-const Style kPlain{};
-const Style kColoured{.colours = true};
-
-struct Utc {
-    Utc()
-    {
-        setenv("TZ", "UTC", 1);  // NOLINT: tests have one thread here
-        tzset();
-    }
-};
-
-}  // namespace
 
 TEST_CASE("sizes and ages read as people say them")
 {
