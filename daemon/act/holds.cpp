@@ -44,8 +44,8 @@ std::optional<std::string> Holds::attend(Nanoseconds now)
         return std::nullopt;
     }
     auto why_not = sink_.attend(now + kAttendFor);
-    look_ = look_ || can_hold_ == why_not.has_value();
-    can_hold_ = !why_not;
+    const bool could = std::exchange(can_hold_, !why_not);
+    look_ = look_ || could != can_hold_;
     return why_not;
 }
 

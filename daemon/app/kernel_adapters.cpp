@@ -105,9 +105,8 @@ std::optional<std::string> KernelHolds::attend(Nanoseconds until)
     std::optional<std::string> why_not;
     if (!knows_pids_) {
         why_not =
-            "the daemon runs in a pid namespace of its own, where it cannot continue a caller that was stopped; start "
-            "it in "
-            "the initial one";
+            "the daemon runs in a pid namespace of its own and cannot continue callers from there; start it in the "
+            "initial one";
     } else if (!guardian_.alive()) {
         why_not = "the guardian is gone, which continues who is held should this daemon be killed; restart the daemon";
     }

@@ -46,7 +46,7 @@ Result<void> check_capabilities(const std::string& status_text)
         return {};
     }
     return fail(
-        "not enough privileges to load tracing programs: needs CAP_BPF and CAP_PERFMON. "
+        "not enough privileges for tracing programs and their tables: needs CAP_BPF and CAP_PERFMON. "
         "Run as root, or as a service that is given both");
 }
 
