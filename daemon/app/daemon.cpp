@@ -163,7 +163,12 @@ Result<void> release_kept()
     if (auto allowed = check_privileges(); !allowed) {
         return allowed;
     }
-    return Programs::forget_kept();
+    const auto ended = Programs::forget_kept();
+    if (!ended) {
+        return std::unexpected(ended.error());
+    }
+    std::printf("daemons that are gone and whose policies were still in force, and are no longer: %zu\n", *ended);
+    return {};
 }
 
 Result<void> probe()

@@ -360,19 +360,21 @@ Result<void> Programs::keep(bool on)
     return {};
 }
 
-Result<void> Programs::forget_kept()
+Result<std::size_t> Programs::forget_kept()
 {
+    std::size_t sets = 0;
     std::error_code error;
     for (const auto& set : std::filesystem::directory_iterator(kKeptLinks, error)) {
         if (set.path() != kept_set()) {
             std::filesystem::remove_all(set.path(), error);
+            ++sets;
         }
     }
     remove_empty_folders();
     if (error && error != std::errc::no_such_file_or_directory) {
         return fail(std::string("remove ") + kKeptLinks + ": " + error.message(), error.value());
     }
-    return {};
+    return sets;
 }
 
 std::vector<HookStatus> Programs::hooks() const

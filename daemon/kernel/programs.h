@@ -116,7 +116,7 @@ public:
     // system.
     Result<void> keep(bool on);
     // Detaches what an earlier daemon kept.
-    static Result<void> forget_kept();
+    static Result<std::size_t> forget_kept();
 
     // With the current counts of missed runs.
     [[nodiscard]] std::vector<HookStatus> hooks() const;

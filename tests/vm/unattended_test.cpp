@@ -123,7 +123,9 @@ TEST_CASE("a killed daemon leaves nobody stopped, and in force what is to be kep
     // It stays in force as well when the daemon is told to end.
     daemon->stop();
     CHECK(try_truncate(file.path, 16384) == EBUSY);
-    CHECK(shell("pinwardend --release-kept").status == 0);
+    const Outcome released = shell("pinwardend --release-kept");
+    CHECK(released.status == 0);
+    CHECK(released.out == "daemons that are gone and whose policies were still in force, and are no longer: 1\n");
     CHECK(kept_sets() == 0);
     // The kernel detaches a little later.
     eventually("it is in force no longer", [&] { return try_truncate(file.path, 16384) == 0; });
