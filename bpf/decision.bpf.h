@@ -21,6 +21,8 @@ struct decision {
     struct pw_page_range pages;  // what the operation takes away
     struct pw_policy_table *table;
     __u64 covering;  // policies whose path prefixes cover the file
+    __u64 callers;   // policies that the caller suits, or, of those below, may suit
+    __u64 doubtful;  // policies of which it is not known whether the caller suits them
     __u64 sequence;
     __u64 matched;
     __u64 hold_nanoseconds;

@@ -5,6 +5,7 @@
 // size; ftruncate, truncate and open(O_TRUNC) all come through it.
 #pragma once
 
+#include "caller.bpf.h"
 #include "file.bpf.h"
 #include "hold.bpf.h"
 #include "page_cache.bpf.h"
@@ -13,7 +14,6 @@
 #include <bpf/bpf_tracing.h>
 
 enum {
-    EBUSY = 16,
     ERRNO_MAX = 133,
 };
 
@@ -44,21 +44,23 @@ enum {
 };
 
 // Whether the operation meets a pin this policy is about; a pin the daemon has not yet seen counts as the policy's
-// `unresolved` says, and so does every pin after a loss: which ones there are is then known of none.
+// `unresolved` says, and so does every pin after a loss: which ones there are is then known of none. The same where it
+// is not known whether the caller is one it is about.
 static __always_inline __u32 meets_pin(struct decision *decision, const struct pw_policy *policy, __u32 slot)
 {
+    bool met;
     if (!(policy->flags & PW_POLICY_SELECTS_PINS)) {
-        if (decision->resolved || decision->seen)
-            return MEETS_KNOWN;
+        met = decision->resolved || decision->seen;
     } else {
         struct pw_pin_verdict_key key = {.file = decision->key, .slot = slot, .table = decision->generation & 1};
         struct pw_pin_verdict *verdict = bpf_map_lookup_elem(&pin_verdicts, &key);
-        if (decision->certain && verdict &&
-            pw_overlaps(verdict->first_page, verdict->end_page, decision->pages.first, decision->pages.end))
-            return MEETS_KNOWN;
+        met = decision->certain && verdict &&
+              pw_overlaps(verdict->first_page, verdict->end_page, decision->pages.first, decision->pages.end);
     }
+    if (met && !(decision->doubtful >> slot & 1))
+        return MEETS_KNOWN;
     __u32 counts = PW_POLICY_UNRESOLVED_DENY | PW_POLICY_UNRESOLVED_HOLD;
-    return !decision->resolved && policy->flags & counts ? MEETS_BY_DOUBT : MEETS_NONE;
+    return (met || !decision->resolved) && policy->flags & counts ? MEETS_BY_DOUBT : MEETS_NONE;
 }
 
 static long policy_step(__u32 slot, struct decision *decision)
@@ -72,6 +74,8 @@ static long policy_step(__u32 slot, struct decision *decision)
     if ((flags & decision->wanted) != decision->wanted || !(policy->operations >> decision->operation & 1))
         return 0;
     if (!(flags & PW_POLICY_ANY_PATH) && !(decision->covering >> slot & 1))
+        return 0;
+    if (!(decision->callers >> slot & 1))
         return 0;
     if (!on_filesystem(policy, decision->filesystem))
         return 0;
@@ -97,6 +101,7 @@ static __noinline __u32 carry_out(struct decision *decision, struct operation *o
     if (!decision || !operation)
         return 0;
     __u32 flags = decision->policy ? decision->flags : 0;
+    bool goes_ahead = flags & (PW_POLICY_SIGNAL | PW_POLICY_NOTIFY);
     bool holds = flags & PW_POLICY_HOLD || (decision->unresolved && flags & PW_POLICY_UNRESOLVED_HOLD);
     bool enforces = flags & PW_POLICY_ENFORCE && !operation->too_late;
     struct pw_hold *held = own_hold(&decision->key, operation);
@@ -104,14 +109,21 @@ static __noinline __u32 carry_out(struct decision *decision, struct operation *o
     if (enforces && holds)
         return held ? hold_on(decision, held) : hold(decision, operation);
     __u32 error = enforces ? decision->error : 0;
+    __u64 number = 0;
     if (held) {
-        // It was reported when it was held.
-        bool otherwise = error || held->operation.generation != decision->generation;
+        bool otherwise = error || goes_ahead || held->operation.generation != decision->generation;
+        number = held->hold;
         end_hold(otherwise ? PW_HOLD_DECIDED : PW_HOLD_PINS_GONE, error);
-        return error;
+        // It was reported when it was held.
+        if (!goes_ahead)
+            return error;
+    }
+    if (goes_ahead || !decision->policy) {
+        report_operation(decision, operation, ahead(flags), number);
+        return 0;
     }
     __u32 would = holds ? PW_VERDICT_WOULD_HOLD : PW_VERDICT_WOULD_DENY;
-    report_operation(decision, operation, !decision->policy ? PW_VERDICT_ALLOW : enforces ? PW_VERDICT_DENY : would, 0);
+    report_operation(decision, operation, enforces ? PW_VERDICT_DENY : would, 0);
     return error;
 }
 
@@ -143,6 +155,12 @@ static __always_inline bool choose_policies(struct decision *decision, struct in
     decision->generation = generation;
     decision->wanted = PW_POLICY_IN_USE | (unattended ? PW_POLICY_KEEP : 0);
     decision->table = bpf_map_lookup_elem(&policies, &half);
+    decision->callers = policies_on_caller(generation);
+    // Read after the callers were looked up: whoever is in a cgroup found it made before.
+    if (decision->table && *(volatile __u64 *)&cgroups_made != *(volatile __u64 *)&cgroups_known) {
+        decision->doubtful = decision->table->by_cgroup;
+        decision->callers |= decision->doubtful;
+    }
     bpf_probe_read_kernel_str(decision->filesystem, sizeof(decision->filesystem),
                               BPF_CORE_READ(inode, i_sb, s_type, name));
     return decision->table;

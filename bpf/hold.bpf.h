@@ -10,6 +10,7 @@
 #include <asm/unistd.h>
 
 enum {
+    EBUSY = 16,
     ERESTARTNOINTR = 513,
     SIGSTOP = 19,
     // How often the signal is looked for before it is believed not to come.
@@ -144,7 +145,8 @@ static __noinline __u32 hold_on(struct decision *decision, struct pw_hold *held)
     __u32 *release = bpf_map_lookup_elem(&hold_releases, &number);
     if (release) {
         bool allow = *release == PW_HOLD_RELEASE_ALLOW;
-        error = allow ? 0 : decision->error;
+        // One of a policy that lets go ahead waits only until all is known; an operator may fail it all the same.
+        error = allow ? 0 : decision->error ? decision->error : EBUSY;
         end_hold(allow ? PW_HOLD_ALLOWED : PW_HOLD_DENIED, error);
         return error;
     }
@@ -187,6 +189,17 @@ static __always_inline struct pw_hold *new_hold(const struct decision *decision,
     return held;
 }
 
+// What is reported of an operation that goes ahead.
+static __always_inline __u32 ahead(__u32 flags)
+{
+    bool enforces = flags & PW_POLICY_ENFORCE;
+    if (flags & PW_POLICY_SIGNAL)
+        return enforces ? PW_VERDICT_SIGNAL : PW_VERDICT_WOULD_SIGNAL;
+    if (flags & PW_POLICY_NOTIFY)
+        return enforces ? PW_VERDICT_NOTIFY : PW_VERDICT_WOULD_NOTIFY;
+    return PW_VERDICT_ALLOW;
+}
+
 // As hold_on(), for the first time.
 static __noinline __u32 hold(struct decision *decision, struct operation *operation)
 {
@@ -202,6 +215,6 @@ static __noinline __u32 hold(struct decision *decision, struct operation *operat
         remove_hold((__u32)bpf_get_current_pid_tgid());
     }
     __u32 error = error_unless(decision, PW_POLICY_FALLBACK_ALLOW);
-    report_operation(decision, operation, error ? PW_VERDICT_DENY : PW_VERDICT_ALLOW, 0);
+    report_operation(decision, operation, error ? PW_VERDICT_DENY : ahead(decision->flags), 0);
     return error;
 }

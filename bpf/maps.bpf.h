@@ -13,6 +13,7 @@ enum {
     FILES_MAX = 1 << 18,
     OWNERS_MAX = 1 << 16,
     PREFIXES_MAX = 1 << 14,
+    CALLERS_MAX = 1 << 15,
     VERDICTS_MAX = 1 << 18,
     SPACES_MAX = 1 << 16,
 };
@@ -78,6 +79,14 @@ struct {
     __type(key, struct pw_prefix_key);
     __type(value, __u64);
 } path_prefixes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, CALLERS_MAX);
+    __type(key, struct pw_caller_key);
+    __type(value, __u64);
+} callers SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -160,6 +169,10 @@ __u32 policy_generation;
 // Number of path prefixes in force: without any, no path is walked.
 __u32 prefix_count;
 __u64 last_pin;
+// Cgroups that were made, and of how many of them the daemon says that `callers` has those that policies select.
+// Written by the daemon. Unless the two are equal, it is not known of a caller which of them it is in.
+__u64 cgroups_made;
+__u64 cgroups_known;
 // Entries of file_pins: without any, nobody asks what is renamed.
 __u64 files_known;
 // Whether the pages of a large folio are not told apart: after a loss, or when pins were adopted, it is not known which

@@ -137,16 +137,36 @@ std::string list(const std::string& name, int size, const std::function<std::str
     return text;
 }
 
+using Texts = google::protobuf::RepeatedPtrField<std::string>;
+
+std::string list(const std::string& name, const Texts& texts)
+{
+    return list(name, texts.size(), [&](int i) { return texts.at(i); });
+}
+
+void add_process(const std::string& who, const v1::ProcessSelector& process, std::vector<std::string>& parts)
+{
+    parts.push_back(list(who + "uid", process.uids_size(), [&](int i) { return std::to_string(process.uids(i)); }));
+    parts.push_back(list(who + "comm", process.comms()));
+    parts.push_back(list(who + "cgroup", process.cgroups()));
+    parts.push_back(list(who + "binary", process.binaries()));
+    parts.push_back(list(who + "container", process.containers()));
+}
+
 std::string match_text(const v1::Match& match)
 {
+    const v1::PinSelector& pin = match.pin();
     std::vector<std::string> parts{
-        list("path", match.file().path_prefixes_size(), [&](int i) { return match.file().path_prefixes(i); }),
-        list("fs", match.file().filesystems_size(), [&](int i) { return match.file().filesystems(i); }),
-        list("driver", match.pin().drivers_size(), [&](int i) { return match.pin().drivers(i); }),
-        match.pin().min_bytes() > 0 ? "min_bytes=" + std::to_string(match.pin().min_bytes()) : "",
-        match.pin().has_min_age() ? "min_age=" + human_age(match.pin().min_age().seconds()) : "",
-        list("uid", match.owner().uids_size(), [&](int i) { return std::to_string(match.owner().uids(i)); }),
-        list("comm", match.owner().comms_size(), [&](int i) { return match.owner().comms(i); })};
+        list("path", match.file().path_prefixes()),
+        list("mount", match.file().mounts()),
+        list("inode", match.file().inodes()),
+        list("fs", match.file().filesystems()),
+        list("driver", pin.drivers()),
+        pin.min_bytes() > 0 ? "min_bytes=" + std::to_string(pin.min_bytes()) : "",
+        pin.has_min_age() ? "min_age=" + human_age(pin.min_age().seconds()) : "",
+        pin.has_long_term() ? std::string("long_term=") + (pin.long_term() ? "true" : "false") : ""};
+    add_process("", match.owner(), parts);
+    add_process("caller.", match.caller(), parts);
     std::string text = list("", match.operations_size(), [&](int i) {
         // OPERATION_TRUNCATE reads truncate, as in policy files.
         std::string name = v1::Operation_Name(match.operations(i)).substr(std::string_view("OPERATION_").size());
@@ -174,6 +194,17 @@ std::string revoke_text(const v1::Revoke& revoke)
 
 std::string action_text(const v1::Action& action)
 {
+    if (action.has_notify()) {
+        return "notify";
+    }
+    if (action.has_signal()) {
+        const v1::SignalAction& signal = action.signal();
+        std::string text = signal.target() == v1::SIGNAL_TARGET_CALLER ? "signal caller" : "signal owners";
+        for (const std::string& entry : signal.signals()) {
+            text += " " + visible(entry);
+        }
+        return text;
+    }
     if (!action.has_hold()) {
         return "deny " + visible(action.deny().error());
     }
@@ -181,6 +212,18 @@ std::string action_text(const v1::Action& action)
     return "hold " + human_duration(hold.timeout().seconds(), hold.timeout().nanos()) +
            (hold.has_revoke() ? ", revoke" + revoke_text(hold.revoke()) : "") + ", then " +
            (hold.on_timeout() == v1::OUTCOME_ALLOW ? "allow" : "deny " + visible(hold.error()));
+}
+
+// "11 denied, 2 held"; "-" for none.
+std::string counts_text(const std::vector<std::pair<std::string_view, std::uint64_t>>& counts)
+{
+    std::string text;
+    for (const auto& [what, count] : counts) {
+        if (count != 0) {
+            text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(what);
+        }
+    }
+    return text.empty() ? "-" : text;
 }
 
 Cell policy_state_cell(const std::string& state)
@@ -348,25 +391,21 @@ std::string render_policies(const v1::ListPoliciesResponse& policies, const Styl
     if (policies.policies().empty()) {
         return "No policies.\n";
     }
-    Table table({{"NAME"},
-                 {"STATE"},
-                 {"MATCHED", Align::kRight},
-                 {"DENIED", Align::kRight},
-                 {"WOULD DENY", Align::kRight},
-                 {"HELD", Align::kRight},
-                 {"WOULD HOLD", Align::kRight},
-                 {"ACTION"},
-                 {"MATCH"},
-                 {"SOURCE"}});
+    Table table(
+        {{"NAME"}, {"STATE"}, {"MATCHED", Align::kRight}, {"DID"}, {"WOULD HAVE"}, {"ACTION"}, {"MATCH"}, {"SOURCE"}});
     for (const v1::PolicyStatus& status : policies.policies()) {
         const v1::Policy& policy = status.policy();
         table.add_row({{visible(policy.name())},
                        policy_state_cell(status.state()),
                        {std::to_string(status.matched())},
-                       {std::to_string(status.denied())},
-                       {std::to_string(status.would_have_denied())},
-                       {std::to_string(status.held())},
-                       {std::to_string(status.would_have_held())},
+                       {counts_text({{"denied", status.denied()},
+                                     {"held", status.held()},
+                                     {"signalled", status.signalled()},
+                                     {"notified", status.notified()}})},
+                       {counts_text({{"denied", status.would_have_denied()},
+                                     {"held", status.would_have_held()},
+                                     {"signalled", status.would_have_signalled()},
+                                     {"notified", status.would_have_notified()}})},
                        {action_text(policy.action())},
                        {match_text(policy.match())},
                        {visible(status.source())}});

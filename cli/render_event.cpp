@@ -98,7 +98,9 @@ std::string verdict_text(const v1::Conflict& conflict, const Style& style)
     } else if (conflict.verdict() == "hold") {
         colour = Colour::kYellow;
         verdict += conflict.hold() != 0 ? " " + std::to_string(conflict.hold()) : "";
-    } else if (conflict.verdict() == "would_deny" || conflict.verdict() == "would_hold") {
+    } else if (conflict.verdict() == "signal" || conflict.verdict() == "notify") {
+        colour = Colour::kYellow;
+    } else if (conflict.verdict().starts_with("would_")) {
         colour = Colour::kYellow;
         std::ranges::replace(verdict, '_', ' ');
     }

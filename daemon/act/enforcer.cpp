@@ -52,15 +52,31 @@ Result<void> Enforcer::mounts_changed(const Ledger& ledger, Nanoseconds now)
     if (!compiled) {
         return std::unexpected(compiled.error());
     }
-    if (compiled->prefixes == compiled_.prefixes && compiled->paths == compiled_.paths) {
+    if (compiled->resolves_to_the_same(compiled_)) {
         compiled_.pending = std::move(compiled->pending);
+        compiled_.waiting = compiled->waiting;
         return {};
     }
     return install(set_, ledger, now);
 }
 
+// What was made while policies were compiled counts as unknown still, and is looked at again.
+Result<void> Enforcer::cgroups_changed(const Ledger& ledger, Nanoseconds now)
+{
+    const std::uint64_t made = sink_.cgroups_made();
+    if (compiled_.table.by_cgroup != 0) {
+        if (auto resolved = mounts_changed(ledger, now); !resolved) {
+            return resolved;
+        }
+    }
+    known_cgroups_ = made;
+    sink_.know_cgroups(made);
+    return {};
+}
+
 Result<void> Enforcer::install(PolicySet next, const Ledger& ledger, Nanoseconds now)
 {
+    const std::uint64_t made = sink_.cgroups_made();
     auto compiled = next.compile(resolver_);
     if (!compiled) {
         return std::unexpected(compiled.error());
@@ -90,6 +106,8 @@ Result<void> Enforcer::install(PolicySet next, const Ledger& ledger, Nanoseconds
     set_ = std::move(next);
     compiled_ = std::move(*compiled);
     generation_ = generation;
+    known_cgroups_ = made;
+    sink_.know_cgroups(made);
     // What was due stays due: among it are files that failed and are to be tried again.
     for (auto& [time, files] : due) {
         due_[time].merge(files);
@@ -176,7 +194,7 @@ Result<void> Enforcer::acknowledge(const FileKey& file, const Ledger& ledger, co
                                    std::uint32_t generation)
 {
     const FileRecord* record = ledger.find_file(file);
-    const std::uint64_t covering = record == nullptr ? 0 : policies_covering(compiled, record->pinned_path);
+    const std::uint64_t covering = policies_covering(compiled, file, record == nullptr ? "" : record->pinned_path);
     return sink_.acknowledge(file, ledger.file_state(file), covering, generation);
 }
 

@@ -25,8 +25,11 @@ public:
     // generation 0 says that nothing was installed yet.
     Result<void> apply(const std::vector<Policy>& policies, const Ledger& ledger, Nanoseconds now);
     Result<void> remove(const std::string& name, const Ledger& ledger, Nanoseconds now);
-    // Mounts or directories came or went: resolve the path prefixes anew. Installs only if that changed anything.
+    // Mounts or directories came or went: resolve what policies select anew. Installs only if that changed anything.
     Result<void> mounts_changed(const Ledger& ledger, Nanoseconds now);
+    // The same for cgroups, of which some were made since the last time.
+    Result<void> cgroups_changed(const Ledger& ledger, Nanoseconds now);
+    [[nodiscard]] bool cgroups_were_made() const { return sink_.cgroups_made() != known_cgroups_; }
 
     // The pinned set of these files changed: renew the verdicts of policies that select pins, then acknowledge. Files
     // without any pin left are acknowledged as empty. A file that fails does not keep the others from being done; the
@@ -39,6 +42,8 @@ public:
     [[nodiscard]] std::optional<Nanoseconds> next_tick() const;
 
     void count(const OperationEvent& operation);
+    // Of the policies in force.
+    void tally(const Decided& decided) { set_.tally(decided, set_.policies()); }
     // The policy that sat in `slot` of that generation, if it is still known. Valid until the next apply or remove.
     [[nodiscard]] const Policy* deciding(const OperationEvent& operation) const;
 
@@ -73,6 +78,7 @@ private:
     std::vector<Policy> previous_;  // of the generation before
     CompiledPolicies compiled_;
     std::uint32_t generation_ = 0;
+    std::uint64_t known_cgroups_ = 0;
     std::array<Armed, 2> armed_;
     Schedule due_;
 };

@@ -1,6 +1,8 @@
 #include "act/revocations.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "act/in_the_way.h"
 #include "correlate/conflict.h"
@@ -23,6 +25,9 @@ std::vector<SignalVictim> victims_of(const std::vector<const PinRecord*>& pins)
     }
     return victims;
 }
+
+// After the last signal to a caller: how long until it is looked at a last time.
+constexpr Nanoseconds kCallerSettles = 1'000'000'000;
 
 // A process that has ended holds its pins until the kernel has let go of them.
 bool still_pins(const Revocation& revocation, const Ledger& ledger, const ProcessId& process)
@@ -57,16 +62,72 @@ void Revocations::want(const HeldOperation& held, const Policy& policy, const Le
         return;
     }
     const pw_page_range pages = pages_taken(operation);
-    all_.insert_or_assign(key,
-                          UnderWay{Revocation({.policy = policy.name,
-                                               .generation = operation.generation,
-                                               .plan = plan_of(*policy.hold->revoke),
-                                               .victims = victims_of(pins),
-                                               .operation = {.operation = std::string(to_string(operation.operation)),
-                                                             .file = path(),
-                                                             .first_page = pages.first,
-                                                             .end_page = pages.end,
-                                                             .caller = operation.caller}})});
+    all_.insert_or_assign(
+        key, UnderWay{.revocation = Revocation({.policy = policy.name,
+                                                .generation = operation.generation,
+                                                .plan = plan_of(*policy.hold->revoke),
+                                                .victims = victims_of(pins),
+                                                .operation = {.operation = std::string(to_string(operation.operation)),
+                                                              .file = path(),
+                                                              .first_page = pages.first,
+                                                              .end_page = pages.end,
+                                                              .caller = operation.caller}})});
+}
+
+void Revocations::signal(const Policy& policy, std::uint32_t generation, MetOperation operation, const FileKey& file,
+                         const std::vector<const PinRecord*>& pins)
+{
+    const bool to_caller = policy.signal->target == SignalTarget::kCaller;
+    const bool of_file = file != FileKey();
+    const Key key{policy.name, file, to_caller || !of_file ? operation.caller.process : ProcessId()};
+    if (const auto found = all_.find(key); found != all_.end() && !found->second.told) {
+        return;
+    }
+    std::vector<SignalVictim> victims = victims_of(pins);
+    if (to_caller) {
+        SignalVictim caller{.process = operation.caller.process, .held = {}};
+        for (SignalVictim& victim : victims) {
+            caller.held.pins.insert(caller.held.pins.end(), victim.held.pins.begin(), victim.held.pins.end());
+            caller.held.bytes += victim.held.bytes;
+            caller.held.drivers.merge(victim.held.drivers);
+        }
+        victims = {std::move(caller)};
+    }
+    all_.insert_or_assign(
+        key, UnderWay{.revocation = Revocation({.policy = policy.name,
+                                                .generation = generation,
+                                                .plan = plan_of(*policy.signal, to_caller ? kCallerSettles : kSettle),
+                                                .victims = std::move(victims),
+                                                .operation = std::move(operation)}),
+                      .went_ahead = true});
+}
+
+void Revocations::drop_signals(const std::string& policy)
+{
+    absl::erase_if(all_, [&](const auto& entry) { return entry.first.policy == policy && entry.second.went_ahead; });
+}
+
+// A process that is signalled for its pins, as long as it has them; a caller, as long as it runs. The first look at one
+// that has ended tells that it has.
+bool Revocations::still_concerned(const UnderWay& one, const Ledger& ledger, const ProcessId& process) const
+{
+    if (one.revocation.order().plan.target == SignalTarget::kOwners) {
+        return still_pins(one.revocation, ledger, process);
+    }
+    return !one.revocation.begun() || revoker_.runs(process);
+}
+
+void Revocations::send(const Key& key, UnderWay& one, const Revocation::StillPinning& still, RevocationNews& news)
+{
+    for (ActReport& report : revoker_.step(one.revocation, still)) {
+        if (report.outcome == ActOutcome::kLimited) {
+            news.limited.push_back(key.policy);
+        }
+        if (report.victim) {
+            one.known.insert_or_assign(report.act.process, *report.victim);
+        }
+        news.acts.emplace_back(one.revocation.order(), std::move(report));
+    }
 }
 
 RevocationNews Revocations::step(const Ledger& ledger, Nanoseconds now)
@@ -74,20 +135,14 @@ RevocationNews Revocations::step(const Ledger& ledger, Nanoseconds now)
     RevocationNews news;
     for (auto entry = all_.begin(); entry != all_.end();) {
         UnderWay& one = entry->second;
-        const bool due = !one.wanted || one.revocation.next().value_or(now) <= now;
-        const auto still = [&](const ProcessId& process) { return still_pins(one.revocation, ledger, process); };
+        const bool pursued = one.wanted || one.went_ahead;
+        const bool to_caller = one.revocation.order().plan.target == SignalTarget::kCaller;
+        const bool due = !pursued || one.revocation.next().value_or(now) <= now;
+        const auto still = [&](const ProcessId& process) { return still_concerned(one, ledger, process); };
         // Without anything due, to see who let go.
-        if (!one.told && (due || one.revocation.begun())) {
-            if (one.wanted) {
-                for (ActReport& report : revoker_.step(one.revocation, still)) {
-                    if (report.outcome == ActOutcome::kLimited) {
-                        news.limited.push_back(entry->first.policy);
-                    }
-                    if (report.victim) {
-                        one.known.insert_or_assign(report.act.process, *report.victim);
-                    }
-                    news.acts.emplace_back(one.revocation.order(), std::move(report));
-                }
+        if (!one.told && (due || (one.revocation.begun() && !to_caller))) {
+            if (pursued) {
+                send(entry->first, one, still, news);
             } else {
                 // Nobody waits any more, so nothing is sent any more.
                 [[maybe_unused]] const auto unsent = one.revocation.step(now, still);
@@ -97,12 +152,9 @@ RevocationNews Revocations::step(const Ledger& ledger, Nanoseconds now)
             one.told = true;
             news.ended.push_back({one.revocation, one.known});
         }
-        if (one.wanted) {
-            one.wanted = false;
-            ++entry;
-        } else {
-            entry = all_.erase(entry);
-        }
+        const bool over = one.went_ahead ? one.told : !one.wanted;
+        one.wanted = false;
+        entry = over ? all_.erase(entry) : std::next(entry);
     }
     return news;
 }

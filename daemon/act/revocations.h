@@ -1,7 +1,9 @@
-// Revocations under way: owners of pins that are in the way of held operations are asked to let go, and made to.
+// Signals under way. Owners of pins that are in the way of held operations are asked to let go, and made to; and what
+// policies send about operations that went ahead.
 //
 // One for each policy and file (for an umount: file system), however many callers wait for it: an owner is asked once.
-// It lasts as long as an operation of its own is held.
+// It lasts as long as an operation of its own is held. One about an operation that went ahead lasts to its end, or that
+// of its policy.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -43,6 +45,12 @@ public:
     // it is not. To be called for every operation that is held, then step().
     void want(const HeldOperation& held, const Policy& policy, const Ledger& ledger,
               const std::function<std::string()>& path, Nanoseconds now);
+    // Takes up what a policy that signals wants done about an operation that went ahead, unless that is under way.
+    // `file`: where the operation is about one. `pins` are those in its way.
+    void signal(const Policy& policy, std::uint32_t generation, MetOperation operation, const FileKey& file,
+                const std::vector<const PinRecord*>& pins);
+    // Sends nothing more for the policy about operations that went ahead: it is another now, or none.
+    void drop_signals(const std::string& policy);
     // Sends what is due. What nobody wanted since the last step is looked at a last time, and dropped.
     RevocationNews step(const Ledger& ledger, Nanoseconds now);
     [[nodiscard]] std::optional<Nanoseconds> next() const;
@@ -52,15 +60,20 @@ private:
     struct Key {
         std::string policy;
         FileKey file;
+        ProcessId caller = {};  // where it is about him, or no file
 
         friend auto operator<=>(const Key&, const Key&) = default;
     };
     struct UnderWay {
         Revocation revocation;
-        bool wanted = true;
-        bool told = false;  // that it ended
+        bool went_ahead = false;  // the operation did: nobody waits
+        bool wanted = true;       // by somebody who waits
+        bool told = false;        // that it ended
         std::map<ProcessId, ProcessFacts> known = {};
     };
+
+    [[nodiscard]] bool still_concerned(const UnderWay& one, const Ledger& ledger, const ProcessId& process) const;
+    void send(const Key& key, UnderWay& one, const Revocation::StillPinning& still, RevocationNews& news);
 
     Revoker& revoker_;
     absl::btree_map<Key, UnderWay> all_;

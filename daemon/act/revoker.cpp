@@ -50,6 +50,12 @@ std::vector<ActReport> Revoker::step(Revocation& revocation, const Revocation::S
     return reports;
 }
 
+bool Revoker::runs(const ProcessId& process) const
+{
+    const auto facts = means_.signals.facts(process);
+    return facts ? !facts->exiting : facts.error().code != ESRCH;
+}
+
 ActReport Revoker::perform(const Act& act, const RevocationOrder& order)
 {
     ActReport report = look_at(act);

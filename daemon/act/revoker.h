@@ -38,6 +38,8 @@ public:
     // One step of a revocation: sends what is due and tells what became of it, also of processes that it leaves alone
     // from the beginning. A report with kLimited is the last one: the policy is then to go to monitor mode.
     std::vector<ActReport> step(Revocation& revocation, const Revocation::StillPinning& still_pinning);
+    // Whether that very process is there, and runs its program. True where it cannot be told.
+    [[nodiscard]] bool runs(const ProcessId& process) const;
 
 private:
     ActReport perform(const Act& act, const RevocationOrder& order);

@@ -30,6 +30,11 @@ public:
                                          const FileState& state) = 0;
     // Takes that back: the file has no pins left, or the policy is gone.
     virtual Result<void> clear_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation) = 0;
+    // How many cgroups were made so far. Cheap.
+    [[nodiscard]] virtual std::uint64_t cgroups_made() const = 0;
+    // The table in force has all that policies select of these. Until that is said of all, it is not known which
+    // policies by cgroup a caller suits: each decides by its `unresolved`.
+    virtual void know_cgroups(std::uint64_t made) = 0;
     // How many losses the kernel's side has counted after which the ledger may be wrong.
     [[nodiscard]] virtual std::uint64_t losses() const = 0;
     // Says that the ledger is right although so many were lost, or, with nothing, that it may be wrong. Whenever more

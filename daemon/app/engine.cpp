@@ -136,12 +136,19 @@ Conflict Engine::conflict_of(const OperationEvent& operation) const
 void Engine::on(OperationEvent& event)
 {
     event.caller.names = owners_.of(event.caller);
+    settle(event);
     Conflict conflict = conflict_of(event);
-    if (event.hold != 0) {
+    if (event.verdict == PW_VERDICT_HOLD) {
         holds_.begin(event);
     }
     enforcer_.count(event);
-    count_conflict(to_string(event.operation), conflict.pins, event.verdict);
+    // One that was held until this was decided has been counted.
+    if (event.hold == 0 || event.verdict == PW_VERDICT_HOLD) {
+        count_conflict(to_string(event.operation), conflict.pins, event.verdict);
+    }
+    if (event.verdict == PW_VERDICT_SIGNAL) {
+        signal_about(event, conflict);
+    }
     if (around_.fanout.has_subscribers()) {
         announce_pins();
         announce(event.time, ConflictNotice{view_conflict(std::move(conflict), enforcer_.deciding(event))});
@@ -166,10 +173,20 @@ void Engine::on(InvalidationEvent& event)
     if (!conflict) {
         return;
     }
-    count_conflict(to_string(event.operation), conflict->pins, PW_VERDICT_ALLOW);
+    const auto& policies = enforcer_.policies().policies();
+    const InvalidationDecision decision =
+        decide({policies, enforcer_.compiled()}, *conflict, ledger_, around_.clock.now());
+    const Decided& decided = decision.decided;
+    const Policy* policy = decided.policy < 0 ? nullptr : &policies[static_cast<std::size_t>(decided.policy)];
+    enforcer_.tally(decided);
+    count_conflict(to_string(event.operation), conflict->pins, decided.verdict);
+    if (decided.verdict == PW_VERDICT_SIGNAL) {
+        signal_about(*conflict, *policy, decision.pins);
+    }
     if (around_.fanout.has_subscribers()) {
         announce_pins();
-        announce(event.time, InvalidationNotice{view_invalidation(*conflict, ledger_, around_.names)});
+        announce(event.time,
+                 InvalidationNotice{view_invalidation(*conflict, policy, decided.verdict, ledger_, around_.names)});
     }
 }
 
@@ -355,6 +372,7 @@ void Engine::tell_certainty()
 void Engine::flush()
 {
     look_after_losses();
+    look_after_cgroups();
     if (const auto changed = ledger_.take_changed_files(); !changed.empty()) {
         warn(enforcer_.update(changed, ledger_, around_.clock.now()));
         holds_.look_again();
@@ -389,6 +407,16 @@ void Engine::tick(KernelHealth health)
     look_for_long_lived();
 }
 
+// One that was made may be one that a policy means.
+void Engine::look_after_cgroups()
+{
+    if (!enforcer_.cgroups_were_made()) {
+        return;
+    }
+    warn(enforcer_.cgroups_changed(ledger_, around_.clock.now()));
+    holds_.look_again();
+}
+
 void Engine::mounts_changed()
 {
     flush();
@@ -415,10 +443,12 @@ Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool va
     if (auto applied = enforcer_.apply(policies, ledger_, around_.clock.now()); !applied) {
         return std::unexpected(applied.error());
     }
+    std::vector<std::string> names;
     for (const Policy& policy : policies) {
         degraded_.erase(policy.name);
+        names.push_back(policy.name);
     }
-    holds_.look_again();
+    policies_changed(names);
     return enforcer_.generation();
 }
 
@@ -429,7 +459,7 @@ Result<std::uint64_t> Engine::remove(const std::string& name)
         return std::unexpected(removed.error());
     }
     degraded_.erase(name);
-    holds_.look_again();
+    policies_changed({name});
     return enforcer_.generation();
 }
 

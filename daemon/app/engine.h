@@ -31,6 +31,7 @@
 #include "ledger/notifier_table.h"
 #include "ledger/owner_names.h"
 #include "ledger/process_table.h"
+#include "policy/decide.h"
 #include "publish/fanout.h"
 #include "publish/snapshot.h"
 
@@ -124,6 +125,10 @@ private:
     void on(const ReleaseEvent& event);
     void on(FileEvent& event);
     void on(OperationEvent& event);
+    // What the kernel's side let go ahead in doubt, by what is known by now.
+    void settle(OperationEvent& event) const;
+    void signal_about(const OperationEvent& event, const Conflict& conflict);
+    void signal_about(const InvalidationConflict& conflict, const Policy& policy, const std::vector<PinRecord>& pins);
     void on(InvalidationEvent& event);
     void on(NotifierEvent& event);
     void on(const HoldEndEvent& event);
@@ -142,11 +147,14 @@ private:
     void look_for_long_lived();
     void record_files(PinId id);
     void look_after_losses();
+    void look_after_cgroups();
     void tell_certainty();
     void tell_by_folio(bool on);
     void look_for_old_pins();
 
     void count_conflict(std::string_view operation, const std::vector<PinRecord>& pins, pw_verdict verdict);
+    // Policies were exchanged, or are gone.
+    void policies_changed(const std::vector<std::string>& names);
     void start_audit();
     void log_differences(const AuditReport& report);
     void finish_audit(const Result<void>& result);

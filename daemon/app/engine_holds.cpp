@@ -1,9 +1,11 @@
 // What the engine does about held operations.
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <string>
 #include <utility>
 
+#include "act/in_the_way.h"
 #include "app/engine.h"
 #include "app/views.h"
 
@@ -99,6 +101,78 @@ void Engine::step_revocations()
     tell(revocations_.step(ledger_, now));
 }
 
+// Where the kernel's side could not wait for it, or only watches. Without a ledger that is right nothing is known
+// better.
+void Engine::settle(OperationEvent& event) const
+{
+    const Policy* policy = enforcer_.deciding(event);
+    if (!event.unresolved || policy == nullptr || !policy->goes_ahead() || !ledger_.certain()) {
+        return;
+    }
+    ProcessSelector by_cgroup;
+    by_cgroup.cgroups = policy->caller.cgroups;
+    by_cgroup.containers = policy->caller.containers;
+    if (!suits(by_cgroup, event.caller) || pins_in_the_way(*policy, ledger_, event, around_.clock.now()).empty()) {
+        event.verdict = PW_VERDICT_ALLOW;
+    }
+    event.unresolved = false;
+}
+
+// Nobody is signalled by guess, nor for a policy that is another by now.
+void Engine::signal_about(const OperationEvent& event, const Conflict& conflict)
+{
+    const Policy* policy = enforcer_.deciding(event);
+    if (policy == nullptr || event.generation != enforcer_.generation()) {
+        return;
+    }
+    if (event.unresolved) {
+        around_.log_warning("policy " + policy->name + ": signals nobody about " +
+                            std::string(to_string(event.operation)) + " by process " +
+                            std::to_string(event.caller.process.pid) + ": it is not known which pins are in its way");
+        return;
+    }
+    const pw_page_range pages = pages_taken(event);
+    revocations_.signal(*policy, event.generation,
+                        {.operation = std::string(to_string(event.operation)),
+                         .file = conflict.path,
+                         .first_page = pages.first,
+                         .end_page = pages.end,
+                         .caller = event.caller},
+                        event.file, pins_in_the_way(*policy, ledger_, event, around_.clock.now()));
+    revocations_waiting_ = true;
+}
+
+void Engine::signal_about(const InvalidationConflict& conflict, const Policy& policy,
+                          const std::vector<PinRecord>& pins)
+{
+    if (!ledger_.certain()) {
+        around_.log_warning("policy " + policy.name + ": signals nobody about " +
+                            std::string(to_string(conflict.event.operation)) + " by process " +
+                            std::to_string(conflict.event.caller.process.pid) + ": events were lost, so it is not " +
+                            "known for certain which pins it met");
+        return;
+    }
+    std::vector<const PinRecord*> met;
+    met.reserve(pins.size());
+    std::ranges::transform(pins, std::back_inserter(met), [](const PinRecord& pin) { return &pin; });
+    revocations_.signal(policy, enforcer_.generation(),
+                        {.operation = std::string(to_string(conflict.event.operation)),
+                         .file = "",
+                         .first_page = 0,
+                         .end_page = 0,
+                         .caller = conflict.event.caller},
+                        FileKey(), met);
+    revocations_waiting_ = true;
+}
+
+void Engine::policies_changed(const std::vector<std::string>& names)
+{
+    for (const std::string& name : names) {
+        revocations_.drop_signals(name);
+    }
+    holds_.look_again();
+}
+
 void Engine::tell(RevocationNews news)
 {
     for (auto& [order, report] : news.acts) {
@@ -123,6 +197,10 @@ void Engine::tell(RevocationNews news)
 void Engine::tell_end(const EndedRevocation& ended)
 {
     const Revocation& revocation = ended.revocation;
+    // Of a caller there is nothing to let go.
+    if (revocation.order().plan.target == SignalTarget::kCaller) {
+        return;
+    }
     ++revocations_ended_[std::string(to_string(*revocation.end()))];
     for (const Revocation::Victim& victim : revocation.victims()) {
         if (const auto took = victim.sent.empty() ? std::nullopt : victim.took(victim.sent.back())) {
@@ -151,14 +229,14 @@ void Engine::degrade(const std::string& name)
     degraded_[name] = "too many signals were sent; in monitor mode since " + since + ", apply it again to enforce it";
     around_.log_warning("policy " + name + ": " + degraded_[name]);
     warn(enforcer_.apply({monitored}, ledger_, now));
-    holds_.look_again();
+    policies_changed({name});
 }
 
 // Nothing is done that is not on record.
 Result<void> Engine::check_audit_log(const std::vector<Policy>& policies) const
 {
     const auto signals = [](const Policy& policy) {
-        return policy.mode == Mode::kEnforce && policy.hold && policy.hold->revoke;
+        return policy.mode == Mode::kEnforce && (policy.signal || (policy.hold && policy.hold->revoke));
     };
     const auto found = std::ranges::find_if(policies, signals);
     if (found == policies.end()) {

@@ -40,10 +40,18 @@ bool keeps(const pw_policy_table& table)
 
 Result<void> KernelVerdicts::install(const CompiledPolicies& policies, std::uint32_t generation)
 {
-    std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes;
-    prefixes.reserve(policies.prefixes.size());
+    VerdictMaps::Selected selected;
     for (const auto& [directory, slots] : policies.prefixes) {
-        prefixes.emplace_back(pw_prefix_key{.inode = directory.inode, .device = directory.device, .table = 0}, slots);
+        selected.prefixes.emplace_back(pw_prefix_key{.inode = directory.inode, .device = directory.device, .table = 0},
+                                       slots);
+    }
+    for (const auto& [caller, slots] : policies.callers) {
+        pw_caller_key key{};
+        key.number = caller.number;
+        key.device = caller.device;
+        key.kind = static_cast<__u32>(caller.kind);
+        caller.name.copy(key.name, sizeof(key.name) - 1);
+        selected.callers.emplace_back(key, slots);
     }
     // There before the first policy that needs it is in force, and until the last one is not.
     const bool needed = decides_fallocations(policies.table);
@@ -54,7 +62,7 @@ Result<void> KernelVerdicts::install(const CompiledPolicies& policies, std::uint
     if (auto keeping = kept ? programs_.keep(true) : Result<void>(); !keeping) {
         return std::unexpected(keeping.error().within("when_unattended: keep"));
     }
-    if (auto installed = maps_.install(policies.table, std::move(prefixes), generation); !installed) {
+    if (auto installed = maps_.install(policies.table, std::move(selected), generation); !installed) {
         return installed;
     }
     if (auto left = kept ? Result<void>() : programs_.keep(false); !left) {

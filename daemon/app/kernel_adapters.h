@@ -35,6 +35,8 @@ public:
     Result<void> set_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation,
                                  const FileState& state) override;
     Result<void> clear_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation) override;
+    [[nodiscard]] std::uint64_t cgroups_made() const override { return maps_.cgroups_made(); }
+    void know_cgroups(std::uint64_t made) override { maps_.set_cgroups_known(made); }
     [[nodiscard]] std::uint64_t losses() const override { return maps_.ledger_losses(); }
     void trust_ledger(std::optional<std::uint64_t> after_losses) override
     {

@@ -1,5 +1,7 @@
 #include "app/views.h"
 
+#include "policy/decide.h"
+
 namespace pinwarden {
 
 std::vector<Frame> name_stack(std::span<const std::uint64_t> stack, StackNamer& names)
@@ -77,14 +79,17 @@ ConflictView view_conflict(Conflict conflict, const Policy* policy)
     return view;
 }
 
-InvalidationView view_invalidation(const InvalidationConflict& conflict, const Ledger& ledger, StackNamer& names)
+InvalidationView view_invalidation(const InvalidationConflict& conflict, const Policy* policy, pw_verdict verdict,
+                                   const Ledger& ledger, StackNamer& names)
 {
     InvalidationView view;
     view.operation = to_string(conflict.event.operation);
     view.caller = conflict.event.caller;
     view.range = conflict.range;
     view.bytes = conflict.bytes;
-    view.reason = explain(conflict);
+    view.verdict = verdict;
+    view.policy = policy == nullptr ? std::string() : policy->name;
+    view.reason = policy == nullptr ? explain(conflict) : explain(conflict, *policy, verdict);
     for (const PinRecord& pin : conflict.pins) {
         view.pins.push_back(view_pin(pin, ledger, names));
     }

@@ -16,6 +16,8 @@ FailedPin view_failure(const PinEvent& event, StackNamer& names);
 // `policy` may be nullptr: none decided.
 ConflictView view_conflict(Conflict conflict, const Policy* policy);
 
-InvalidationView view_invalidation(const InvalidationConflict& conflict, const Ledger& ledger, StackNamer& names);
+// `policy`: the one that decided; nullptr: none.
+InvalidationView view_invalidation(const InvalidationConflict& conflict, const Policy* policy, pw_verdict verdict,
+                                   const Ledger& ledger, StackNamer& names);
 
 }  // namespace pinwarden

@@ -30,6 +30,10 @@ std::string_view to_string(pw_verdict verdict)
         case PW_VERDICT_WOULD_DENY: return "would_deny";
         case PW_VERDICT_HOLD: return "hold";
         case PW_VERDICT_WOULD_HOLD: return "would_hold";
+        case PW_VERDICT_SIGNAL: return "signal";
+        case PW_VERDICT_WOULD_SIGNAL: return "would_signal";
+        case PW_VERDICT_NOTIFY: return "notify";
+        case PW_VERDICT_WOULD_NOTIFY: return "would_notify";
         case PW_VERDICTS: break;
     }
     return "unknown";

@@ -13,7 +13,7 @@ namespace pinwarden {
 
 // "truncate", "punch_hole" …
 std::string_view to_string(pw_operation_kind operation);
-// "allow", "deny", "would_deny".
+// "allow", "deny", "would_deny" …
 std::string_view to_string(pw_verdict verdict);
 std::string_view to_string(pw_hold_outcome outcome);
 

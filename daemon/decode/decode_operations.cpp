@@ -34,7 +34,9 @@ Result<Event> decode_operation(Record record)
     if (raw.before > raw.offset) {
         return out_of_range("operation", "before", raw.before);
     }
-    if ((raw.verdict == PW_VERDICT_HOLD) != (raw.hold != 0)) {
+    // One that goes ahead may have been held before.
+    const bool may_have_been_held = raw.verdict == PW_VERDICT_SIGNAL || raw.verdict == PW_VERDICT_NOTIFY;
+    if (!may_have_been_held && (raw.verdict == PW_VERDICT_HOLD) != (raw.hold != 0)) {
         return out_of_range("operation", "hold", raw.hold);
     }
     if (!valid_error(raw.error)) {

@@ -174,7 +174,7 @@ struct OperationEvent {
     int policy = -1;  // deciding slot, or -1
     std::uint32_t generation = 0;
     bool unresolved = false;
-    std::uint64_t hold = 0;  // its number, where the caller is held
+    std::uint64_t hold = 0;  // its number, where the caller is held, or was until this was decided
 };
 
 struct HoldEndEvent {

@@ -117,6 +117,7 @@ inline constexpr std::array kHooks = {
     HookEntry{"exit_mmap_enter", "exit_mmap", "lifecycle", Need::kRequired},
     HookEntry{"process_exit", "sched_process_exit", "lifecycle", Need::kRequired, 0, {}, true},
     HookEntry{"inode_free", "security_inode_free", "lifecycle", Need::kRequired},
+    HookEntry{"cgroup_made", "cgroup_mkdir", "lifecycle", Need::kRequired, 0, {}, true},
     HookEntry{"dentry_move", "d_move", "lifecycle", Need::kOptional},
     HookEntry{"dentry_exchange", "d_exchange", "lifecycle", Need::kOptional},
     HookEntry{"dentry_delete", "d_delete", "lifecycle", Need::kOptional},

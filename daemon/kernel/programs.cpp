@@ -442,6 +442,7 @@ MapFds Programs::maps() const
             .file_acks = bpf_map__fd(skeleton_->maps.file_acks),
             .policies = bpf_map__fd(skeleton_->maps.policies),
             .path_prefixes = bpf_map__fd(skeleton_->maps.path_prefixes),
+            .callers = bpf_map__fd(skeleton_->maps.callers),
             .pin_verdicts = bpf_map__fd(skeleton_->maps.pin_verdicts),
             .file_pins = bpf_map__fd(skeleton_->maps.file_pins),
             .tasks = bpf_map__fd(skeleton_->maps.tasks),
@@ -455,6 +456,8 @@ SharedVariables Programs::shared() const
 {
     return {.policy_generation = &skeleton_->bss->policy_generation,
             .prefix_count = &skeleton_->bss->prefix_count,
+            .cgroups_made = &skeleton_->bss->cgroups_made,
+            .cgroups_known = &skeleton_->bss->cgroups_known,
             .ledger_losses = &skeleton_->bss->ledger_losses,
             .ledger_losses_mended = &skeleton_->bss->ledger_losses_mended,
             .releases_by_folio = &skeleton_->bss->releases_by_folio,

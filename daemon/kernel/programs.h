@@ -51,6 +51,7 @@ struct MapFds {
     int file_acks = -1;
     int policies = -1;
     int path_prefixes = -1;
+    int callers = -1;
     int pin_verdicts = -1;
     int file_pins = -1;
     int tasks = -1;
@@ -64,6 +65,8 @@ struct MapFds {
 struct SharedVariables {
     std::uint32_t* policy_generation = nullptr;
     std::uint32_t* prefix_count = nullptr;
+    const __u64* cgroups_made = nullptr;
+    __u64* cgroups_known = nullptr;
     const __u64* ledger_losses = nullptr;
     __u64* ledger_losses_mended = nullptr;
     std::uint32_t* releases_by_folio = nullptr;

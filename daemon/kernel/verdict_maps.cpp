@@ -20,6 +20,45 @@ void wait_for_running_programs()
     syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
+template <typename Key>
+Result<void> clear_half(int map, std::uint32_t table, const std::string& what)
+{
+    std::vector<Key> stale;
+    Key key{};
+    const Key* previous = nullptr;
+    while (bpf_map_get_next_key(map, previous, &key) == 0) {
+        if (key.table == table) {
+            stale.push_back(key);
+        }
+        previous = &key;
+    }
+    for (const Key& old : stale) {
+        const int error = bpf_map_delete_elem(map, &old);
+        if (error != 0 && error != -ENOENT) {
+            return std::unexpected(system_error("remove an old " + what, error));
+        }
+    }
+    return {};
+}
+
+// Replaces what is in that half.
+template <typename Key>
+Result<void> fill_half(int map, std::uint32_t table, std::vector<std::pair<Key, std::uint64_t>>& entries,
+                       const std::string& what)
+{
+    if (auto cleared = clear_half<Key>(map, table, what); !cleared) {
+        return cleared;
+    }
+    for (auto& [key, slots] : entries) {
+        key.table = table;
+        const int error = bpf_map_update_elem(map, &key, &slots, BPF_ANY);
+        if (error != 0) {
+            return std::unexpected(system_error("write a " + what, error));
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<VerdictMaps>> VerdictMaps::open(const MapFds& fds, const SharedVariables& shared)
@@ -36,49 +75,23 @@ VerdictMaps::~VerdictMaps()
     munmap(blocks_, kBlocksBytes);
 }
 
-Result<void> VerdictMaps::clear_prefixes(std::uint32_t table)
-{
-    std::vector<pw_prefix_key> stale;
-    pw_prefix_key key{};
-    const pw_prefix_key* previous = nullptr;
-    while (bpf_map_get_next_key(fds_.path_prefixes, previous, &key) == 0) {
-        if (key.table == table) {
-            stale.push_back(key);
-        }
-        previous = &key;
-    }
-    for (const pw_prefix_key& old : stale) {
-        const int error = bpf_map_delete_elem(fds_.path_prefixes, &old);
-        if (error != 0 && error != -ENOENT) {
-            return std::unexpected(system_error("remove an old path prefix", error));
-        }
-    }
-    return {};
-}
-
-Result<void> VerdictMaps::install(const pw_policy_table& table,
-                                  std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes,
-                                  std::uint32_t generation)
+Result<void> VerdictMaps::install(const pw_policy_table& table, Selected selected, std::uint32_t generation)
 {
     const std::uint32_t half = generation & 1U;
     // The half about to be written was in force before the present one: nobody may still be reading it.
     wait_for_running_programs();
-    if (auto cleared = clear_prefixes(half); !cleared) {
-        return cleared;
+    if (auto filled = fill_half(fds_.path_prefixes, half, selected.prefixes, "path prefix"); !filled) {
+        return filled;
     }
-    for (auto& [key, slots] : prefixes) {
-        key.table = half;
-        const int error = bpf_map_update_elem(fds_.path_prefixes, &key, &slots, BPF_ANY);
-        if (error != 0) {
-            return std::unexpected(system_error("write a path prefix", error));
-        }
+    if (auto filled = fill_half(fds_.callers, half, selected.callers, "caller of policies"); !filled) {
+        return filled;
     }
     const int error = bpf_map_update_elem(fds_.policies, &half, &table, BPF_ANY);
     if (error != 0) {
         return std::unexpected(system_error("write the policy table", error));
     }
     // Raised before the switch and lowered after it, so that no program skips a walk that its table needs.
-    const auto wanted = static_cast<std::uint32_t>(prefixes.size());
+    const auto wanted = static_cast<std::uint32_t>(selected.prefixes.size());
     std::atomic_ref<std::uint32_t> count(*shared_.prefix_count);
     if (wanted > count.load()) {
         count.store(wanted);
@@ -140,6 +153,16 @@ std::vector<std::pair<pw_file_key, std::uint64_t>> VerdictMaps::file_sequences()
         previous = &key;
     }
     return sequences;
+}
+
+std::uint64_t VerdictMaps::cgroups_made() const
+{
+    return *static_cast<const volatile __u64*>(shared_.cgroups_made);
+}
+
+void VerdictMaps::set_cgroups_known(std::uint64_t made)
+{
+    std::atomic_ref<__u64>(*shared_.cgroups_known).store(made);
 }
 
 std::uint64_t VerdictMaps::ledger_losses() const

@@ -30,10 +30,17 @@ public:
     VerdictMaps& operator=(const VerdictMaps&) = delete;
     ~VerdictMaps();
 
-    // Writes the half of the table that `generation` uses and its prefixes (their `table` is set here), then switches.
-    // On error the generation in force stays.
-    Result<void> install(const pw_policy_table& table, std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes,
-                         std::uint32_t generation);
+    // What a policy table selects by; `table` of the keys is set by install().
+    struct Selected {
+        std::vector<std::pair<pw_prefix_key, std::uint64_t>> prefixes;
+        std::vector<std::pair<pw_caller_key, std::uint64_t>> callers;
+    };
+    // Writes the half of the table that `generation` uses and what it selects by, then switches. On error the
+    // generation in force stays.
+    Result<void> install(const pw_policy_table& table, Selected selected, std::uint32_t generation);
+    // How many cgroups were made since the programs run, and of how many of them policies know.
+    [[nodiscard]] std::uint64_t cgroups_made() const;
+    void set_cgroups_known(std::uint64_t made);
     // Replaces the range, and what is said of the half of the policy table that `generation` uses; the other half
     // stays. Nothing happens when the kernel has forgotten the file.
     Result<void> acknowledge(const pw_file_key& file, const AcknowledgedRange& range, std::uint64_t policies,
@@ -56,7 +63,6 @@ private:
         : fds_(fds), shared_(shared), blocks_(blocks)
     {
     }
-    Result<void> clear_prefixes(std::uint32_t table);
 
     MapFds fds_;
     SharedVariables shared_;

@@ -10,11 +10,15 @@
 #include <charconv>
 #include <climits>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <set>
 #include <sstream>
 #include <string_view>
+#include <system_error>
+
+#include "ledger/owner_names.h"
 
 namespace pinwarden {
 namespace {
@@ -50,7 +54,7 @@ std::string undo_octal(std::string_view text)
     return plain;
 }
 
-// "36 35 98:0 /root /mountpoint options ...", see proc(5).
+// "36 35 98:0 /root /mountpoint options [tags ...] - type source options", see proc(5).
 std::optional<Mount> parse_line(const std::string& line)
 {
     std::istringstream fields(line);
@@ -74,6 +78,10 @@ std::optional<Mount> parse_line(const std::string& line)
     mount.device = kernel_device(major, minor);
     mount.root = undo_octal(root);
     mount.mountpoint = undo_octal(mountpoint);
+    std::string field;
+    while (fields >> field && field != "-") {
+    }
+    fields >> mount.filesystem;
     return mount;
 }
 
@@ -117,6 +125,26 @@ Result<std::string> real_path(const std::string& path)
 bool is_absent(const Error& error)
 {
     return error.code == ENOENT || error.code == ENOTDIR;
+}
+
+// Where the tree of cgroups can be seen; nothing when it cannot.
+std::optional<std::string> cgroup_tree()
+{
+    const auto mounts = read_mounts();
+    if (!mounts) {
+        return std::nullopt;
+    }
+    const auto found = std::ranges::find_if(
+        *mounts, [](const Mount& mount) { return mount.filesystem == "cgroup2" && mount.root == "/"; });
+    return found == mounts->end() ? std::nullopt : std::optional(found->mountpoint);
+}
+
+// The inode number of a cgroup's directory is the cgroup's id.
+std::optional<std::uint64_t> cgroup_id(const std::string& directory)
+{
+    struct stat status = {};
+    return ::stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode) ? std::optional(status.st_ino)
+                                                                              : std::nullopt;
 }
 
 }  // namespace
@@ -193,6 +221,83 @@ Result<ResolvedPath> SystemPathResolver::resolve(const std::string& path)
         }
     }
     return ResolvedPath{*real, {found.begin(), found.end()}};
+}
+
+// Of several mounts on top of each other statx() sees the uppermost.
+Result<ResolvedPath> SystemPathResolver::mounted_at(const std::string& path)
+{
+    const auto real = real_path(path);
+    if (!real) {
+        return is_absent(real.error()) ? Result<ResolvedPath>(ResolvedPath{path, {}}) : std::unexpected(real.error());
+    }
+    const auto mounts = read_mounts();
+    if (!mounts) {
+        return std::unexpected(mounts.error());
+    }
+    if (std::ranges::find(*mounts, *real, &Mount::mountpoint) == mounts->end()) {
+        return ResolvedPath{path, {}};
+    }
+    const auto root = identify(*real, *mounts);
+    if (!root) {
+        return is_absent(root.error()) ? Result<ResolvedPath>(ResolvedPath{path, {}}) : std::unexpected(root.error());
+    }
+    return ResolvedPath{*real, {*root}};
+}
+
+// In the kernel a program is found by its directory entry, which another file may take over, as updates do.
+Result<std::optional<ProgramId>> SystemPathResolver::program(const std::string& path)
+{
+    const auto real = real_path(path);
+    if (real && *real != path) {
+        return fail("\"" + path + "\" is a symbolic link, or leads through one; write the program it leads to, \"" +
+                        *real + "\"",
+                    EINVAL);
+    }
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == 0 ? "/" : path.substr(0, slash);
+    const auto real_folder = real_path(folder);
+    if (!real_folder) {
+        return is_absent(real_folder.error()) ? Result<std::optional<ProgramId>>(std::nullopt)
+                                              : std::unexpected(real_folder.error());
+    }
+    const auto mounts = read_mounts();
+    if (!mounts) {
+        return std::unexpected(mounts.error());
+    }
+    const auto id = identify(*real_folder, *mounts);
+    if (!id) {
+        return is_absent(id.error()) ? Result<std::optional<ProgramId>>(std::nullopt) : std::unexpected(id.error());
+    }
+    return ProgramId{*id, path.substr(slash + 1)};
+}
+
+std::optional<std::uint64_t> SystemPathResolver::cgroup(const std::string& path)
+{
+    const auto tree = cgroup_tree();
+    return tree ? cgroup_id(path == "/" ? *tree : *tree + path) : std::nullopt;
+}
+
+std::vector<std::uint64_t> SystemPathResolver::container(const std::string& id)
+{
+    std::vector<std::uint64_t> found;
+    const auto tree = cgroup_tree();
+    if (!tree) {
+        return found;
+    }
+    // Cgroups come and go while this looks: one that is gone is no error, and one that comes is seen the next time.
+    std::error_code error;
+    std::filesystem::recursive_directory_iterator entry(
+        *tree, std::filesystem::directory_options::skip_permission_denied, error);
+    while (!error && entry != std::filesystem::recursive_directory_iterator()) {
+        std::error_code gone;
+        if (entry->is_directory(gone) && container_of_cgroup(entry->path().string().substr(tree->size())) == id) {
+            if (const auto cgroup = cgroup_id(entry->path())) {
+                found.push_back(*cgroup);
+            }
+        }
+        entry.increment(error);
+    }
+    return found;
 }
 
 }  // namespace pinwarden

@@ -16,6 +16,7 @@ struct Mount {
     std::uint32_t device = 0;  // of the file system itself, kernel encoding
     std::string root;          // what of it is mounted, octal escapes undone
     std::string mountpoint;    // the same
+    std::string filesystem;    // type
 };
 
 // Lines that do not parse are skipped: a kernel may add fields, but these come first.
@@ -28,6 +29,10 @@ std::optional<MountedPath> find_mounted(const std::vector<Mount>& mounts, std::u
 class SystemPathResolver final : public PathResolver {
 public:
     Result<ResolvedPath> resolve(const std::string& path) override;
+    Result<ResolvedPath> mounted_at(const std::string& path) override;
+    Result<std::optional<ProgramId>> program(const std::string& path) override;
+    std::optional<std::uint64_t> cgroup(const std::string& path) override;
+    std::vector<std::uint64_t> container(const std::string& id) override;
     std::optional<MountedPath> mounted(std::uint32_t device, const std::string& path) override;
     void mounts_changed() override { mounts_.clear(); }
 

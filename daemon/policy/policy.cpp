@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <climits>
 #include <cstring>
 #include <limits>
@@ -24,6 +25,9 @@ constexpr std::size_t kMaxNameBytes = 63;
 constexpr std::size_t kMaxCommBytes = PW_COMM_LENGTH - 1;
 constexpr std::size_t kMaxFilesystemBytes = PW_FILESYSTEM_NAME - 1;
 constexpr std::size_t kMaxDriverBytes = 63;
+// One less than the kernel's side compares: a longer name, cut there, must equal none.
+constexpr std::size_t kMaxProgramBytes = PW_PROGRAM_NAME - 2;
+constexpr std::size_t kMaxContainerBytes = 255;
 // The greatest errno of Linux' user API; the kernel refuses to return anything beyond it from a decision.
 constexpr int kMaxErrno = 133;
 
@@ -138,24 +142,37 @@ Found check_operations(const Policy& policy)
     return find_repeated("match.operations", policy.operations);
 }
 
-Found check_path_prefixes(const Policy& policy)
+// A list of absolute paths.
+Found check_paths(const std::string& field, const std::vector<std::string>& paths, std::size_t most)
 {
-    const std::string field = "match.file.path_prefixes";
-    const std::vector<std::string>& prefixes = policy.file.path_prefixes;
-    if (auto problem = check_count(field, prefixes.size(), kMaxPathPrefixes)) {
+    if (auto problem = check_count(field, paths.size(), most)) {
         return problem;
     }
-    for (std::size_t i = 0; i < prefixes.size(); ++i) {
-        const Result<std::string> normal = normalise_path_prefix(prefixes[i]);
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+        const Result<std::string> normal = normalise_path_prefix(paths[i]);
         if (!normal) {
             return PolicyProblem{indexed(field, i), normal.error().message};
         }
-        if (*normal != prefixes[i]) {
-            return PolicyProblem{indexed(field, i),
-                                 quoted(prefixes[i]) + " is not normalised; write " + quoted(*normal)};
+        if (*normal != paths[i]) {
+            return PolicyProblem{indexed(field, i), quoted(paths[i]) + " is not normalised; write " + quoted(*normal)};
         }
     }
-    return find_repeated(field, prefixes);
+    return find_repeated(field, paths);
+}
+
+Found check_places(const Policy& policy)
+{
+    const FileSelector& file = policy.file;
+    if (auto problem = check_paths("match.file.path_prefixes", file.path_prefixes, kMaxPathPrefixes)) {
+        return problem;
+    }
+    if (auto problem = check_paths("match.file.mounts", file.mounts, kMaxPathPrefixes)) {
+        return problem;
+    }
+    if (auto problem = check_count("match.file.inodes", file.inodes.size(), kMaxPathPrefixes)) {
+        return problem;
+    }
+    return find_repeated("match.file.inodes", file.inodes);
 }
 
 Found check_filesystems(const Policy& policy)
@@ -185,10 +202,8 @@ Found check_drivers(const Policy& policy)
     return check_names(field, policy.pin.drivers, kMaxDriverBytes);
 }
 
-Found check_uids(const Policy& policy)
+Found check_uids(const std::string& field, const std::vector<std::uint32_t>& uids)
 {
-    const std::string field = "match.owner.uids";
-    const std::vector<std::uint32_t>& uids = policy.owner.uids;
     if (auto problem = check_count(field, uids.size(), kMaxSelectorValues)) {
         return problem;
     }
@@ -200,24 +215,98 @@ Found check_uids(const Policy& policy)
     return find_repeated(field, uids);
 }
 
-Found check_comms(const Policy& policy)
+// The last part of the path: the kernel's side keeps that many bytes of it.
+Found check_binaries(const std::string& field, const std::vector<std::string>& binaries)
 {
-    const std::string field = "match.owner.comms";
-    if (auto problem = check_count(field, policy.owner.comms.size(), kMaxSelectorValues)) {
+    if (auto problem = check_paths(field, binaries, kMaxSelectorValues)) {
         return problem;
     }
-    return check_names(field, policy.owner.comms, kMaxCommBytes);
+    for (std::size_t i = 0; i < binaries.size(); ++i) {
+        const std::string name = binaries[i].substr(binaries[i].rfind('/') + 1);
+        if (name.empty() || name.size() > kMaxProgramBytes) {
+            return PolicyProblem{indexed(field, i), quoted(binaries[i]) +
+                                                        " is no program's path: its last part must have from 1 to " +
+                                                        std::to_string(kMaxProgramBytes) + " bytes"};
+        }
+    }
+    return std::nullopt;
+}
+
+Found check_process(const std::string& field, const ProcessSelector& process)
+{
+    if (auto problem = check_uids(field + ".uids", process.uids)) {
+        return problem;
+    }
+    struct Names {
+        std::string_view name;
+        const std::vector<std::string>& values;
+        std::size_t most;
+    };
+    for (const Names& names : {Names{".comms", process.comms, kMaxCommBytes},
+                               Names{".containers", process.containers, kMaxContainerBytes}}) {
+        const std::string where = field + std::string(names.name);
+        if (auto problem = check_count(where, names.values.size(), kMaxSelectorValues)) {
+            return problem;
+        }
+        if (auto problem = check_names(where, names.values, names.most)) {
+            return problem;
+        }
+    }
+    if (auto problem = check_paths(field + ".cgroups", process.cgroups, kMaxSelectorValues)) {
+        return problem;
+    }
+    return check_binaries(field + ".binaries", process.binaries);
+}
+
+Found check_processes(const Policy& policy)
+{
+    if (auto problem = check_process("match.owner", policy.owner)) {
+        return problem;
+    }
+    return check_process("match.caller", policy.caller);
 }
 
 Found check_action(const Policy& policy)
 {
-    if (policy.deny_errno == 0) {
-        return PolicyProblem{
-            "action", "is missing; available are deny, such as deny: {errno: EBUSY}, and hold, such as hold: {}"};
+    const int actions = int{policy.deny_errno != 0} + int{policy.signal.has_value()} + int{policy.notify};
+    if (actions == 0) {
+        return PolicyProblem{"action",
+                             "is missing; available are deny, hold, signal and notify, such as deny: {errno: EBUSY}"};
     }
-    if (!can_fail_with(policy.deny_errno)) {
+    if (actions > 1) {
+        return PolicyProblem{"action", "must be exactly one; remove the others"};
+    }
+    if (policy.signal) {
+        const auto problem = find_problem(*policy.signal);
+        return problem ? Found(PolicyProblem{"action.signal." + problem->field, problem->what}) : std::nullopt;
+    }
+    if (!policy.notify && !can_fail_with(policy.deny_errno)) {
         return PolicyProblem{policy.hold ? "action.hold.errno" : "action.deny.errno",
                              errno_name(policy.deny_errno) + " is nothing an operation can fail with; EBUSY is usual"};
+    }
+    return std::nullopt;
+}
+
+// What is asked of the kernel's side must be something it can do.
+Found check_abilities(const Policy& policy)
+{
+    for (std::size_t i = 0; i < policy.operations.size() && !policy.goes_ahead(); ++i) {
+        if (is_invalidation(policy.operations[i])) {
+            return PolicyProblem{indexed("match.operations", i),
+                                 std::string(to_string(policy.operations[i])) +
+                                     " cannot be stopped: the kernel has no hook that could fail it; take it out, or "
+                                     "make the action signal or notify"};
+        }
+    }
+    if (policy.goes_ahead() && policy.unresolved == Unresolved::kDeny) {
+        return PolicyProblem{"unresolved",
+                             "deny is not for a policy that lets every operation go ahead; write hold, so that the "
+                             "caller waits until all pins are known, or allow"};
+    }
+    if (policy.goes_ahead() && policy.when_unattended == Unattended::kKeep) {
+        return PolicyProblem{"when_unattended",
+                             "keep is not for a policy that signals or notifies: without the daemon nobody does "
+                             "either; write release"};
     }
     return std::nullopt;
 }
@@ -274,7 +363,20 @@ Found check_revoke(const Policy& policy)
 
 bool Policy::selects_pins() const
 {
-    return !pin.drivers.empty() || pin.min_bytes > 0 || pin.min_age > 0 || !owner.uids.empty() || !owner.comms.empty();
+    return !pin.drivers.empty() || pin.min_bytes > 0 || pin.min_age > 0 || pin.long_term.has_value() || !owner.any();
+}
+
+bool is_invalidation(Operation operation)
+{
+    return operation >= Operation::kMunmap;
+}
+
+Unresolved default_unresolved(const Policy& policy)
+{
+    if (policy.notify) {
+        return Unresolved::kAllow;
+    }
+    return policy.signal ? Unresolved::kHold : Unresolved::kDeny;
 }
 
 std::string_view to_string(Mode mode)
@@ -297,6 +399,12 @@ std::string_view to_string(Operation operation)
         case Operation::kInsertRange: return "insert_range";
         case Operation::kMadvRemove: return "madv_remove";
         case Operation::kUmount: return "umount";
+        case Operation::kMunmap: return "munmap";
+        case Operation::kMmapFixed: return "mmap_fixed";
+        case Operation::kMremap: return "mremap";
+        case Operation::kMadvDontneed: return "madv_dontneed";
+        case Operation::kMadvGuard: return "madv_guard";
+        case Operation::kInvalidate: return "invalidate";
     }
     return "unknown";
 }
@@ -381,6 +489,33 @@ Result<std::string> normalise_path_prefix(std::string_view path)
     return normal.empty() ? "/" : normal;
 }
 
+Result<InodeId> parse_inode(std::string_view text)
+{
+    InodeId id;
+    const char* at = text.data();
+    const char* const end = text.data() + text.size();
+    const auto number = [&](auto& into, char after) {
+        const auto parsed = std::from_chars(at, end, into);
+        const bool ends_right = after == '\0' ? parsed.ptr == end : parsed.ptr != end && *parsed.ptr == after;
+        at = ends_right && after != '\0' ? parsed.ptr + 1 : parsed.ptr;
+        return parsed.ec == std::errc{} && ends_right;
+    };
+    const bool valid = number(id.major, ':') && number(id.minor, '/') && number(id.inode, '\0') &&
+                       id.major < 1U << 12U && id.minor < 1U << 20U && id.inode != 0;
+    if (!valid) {
+        return fail(quoted(text) +
+                        " is no inode; write MAJOR:MINOR/INODE as pinctl pins --json tells them, such as "
+                        "\"8:17/4711\"",
+                    EINVAL);
+    }
+    return id;
+}
+
+std::string to_string(const InodeId& inode)
+{
+    return std::to_string(inode.major) + ":" + std::to_string(inode.minor) + "/" + std::to_string(inode.inode);
+}
+
 bool at_or_below(std::string_view path, std::string_view prefix)
 {
     return prefix == "/" || path == prefix || (path.starts_with(prefix) && path[prefix.size()] == '/');
@@ -388,8 +523,8 @@ bool at_or_below(std::string_view path, std::string_view prefix)
 
 std::optional<PolicyProblem> find_problem(const Policy& policy)
 {
-    for (const auto check : {check_name, check_operations, check_path_prefixes, check_filesystems, check_drivers,
-                             check_uids, check_comms, check_action, check_hold, check_revoke}) {
+    for (const auto check : {check_name, check_operations, check_places, check_filesystems, check_drivers,
+                             check_processes, check_action, check_hold, check_revoke, check_abilities}) {
         if (auto problem = check(policy)) {
             return problem;
         }

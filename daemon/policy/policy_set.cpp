@@ -1,122 +1,22 @@
 #include "policy/policy_set.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <cstring>
 #include <limits>
 #include <set>
 
+#include "correlate/conflict.h"
+#include "ledger/owner_names.h"
 #include "policy/suggest.h"
 #include "policy/units.h"
 
 namespace pinwarden {
 namespace {
 
-std::uint64_t bit(std::size_t slot)
-{
-    return std::uint64_t{1} << slot;
-}
-
 std::string named(const Policy& policy)
 {
     return "policy \"" + policy.name + "\"";
-}
-
-// Text read from a file has normalised prefixes; what comes over the API need not. A prefix that cannot be normalised
-// stays as it is, for validate() to name.
-void normalise(Policy& policy)
-{
-    for (std::string& prefix : policy.file.path_prefixes) {
-        if (auto normal = normalise_path_prefix(prefix)) {
-            prefix = std::move(*normal);
-        }
-    }
-}
-
-std::uint32_t flags_of(const Policy& policy)
-{
-    std::uint32_t flags = 0;
-    const auto set_if = [&flags](bool condition, pw_policy_flags flag) {
-        if (condition) {
-            flags |= static_cast<std::uint32_t>(flag);
-        }
-    };
-    set_if(policy.mode != Mode::kOff, PW_POLICY_IN_USE);
-    set_if(policy.mode == Mode::kEnforce, PW_POLICY_ENFORCE);
-    set_if(policy.file.path_prefixes.empty(), PW_POLICY_ANY_PATH);
-    set_if(policy.selects_pins(), PW_POLICY_SELECTS_PINS);
-    set_if(policy.unresolved == Unresolved::kDeny, PW_POLICY_UNRESOLVED_DENY);
-    set_if(policy.unresolved == Unresolved::kHold, PW_POLICY_UNRESOLVED_HOLD);
-    set_if(policy.hold.has_value(), PW_POLICY_HOLD);
-    set_if(policy.when_unattended == Unattended::kKeep, PW_POLICY_KEEP);
-    set_if(policy.hold && policy.hold->on_timeout == Outcome::kAllow, PW_POLICY_TIMEOUT_ALLOW);
-    set_if(policy.hold && policy.hold->fallback == Outcome::kAllow, PW_POLICY_FALLBACK_ALLOW);
-    return flags;
-}
-
-pw_operation_kind kind_of(Operation operation)
-{
-    switch (operation) {
-        case Operation::kTruncate: return PW_OPERATION_TRUNCATE;
-        case Operation::kPunchHole: return PW_OPERATION_PUNCH_HOLE;
-        case Operation::kCollapseRange: return PW_OPERATION_COLLAPSE_RANGE;
-        case Operation::kZeroRange: return PW_OPERATION_ZERO_RANGE;
-        case Operation::kInsertRange: return PW_OPERATION_INSERT_RANGE;
-        case Operation::kMadvRemove: return PW_OPERATION_MADV_REMOVE;
-        case Operation::kUmount: return PW_OPERATION_UMOUNT;
-    }
-    return PW_OPERATION_KINDS;
-}
-
-std::uint32_t operations_of(const Policy& policy)
-{
-    std::uint32_t operations = 0;
-    for (const Operation operation : policy.operations) {
-        operations |= 1U << static_cast<unsigned>(kind_of(operation));
-    }
-    return operations;
-}
-
-pw_policy compile_one(const Policy& policy)
-{
-    pw_policy compiled{};
-    compiled.flags = flags_of(policy);
-    compiled.error = static_cast<__u32>(policy.deny_errno);
-    compiled.operations = operations_of(policy);
-    // One that denies may hold, too, until all pins are known.
-    compiled.hold_nanoseconds = policy.hold.value_or(Hold()).timeout;
-    compiled.filesystems = static_cast<__u32>(policy.file.filesystems.size());
-    for (std::size_t i = 0; i < policy.file.filesystems.size(); ++i) {
-        const std::string& name = policy.file.filesystems[i];
-        std::memcpy(compiled.filesystem[i], name.data(), std::min<std::size_t>(name.size(), PW_FILESYSTEM_NAME - 1));
-    }
-    return compiled;
-}
-
-// Resolves the policy's path prefixes into `compiled`; returns what is to be said of those that do not exist.
-Result<std::string> compile_prefixes(const Policy& policy, std::size_t slot, PathResolver& resolver,
-                                     CompiledPolicies& compiled)
-{
-    std::vector<std::string> missing;
-    for (const std::string& path : policy.file.path_prefixes) {
-        const auto resolved = resolver.resolve(path);
-        if (!resolved) {
-            return std::unexpected(resolved.error().within(named(policy) + ": match.file.path_prefixes"));
-        }
-        if (resolved->directories.empty()) {
-            missing.push_back(path);
-            continue;
-        }
-        compiled.paths[resolved->path] |= bit(slot);
-        for (const DirectoryId& directory : resolved->directories) {
-            compiled.prefixes[directory] |= bit(slot);
-        }
-    }
-    if (missing.empty()) {
-        return std::string();
-    }
-    return missing.size() == 1 ? "path " + missing.front() + " does not exist yet"
-                               : "paths " + join(missing) + " do not exist yet";
 }
 
 template <typename Value>
@@ -139,7 +39,19 @@ Nanoseconds of_age(const Policy& policy, const PinRecord& pin)
 bool concerns_at_some_age(const Policy& policy, const PinRecord& pin)
 {
     return any_of(policy.pin.drivers, pin.driver) && pin.bytes >= policy.pin.min_bytes &&
-           any_of(policy.owner.uids, pin.owner.uid) && any_of(policy.owner.comms, pin.owner.comm);
+           policy.pin.long_term.value_or(pin.long_term) == pin.long_term && suits(policy.owner, pin.owner);
+}
+
+// A container's cgroup may have others below, and those other containers in them.
+bool is_in_container(std::string_view cgroup, const std::vector<std::string>& containers)
+{
+    for (std::size_t end = cgroup.size(); end != 0 && end != std::string_view::npos; end = cgroup.rfind('/', end - 1)) {
+        if (const std::string id = container_of_cgroup(cgroup.substr(0, end));
+            !id.empty() && std::ranges::find(containers, id) != containers.end()) {
+            return true;
+        }
+    }
+    return false;
 }
 
 std::string pins_overlap(std::size_t pins)
@@ -167,12 +79,8 @@ std::string describe(const OperationEvent& operation)
     if (operation.operation == PW_OPERATION_UMOUNT) {
         return "umount";
     }
-    constexpr std::array kRanges{Operation::kPunchHole, Operation::kCollapseRange, Operation::kZeroRange,
-                                 Operation::kInsertRange, Operation::kMadvRemove};
-    const auto* const found =
-        std::ranges::find(kRanges, operation.operation, [](Operation one) { return kind_of(one); });
-    return std::string(found == kRanges.end() ? "operation" : to_string(*found)) + " of " +
-           std::to_string(operation.length) + " bytes from " + std::to_string(operation.offset);
+    return std::string(to_string(operation.operation)) + " of " + std::to_string(operation.length) + " bytes from " +
+           std::to_string(operation.offset);
 }
 
 }  // namespace
@@ -231,61 +139,49 @@ const PolicyCounters& PolicySet::counters(const std::string& name) const
 
 void PolicySet::count(const OperationEvent& operation, const std::vector<Policy>& decided_by)
 {
+    // One that was held before it went ahead has been counted as matched.
+    const bool again = operation.hold != 0 && operation.verdict != PW_VERDICT_HOLD;
+    tally({.matched = again ? 0 : operation.matched, .policy = operation.policy, .verdict = operation.verdict},
+          decided_by);
+}
+
+void PolicySet::tally(const Decided& decided, const std::vector<Policy>& decided_by)
+{
+    constexpr std::array kCounters{std::pair(PW_VERDICT_DENY, &PolicyCounters::denied),
+                                   std::pair(PW_VERDICT_WOULD_DENY, &PolicyCounters::would_have_denied),
+                                   std::pair(PW_VERDICT_HOLD, &PolicyCounters::held),
+                                   std::pair(PW_VERDICT_WOULD_HOLD, &PolicyCounters::would_have_held),
+                                   std::pair(PW_VERDICT_SIGNAL, &PolicyCounters::signalled),
+                                   std::pair(PW_VERDICT_WOULD_SIGNAL, &PolicyCounters::would_have_signalled),
+                                   std::pair(PW_VERDICT_NOTIFY, &PolicyCounters::notified),
+                                   std::pair(PW_VERDICT_WOULD_NOTIFY, &PolicyCounters::would_have_notified)};
     for (std::size_t slot = 0; slot < decided_by.size() && slot < PW_POLICIES; ++slot) {
         const std::string& name = decided_by[slot].name;
         if (std::ranges::find(policies_, name, &Policy::name) == policies_.end()) {
             continue;
         }
-        const bool decided = operation.policy >= 0 && static_cast<std::size_t>(operation.policy) == slot;
         PolicyCounters& counters = counters_[name];
-        counters.matched += (operation.matched & bit(slot)) != 0 ? 1U : 0U;
-        counters.denied += decided && operation.verdict == PW_VERDICT_DENY ? 1U : 0U;
-        counters.would_have_denied += decided && operation.verdict == PW_VERDICT_WOULD_DENY ? 1U : 0U;
-        counters.held += decided && operation.verdict == PW_VERDICT_HOLD ? 1U : 0U;
-        counters.would_have_held += decided && operation.verdict == PW_VERDICT_WOULD_HOLD ? 1U : 0U;
-    }
-}
-
-Result<CompiledPolicies> PolicySet::compile(PathResolver& resolver) const
-{
-    CompiledPolicies compiled;
-    compiled.table.count = static_cast<__u32>(policies_.size());
-    compiled.pending.resize(policies_.size());
-    for (std::size_t slot = 0; slot < policies_.size(); ++slot) {
-        const Policy& policy = policies_[slot];
-        compiled.table.policy[slot] = compile_one(policy);
-        if (policy.mode == Mode::kOff) {
+        counters.matched += (decided.matched >> slot) & 1U;
+        if (decided.policy < 0 || static_cast<std::size_t>(decided.policy) != slot) {
             continue;
         }
-        auto pending = compile_prefixes(policy, slot, resolver, compiled);
-        if (!pending) {
-            return std::unexpected(pending.error());
+        for (const auto& [verdict, counter] : kCounters) {
+            counters.*counter += verdict == decided.verdict ? 1U : 0U;
         }
-        compiled.pending[slot] = std::move(*pending);
     }
-    return compiled;
 }
 
-std::string_view policy_state(const CompiledPolicies& compiled, std::size_t slot)
+bool suits(const ProcessSelector& selector, const Task& task)
 {
-    const std::uint32_t flags = slot < compiled.table.count ? compiled.table.policy[slot].flags : 0;
-    if ((flags & PW_POLICY_IN_USE) == 0) {
-        return "off";
+    if (!any_of(selector.uids, task.uid) || !any_of(selector.comms, task.comm)) {
+        return false;
     }
-    const auto of_slot = [slot](const auto& entry) { return (entry.second & bit(slot)) != 0; };
-    if ((flags & PW_POLICY_ANY_PATH) == 0 && std::ranges::none_of(compiled.prefixes, of_slot)) {
-        return "pending";
-    }
-    return (flags & PW_POLICY_ENFORCE) != 0 ? "active" : "monitoring";
-}
-
-std::uint64_t policies_covering(const CompiledPolicies& compiled, std::string_view path)
-{
-    std::uint64_t slots = 0;
-    for (const auto& [prefix, covering] : compiled.paths) {
-        slots |= path.starts_with('/') && at_or_below(path, prefix) ? covering : 0;
-    }
-    return slots;
+    static const TaskNames unknown;
+    const TaskNames& names = task.names ? *task.names : unknown;
+    const auto below = [&](const std::string& cgroup) { return at_or_below(names.cgroup, cgroup); };
+    return any_of(selector.binaries, names.executable) &&
+           (selector.cgroups.empty() || (!names.cgroup.empty() && std::ranges::any_of(selector.cgroups, below))) &&
+           (selector.containers.empty() || is_in_container(names.cgroup, selector.containers));
 }
 
 bool concerns(const Policy& policy, const PinRecord& pin, Nanoseconds now)
@@ -335,6 +231,12 @@ std::string explain(const OperationEvent& operation, const Policy* policy, std::
         case PW_VERDICT_HOLD: return who + " holds " + what + how_long(policy) + pins + unresolved;
         case PW_VERDICT_WOULD_HOLD:
             return who + " (monitor) would have held " + what + how_long(policy) + pins + unresolved;
+        case PW_VERDICT_SIGNAL: return who + " let " + what + " go ahead, and signals" + pins + unresolved;
+        case PW_VERDICT_WOULD_SIGNAL:
+            return who + " (monitor) would have let " + what + " go ahead, and signalled" + pins + unresolved;
+        case PW_VERDICT_NOTIFY: return who + " lets " + what + " go ahead, and tells" + pins + unresolved;
+        case PW_VERDICT_WOULD_NOTIFY:
+            return who + " (monitor) would have let " + what + " go ahead, and told" + pins + unresolved;
         case PW_VERDICT_ALLOW:
         case PW_VERDICTS: break;
     }

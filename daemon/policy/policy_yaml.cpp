@@ -218,9 +218,16 @@ std::string line(const std::string& name, const std::string& value)
     return "    " + name + ": " + value + "\n";
 }
 
+std::string inodes_text(const std::vector<InodeId>& inodes)
+{
+    return flow_list(inodes, [](const InodeId& inode) { return scalar(to_string(inode)); });
+}
+
 std::string file_lines(const FileSelector& file)
 {
     return (file.path_prefixes.empty() ? "" : line("path_prefixes", texts(file.path_prefixes))) +
+           (file.mounts.empty() ? "" : line("mounts", texts(file.mounts))) +
+           (file.inodes.empty() ? "" : line("inodes", inodes_text(file.inodes))) +
            (file.filesystems.empty() ? "" : line("filesystems", texts(file.filesystems)));
 }
 
@@ -228,14 +235,18 @@ std::string pin_lines(const PinSelector& pin)
 {
     return (pin.drivers.empty() ? "" : line("drivers", texts(pin.drivers))) +
            (pin.min_bytes == 0 ? "" : line("min_bytes", format_size(pin.min_bytes))) +
-           (pin.min_age == 0 ? "" : line("min_age", format_duration(pin.min_age)));
+           (pin.min_age == 0 ? "" : line("min_age", format_duration(pin.min_age))) +
+           (pin.long_term ? line("long_term", *pin.long_term ? "true" : "false") : "");
 }
 
-std::string owner_lines(const OwnerSelector& owner)
+std::string process_lines(const ProcessSelector& process)
 {
     const auto number = [](std::uint32_t uid) { return std::to_string(uid); };
-    return (owner.uids.empty() ? "" : line("uids", flow_list(owner.uids, number))) +
-           (owner.comms.empty() ? "" : line("comms", texts(owner.comms)));
+    return (process.uids.empty() ? "" : line("uids", flow_list(process.uids, number))) +
+           (process.comms.empty() ? "" : line("comms", texts(process.comms))) +
+           (process.cgroups.empty() ? "" : line("cgroups", texts(process.cgroups))) +
+           (process.binaries.empty() ? "" : line("binaries", texts(process.binaries))) +
+           (process.containers.empty() ? "" : line("containers", texts(process.containers)));
 }
 
 // Names of signals and durations mean themselves in YAML.
@@ -249,6 +260,14 @@ std::string flow_map(const Revoke& revoke)
 
 std::string action_lines(const Policy& policy)
 {
+    if (policy.signal) {
+        const auto plain = [](const std::string& entry) { return entry; };
+        return block("signal", line("target", std::string(to_string(policy.signal->target))) +
+                                   line("signals", flow_list(format_signal_steps(policy.signal->signals), plain)));
+    }
+    if (policy.notify) {
+        return "  notify: {}\n";
+    }
     const std::string error = line("errno", errno_name(policy.deny_errno));
     if (!policy.hold) {
         return block("deny", error);
@@ -288,8 +307,8 @@ std::string to_yaml(const Policy& policy)
     return "name: " + scalar(policy.name) + "\nmode: " + std::string(to_string(policy.mode)) +
            "\nmatch:\n  operations: " + flow_list(policy.operations, operation) + "\n" +
            block("file", file_lines(policy.file)) + block("pin", pin_lines(policy.pin)) +
-           block("owner", owner_lines(policy.owner)) + "action:\n" + action_lines(policy) +
-           "unresolved: " + std::string(to_string(policy.unresolved)) +
+           block("owner", process_lines(policy.owner)) + block("caller", process_lines(policy.caller)) + "action:\n" +
+           action_lines(policy) + "unresolved: " + std::string(to_string(policy.unresolved)) +
            "\nwhen_unattended: " + std::string(to_string(policy.when_unattended)) + "\n";
 }
 

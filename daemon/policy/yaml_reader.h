@@ -22,8 +22,10 @@ namespace pinwarden::yaml {
 struct Reader {
     std::string source;
     Policy policy;
-    Hold hold;                                // as far as read: the policy's own once it is whole
-    Revoke revoke;                            // the same
+    Hold hold;            // as far as read: the policy's own once it is whole
+    Revoke revoke;        // the same
+    SignalAction signal;  // the same
+    bool unresolved_given = false;
     std::map<std::string, YamlPlace> places;  // of every field read: for what only find_problem() can tell
 };
 

@@ -58,13 +58,19 @@ constexpr std::array kOperations = {
     Named{"insert_range", Operation::kInsertRange},
     Named{"madv_remove", Operation::kMadvRemove},
     Named{"umount", Operation::kUmount},
+    Named{"munmap", Operation::kMunmap},
+    Named{"mmap_fixed", Operation::kMmapFixed},
+    Named{"mremap", Operation::kMremap},
+    Named{"madv_dontneed", Operation::kMadvDontneed},
+    Named{"madv_guard", Operation::kMadvGuard},
+    Named{"invalidate", Operation::kInvalidate},
 };
-constexpr std::array<std::string_view, 6> kInvalidations = {"munmap",        "mmap_fixed", "mremap",
-                                                            "madv_dontneed", "madv_guard", "invalidate"};
 constexpr std::array kUnresolved = {Named{"deny", Unresolved::kDeny}, Named{"allow", Unresolved::kAllow},
                                     Named{"hold", Unresolved::kHold}};
 constexpr std::array kUnattended = {Named{"release", Unattended::kRelease}, Named{"keep", Unattended::kKeep}};
 constexpr std::array kOutcomes = {Named{"deny", Outcome::kDeny}, Named{"allow", Outcome::kAllow}};
+constexpr std::array kTargets = {Named{"owners", SignalTarget::kOwners}, Named{"caller", SignalTarget::kCaller}};
+constexpr std::array kBooleans = {Named{"true", true}, Named{"false", false}};
 
 Result<void> read_name(Reader& reader, const std::string& path, const YamlNode& node)
 {
@@ -83,6 +89,7 @@ Result<void> read_mode(Reader& reader, const std::string& path, const YamlNode& 
 
 Result<void> read_unresolved(Reader& reader, const std::string& path, const YamlNode& node)
 {
+    reader.unresolved_given = true;
     return read_named(reader, path, node, kUnresolved, reader.policy.unresolved);
 }
 
@@ -93,16 +100,12 @@ Result<void> read_unattended(Reader& reader, const std::string& path, const Yaml
 
 Result<void> read_operations(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    constexpr Choices kStoppable = {.never = kInvalidations,
-                                    .why_never =
-                                        "cannot be stopped: the kernel has no hook that could fail it. It "
-                                        "is always reported as a conflict, without a policy"};
     return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
-        return read_named(reader, item_path, item, kOperations, reader.policy.operations.emplace_back(), kStoppable);
+        return read_named(reader, item_path, item, kOperations, reader.policy.operations.emplace_back());
     });
 }
 
-Result<void> read_path_prefixes(Reader& reader, const std::string& path, const YamlNode& node)
+Result<void> read_paths(Reader& reader, const std::string& path, const YamlNode& node, std::vector<std::string>& into)
 {
     return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
         const auto text = read_text(reader, item_path, item);
@@ -113,8 +116,25 @@ Result<void> read_path_prefixes(Reader& reader, const std::string& path, const Y
         if (!normal) {
             return refuse(reader, item.place, item_path, normal.error().message);
         }
-        reader.policy.file.path_prefixes.push_back(std::move(*normal));
+        into.push_back(std::move(*normal));
         return {};
+    });
+}
+
+Result<void> read_path_prefixes(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_paths(reader, path, node, reader.policy.file.path_prefixes);
+}
+
+Result<void> read_mounts(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_paths(reader, path, node, reader.policy.file.mounts);
+}
+
+Result<void> read_inodes(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
+        return read_value(reader, item_path, item, parse_inode, reader.policy.file.inodes.emplace_back());
     });
 }
 
@@ -138,6 +158,15 @@ Result<void> read_min_age(Reader& reader, const std::string& path, const YamlNod
     return read_value(reader, path, node, parse_duration, reader.policy.pin.min_age);
 }
 
+Result<void> read_long_term(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_named(reader, path, node, kBooleans, reader.policy.pin.long_term.emplace());
+}
+
+// `Who`: the owner of pins, or the caller of the operation.
+using Who = ProcessSelector Policy::*;
+
+template <Who Whose>
 Result<void> read_uids(Reader& reader, const std::string& path, const YamlNode& node)
 {
     return read_list(reader, path, node, [&](const std::string& item_path, const YamlNode& item) -> Result<void> {
@@ -145,14 +174,33 @@ Result<void> read_uids(Reader& reader, const std::string& path, const YamlNode& 
         if (!uid) {
             return std::unexpected(uid.error());
         }
-        reader.policy.owner.uids.push_back(*uid);
+        (reader.policy.*Whose).uids.push_back(*uid);
         return {};
     });
 }
 
+template <Who Whose>
 Result<void> read_comms(Reader& reader, const std::string& path, const YamlNode& node)
 {
-    return read_texts(reader, path, node, reader.policy.owner.comms);
+    return read_texts(reader, path, node, (reader.policy.*Whose).comms);
+}
+
+template <Who Whose>
+Result<void> read_cgroups(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_paths(reader, path, node, (reader.policy.*Whose).cgroups);
+}
+
+template <Who Whose>
+Result<void> read_binaries(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_paths(reader, path, node, (reader.policy.*Whose).binaries);
+}
+
+template <Who Whose>
+Result<void> read_containers(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_texts(reader, path, node, (reader.policy.*Whose).containers);
 }
 
 Result<void> read_errno(Reader& reader, const std::string& path, const YamlNode& node)
@@ -185,7 +233,7 @@ Result<void> read_grace(Reader& reader, const std::string& path, const YamlNode&
     return read_value(reader, path, node, parse_duration, reader.revoke.grace);
 }
 
-Result<void> read_then(Reader& reader, const std::string& path, const YamlNode& node)
+Result<void> read_steps(Reader& reader, const std::string& path, const YamlNode& node, std::vector<SignalStep>& into)
 {
     std::vector<std::string> entries;
     // What is wrong with an empty list, parse_signal_steps() says better: this one would match nothing anyway.
@@ -199,20 +247,39 @@ Result<void> read_then(Reader& reader, const std::string& path, const YamlNode& 
         const std::string field = path + steps.error().field;
         return refuse(reader, nearest_place(reader, field, node.place), field, steps.error().what);
     }
-    reader.revoke.then = std::move(*steps);
+    into = std::move(*steps);
     return {};
 }
 
-constexpr std::array kFileFields = {Field{"path_prefixes", read_path_prefixes}, Field{"filesystems", read_filesystems}};
+Result<void> read_then(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_steps(reader, path, node, reader.revoke.then);
+}
+
+Result<void> read_signals(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_steps(reader, path, node, reader.signal.signals);
+}
+
+Result<void> read_target(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_named(reader, path, node, kTargets, reader.signal.target);
+}
+
+constexpr std::array kFileFields = {Field{"path_prefixes", read_path_prefixes}, Field{"mounts", read_mounts},
+                                    Field{"inodes", read_inodes}, Field{"filesystems", read_filesystems}};
 constexpr Schema kFileSchema = {.message = "FileSelector", .fields = kFileFields};
 
 constexpr std::array kPinFields = {Field{"drivers", read_drivers}, Field{"min_bytes", read_min_bytes},
-                                   Field{"min_age", read_min_age}};
+                                   Field{"min_age", read_min_age}, Field{"long_term", read_long_term}};
 constexpr Schema kPinSchema = {.message = "PinSelector", .fields = kPinFields};
 
-constexpr std::array kOwnerFields = {Field{"uids", read_uids}, Field{"comms", read_comms}};
-constexpr std::array<std::string_view, 2> kLaterOwnerFields = {"cgroups", "binaries"};
-constexpr Schema kOwnerSchema = {.message = "OwnerSelector", .fields = kOwnerFields, .later = kLaterOwnerFields};
+template <Who Whose>
+constexpr std::array kProcessFields = {Field{"uids", read_uids<Whose>}, Field{"comms", read_comms<Whose>},
+                                       Field{"cgroups", read_cgroups<Whose>}, Field{"binaries", read_binaries<Whose>},
+                                       Field{"containers", read_containers<Whose>}};
+constexpr Schema kOwnerSchema = {.message = "ProcessSelector", .fields = kProcessFields<&Policy::owner>};
+constexpr Schema kCallerSchema = {.message = "ProcessSelector", .fields = kProcessFields<&Policy::caller>};
 
 constexpr std::array kDenyFields = {Field{"errno", read_errno}};
 constexpr Schema kDenySchema = {.message = "Deny", .fields = kDenyFields, .may_be_empty = true};
@@ -250,6 +317,11 @@ Result<void> read_owner(Reader& reader, const std::string& path, const YamlNode&
     return read_map(reader, path, node, kOwnerSchema);
 }
 
+Result<void> read_caller(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    return read_map(reader, path, node, kCallerSchema);
+}
+
 Result<void> read_deny(Reader& reader, const std::string& path, const YamlNode& node)
 {
     reader.policy.deny_errno = EBUSY;
@@ -266,19 +338,41 @@ Result<void> read_hold(Reader& reader, const std::string& path, const YamlNode& 
     return {};
 }
 
+constexpr std::array kSignalFields = {
+    Field{"target", read_target},
+    Field{"signals", read_signals, "say which signals are sent, such as signals: [SIGTERM, 5s, SIGKILL]"}};
+constexpr Schema kSignalSchema = {.message = "SignalAction", .fields = kSignalFields};
+
+constexpr Schema kNotifySchema = {.message = "NotifyAction", .fields = {}, .may_be_empty = true};
+
+Result<void> read_signal(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    if (auto read = read_map(reader, path, node, kSignalSchema); !read) {
+        return read;
+    }
+    reader.policy.signal = reader.signal;
+    return {};
+}
+
+Result<void> read_notify_action(Reader& reader, const std::string& path, const YamlNode& node)
+{
+    reader.policy.notify = true;
+    return read_map(reader, path, node, kNotifySchema);
+}
+
 constexpr std::array kMatchFields = {
     Field{"operations", read_operations,
           "without it the policy would match nothing: say which operations, such as operations: [truncate]"},
     Field{"file", read_file},
     Field{"pin", read_pin},
     Field{"owner", read_owner},
+    Field{"caller", read_caller},
 };
-constexpr std::array<std::string_view, 1> kLaterMatchFields = {"caller"};
-constexpr Schema kMatchSchema = {
-    .message = "Match", .fields = kMatchFields, .later = kLaterMatchFields, .may_be_empty = true};
+constexpr Schema kMatchSchema = {.message = "Match", .fields = kMatchFields, .may_be_empty = true};
 
-constexpr std::array kActionFields = {Field{"deny", read_deny}, Field{"hold", read_hold}};
-constexpr std::array<std::string_view, 2> kLaterActionFields = {"signal", "revoke"};
+constexpr std::array kActionFields = {Field{"deny", read_deny}, Field{"hold", read_hold}, Field{"signal", read_signal},
+                                      Field{"notify", read_notify_action}};
+constexpr std::array<std::string_view, 1> kLaterActionFields = {"revoke"};
 constexpr Schema kActionSchema = {.message = "Action", .fields = kActionFields, .later = kLaterActionFields};
 
 Result<void> read_match(Reader& reader, const std::string& path, const YamlNode& node)
@@ -321,6 +415,9 @@ Result<Policy> read_policy(const YamlNode& document, const std::string& source)
     if (auto read = read_map(reader, "", document, kPolicySchema); !read) {
         return std::unexpected(read.error());
     }
+    if (!reader.unresolved_given) {
+        reader.policy.unresolved = default_unresolved(reader.policy);
+    }
     if (const auto problem = find_problem(reader.policy)) {
         return refuse(reader, nearest_place(reader, problem->field, document.place), problem->field, problem->what);
     }
@@ -330,8 +427,9 @@ Result<Policy> read_policy(const YamlNode& document, const std::string& source)
 std::vector<KnownFields> known_policy_fields()
 {
     std::vector<KnownFields> known;
-    for (const Schema* schema : {&kPolicySchema, &kMatchSchema, &kFileSchema, &kPinSchema, &kOwnerSchema,
-                                 &kActionSchema, &kDenySchema, &kHoldSchema, &kRevokeSchema}) {
+    for (const Schema* schema :
+         {&kPolicySchema, &kMatchSchema, &kFileSchema, &kPinSchema, &kOwnerSchema, &kActionSchema, &kDenySchema,
+          &kHoldSchema, &kRevokeSchema, &kSignalSchema, &kNotifySchema}) {
         known.push_back({std::string(schema->message), field_names(*schema)});
     }
     return known;

@@ -255,7 +255,8 @@ void set_invalidation(const InvalidationView& view, const Times& times, v1::Conf
         pin.clear_stack();
         *out.add_pins() = std::move(pin);
     }
-    out.set_verdict(std::string(to_string(PW_VERDICT_ALLOW)));
+    out.set_verdict(std::string(to_string(view.verdict)));
+    out.set_policy(valid_utf8(view.policy));
     out.set_reason(valid_utf8(view.reason));
 }
 

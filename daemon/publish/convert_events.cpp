@@ -15,10 +15,16 @@ struct KindsOf {
     Kinds operator()(const FailedNotice& /*notice*/) const { return {v1::EVENT_KIND_FAILURE}; }
     Kinds operator()(const OrphanedNotice& /*notice*/) const { return {v1::EVENT_KIND_ORPHAN}; }
     Kinds operator()(const LeakNotice& /*notice*/) const { return {v1::EVENT_KIND_LEAK}; }
-    Kinds operator()(const InvalidationNotice& /*notice*/) const { return {v1::EVENT_KIND_CONFLICT}; }
     Kinds operator()(const HoldEndedNotice& /*notice*/) const { return {v1::EVENT_KIND_HOLD_END}; }
     Kinds operator()(const SignalNotice& /*notice*/) const { return {v1::EVENT_KIND_SIGNAL}; }
     Kinds operator()(const RevocationNotice& /*notice*/) const { return {v1::EVENT_KIND_REVOCATION}; }
+    Kinds operator()(const InvalidationNotice& notice) const
+    {
+        if (notice.invalidation.policy.empty()) {
+            return {v1::EVENT_KIND_CONFLICT};
+        }
+        return {v1::EVENT_KIND_CONFLICT, v1::EVENT_KIND_VERDICT};
+    }
     Kinds operator()(const ConflictNotice& notice) const
     {
         if (notice.conflict.policy.empty() && notice.conflict.conflict.operation.verdict == PW_VERDICT_ALLOW) {

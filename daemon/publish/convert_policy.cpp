@@ -1,6 +1,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <cerrno>
+#include <tuple>
 #include <utility>
 
 #include "policy/policy_yaml.h"
@@ -39,7 +40,13 @@ constexpr std::array kOperations{std::pair(v1::OPERATION_TRUNCATE, Operation::kT
                                  std::pair(v1::OPERATION_ZERO_RANGE, Operation::kZeroRange),
                                  std::pair(v1::OPERATION_INSERT_RANGE, Operation::kInsertRange),
                                  std::pair(v1::OPERATION_MADV_REMOVE, Operation::kMadvRemove),
-                                 std::pair(v1::OPERATION_UMOUNT, Operation::kUmount)};
+                                 std::pair(v1::OPERATION_UMOUNT, Operation::kUmount),
+                                 std::pair(v1::OPERATION_MUNMAP, Operation::kMunmap),
+                                 std::pair(v1::OPERATION_MMAP_FIXED, Operation::kMmapFixed),
+                                 std::pair(v1::OPERATION_MREMAP, Operation::kMremap),
+                                 std::pair(v1::OPERATION_MADV_DONTNEED, Operation::kMadvDontneed),
+                                 std::pair(v1::OPERATION_MADV_GUARD, Operation::kMadvGuard),
+                                 std::pair(v1::OPERATION_INVALIDATE, Operation::kInvalidate)};
 
 v1::Operation operation_to_proto(Operation operation)
 {
@@ -61,10 +68,10 @@ Result<std::vector<Operation>> operations_from_proto(const v1::Match& match)
     return operations;
 }
 
-Result<Unresolved> unresolved_from_proto(v1::Unresolved unresolved)
+Result<Unresolved> unresolved_from_proto(v1::Unresolved unresolved, Unresolved otherwise)
 {
     switch (unresolved) {
-        case v1::UNRESOLVED_UNSPECIFIED:
+        case v1::UNRESOLVED_UNSPECIFIED: return otherwise;
         case v1::UNRESOLVED_DENY: return Unresolved::kDeny;
         case v1::UNRESOLVED_ALLOW: return Unresolved::kAllow;
         case v1::UNRESOLVED_HOLD: return Unresolved::kHold;
@@ -135,6 +142,16 @@ Result<int> errno_from_proto(const std::string& name, const std::string& field)
     return code;
 }
 
+Result<std::vector<SignalStep>> steps_from_proto(const google::protobuf::RepeatedPtrField<std::string>& entries,
+                                                 const std::string& field)
+{
+    auto steps = parse_signal_steps({entries.begin(), entries.end()});
+    if (!steps) {
+        return fail(field + steps.error().field + ": " + steps.error().what, EINVAL);
+    }
+    return std::move(*steps);
+}
+
 Result<Revoke> revoke_from_proto(const v1::Revoke& in)
 {
     const std::string field = "action.hold.revoke.";
@@ -154,9 +171,9 @@ Result<Revoke> revoke_from_proto(const v1::Revoke& in)
         revoke.grace = *grace;
     }
     if (!in.then().empty()) {
-        auto steps = parse_signal_steps({in.then().begin(), in.then().end()});
+        auto steps = steps_from_proto(in.then(), field + "then");
         if (!steps) {
-            return fail(field + "then" + steps.error().field + ": " + steps.error().what, EINVAL);
+            return std::unexpected(steps.error());
         }
         revoke.then = std::move(*steps);
     }
@@ -193,10 +210,39 @@ Result<Hold> hold_from_proto(const v1::Hold& in)
     return hold;
 }
 
+Result<SignalAction> signal_from_proto(const v1::SignalAction& in)
+{
+    SignalAction action;
+    switch (in.target()) {
+        case v1::SIGNAL_TARGET_UNSPECIFIED:
+        case v1::SIGNAL_TARGET_OWNERS: break;
+        case v1::SIGNAL_TARGET_CALLER: action.target = SignalTarget::kCaller; break;
+        default: return fail("action.signal.target: must be SIGNAL_TARGET_OWNERS or SIGNAL_TARGET_CALLER", EINVAL);
+    }
+    auto steps = steps_from_proto(in.signals(), "action.signal.signals");
+    if (!steps) {
+        return std::unexpected(steps.error());
+    }
+    action.signals = std::move(*steps);
+    return action;
+}
+
 Result<void> action_from_proto(const v1::Action& in, Policy& policy)
 {
     if (in.kind_case() == v1::Action::KIND_NOT_SET) {
-        return fail("action: must be given: `deny` or `hold`", EINVAL);
+        return fail("action: must be given: `deny`, `hold`, `signal` or `notify`", EINVAL);
+    }
+    if (in.has_notify()) {
+        policy.notify = true;
+        return {};
+    }
+    if (in.has_signal()) {
+        Result<SignalAction> signal = signal_from_proto(in.signal());
+        if (!signal) {
+            return std::unexpected(signal.error());
+        }
+        policy.signal = std::move(*signal);
+        return {};
     }
     if (in.has_hold()) {
         const Result<Hold> hold = hold_from_proto(in.hold());
@@ -229,6 +275,19 @@ v1::Revoke revoke_to_proto(const Revoke& revoke)
 
 void set_action(const Policy& policy, v1::Action& out)
 {
+    if (policy.notify) {
+        out.mutable_notify();
+        return;
+    }
+    if (policy.signal) {
+        v1::SignalAction& signal = *out.mutable_signal();
+        signal.set_target(policy.signal->target == SignalTarget::kCaller ? v1::SIGNAL_TARGET_CALLER
+                                                                         : v1::SIGNAL_TARGET_OWNERS);
+        for (const std::string& entry : format_signal_steps(policy.signal->signals)) {
+            signal.add_signals(entry);
+        }
+        return;
+    }
     const std::string error = errno_name(policy.deny_errno);
     if (!policy.hold) {
         out.mutable_deny()->set_error(error);
@@ -244,17 +303,95 @@ void set_action(const Policy& policy, v1::Action& out)
     }
 }
 
-Result<std::vector<std::string>> prefixes_from_proto(const v1::FileSelector& file)
+Result<std::vector<std::string>> paths_from_proto(const google::protobuf::RepeatedPtrField<std::string>& in,
+                                                  const std::string& field)
 {
-    std::vector<std::string> prefixes;
-    for (int i = 0; i < file.path_prefixes_size(); ++i) {
-        Result<std::string> prefix = normalise_path_prefix(file.path_prefixes(i));
-        if (!prefix) {
-            return std::unexpected(prefix.error().within("match.file.path_prefixes[" + std::to_string(i) + "]"));
+    std::vector<std::string> paths;
+    for (int i = 0; i < in.size(); ++i) {
+        Result<std::string> path = normalise_path_prefix(in.at(i));
+        if (!path) {
+            return std::unexpected(path.error().within(field + "[" + std::to_string(i) + "]"));
         }
-        prefixes.push_back(std::move(*prefix));
+        paths.push_back(std::move(*path));
     }
-    return prefixes;
+    return paths;
+}
+
+Result<FileSelector> file_from_proto(const v1::FileSelector& in)
+{
+    FileSelector file;
+    auto prefixes = paths_from_proto(in.path_prefixes(), "match.file.path_prefixes");
+    if (!prefixes) {
+        return std::unexpected(prefixes.error());
+    }
+    file.path_prefixes = std::move(*prefixes);
+    auto mounts = paths_from_proto(in.mounts(), "match.file.mounts");
+    if (!mounts) {
+        return std::unexpected(mounts.error());
+    }
+    file.mounts = std::move(*mounts);
+    for (int i = 0; i < in.inodes_size(); ++i) {
+        const auto inode = parse_inode(in.inodes(i));
+        if (!inode) {
+            return std::unexpected(inode.error().within("match.file.inodes[" + std::to_string(i) + "]"));
+        }
+        file.inodes.push_back(*inode);
+    }
+    file.filesystems.assign(in.filesystems().begin(), in.filesystems().end());
+    return file;
+}
+
+Result<ProcessSelector> process_from_proto(const v1::ProcessSelector& in, const std::string& field)
+{
+    ProcessSelector process;
+    process.uids.assign(in.uids().begin(), in.uids().end());
+    process.comms.assign(in.comms().begin(), in.comms().end());
+    auto cgroups = paths_from_proto(in.cgroups(), field + ".cgroups");
+    if (!cgroups) {
+        return std::unexpected(cgroups.error());
+    }
+    process.cgroups = std::move(*cgroups);
+    auto binaries = paths_from_proto(in.binaries(), field + ".binaries");
+    if (!binaries) {
+        return std::unexpected(binaries.error());
+    }
+    process.binaries = std::move(*binaries);
+    process.containers.assign(in.containers().begin(), in.containers().end());
+    return process;
+}
+
+Result<void> match_from_proto(const v1::Match& in, Policy& policy)
+{
+    Result<std::vector<Operation>> operations = operations_from_proto(in);
+    if (!operations) {
+        return std::unexpected(operations.error());
+    }
+    policy.operations = std::move(*operations);
+    Result<FileSelector> file = file_from_proto(in.file());
+    if (!file) {
+        return std::unexpected(file.error());
+    }
+    policy.file = std::move(*file);
+    const v1::PinSelector& pin = in.pin();
+    policy.pin.drivers.assign(pin.drivers().begin(), pin.drivers().end());
+    policy.pin.min_bytes = pin.min_bytes();
+    const Result<Nanoseconds> min_age = duration_from_proto(pin.min_age(), "match.pin.min_age", "0 to 10 years");
+    if (!min_age) {
+        return std::unexpected(min_age.error());
+    }
+    policy.pin.min_age = *min_age;
+    if (pin.has_long_term()) {
+        policy.pin.long_term = pin.long_term();
+    }
+    for (const auto& [who, message, field] : {std::tuple(&policy.owner, &in.owner(), "match.owner"),
+                                              std::tuple(&policy.caller, &in.caller(), "match.caller")}) {
+        Result<ProcessSelector> process = process_from_proto(*message, field);
+        if (!process) {
+            return std::unexpected(process.error());
+        }
+        *who = std::move(*process);
+    }
+    return {};
 }
 
 Result<Policy> policy_from_proto(const v1::Policy& in)
@@ -267,33 +404,13 @@ Result<Policy> policy_from_proto(const v1::Policy& in)
         return std::unexpected(mode.error());
     }
     policy.mode = *mode;
-    Result<std::vector<Operation>> operations = operations_from_proto(in.match());
-    if (!operations) {
-        return std::unexpected(operations.error());
+    if (const Result<void> match = match_from_proto(in.match(), policy); !match) {
+        return std::unexpected(match.error());
     }
-    policy.operations = std::move(*operations);
-    const v1::FileSelector& file = in.match().file();
-    Result<std::vector<std::string>> prefixes = prefixes_from_proto(file);
-    if (!prefixes) {
-        return std::unexpected(prefixes.error());
-    }
-    policy.file.path_prefixes = std::move(*prefixes);
-    policy.file.filesystems.assign(file.filesystems().begin(), file.filesystems().end());
-    const v1::PinSelector& pin = in.match().pin();
-    policy.pin.drivers.assign(pin.drivers().begin(), pin.drivers().end());
-    policy.pin.min_bytes = pin.min_bytes();
-    const Result<Nanoseconds> min_age = duration_from_proto(pin.min_age(), "match.pin.min_age", "0 to 10 years");
-    if (!min_age) {
-        return std::unexpected(min_age.error());
-    }
-    policy.pin.min_age = *min_age;
-    const v1::OwnerSelector& owner = in.match().owner();
-    policy.owner.uids.assign(owner.uids().begin(), owner.uids().end());
-    policy.owner.comms.assign(owner.comms().begin(), owner.comms().end());
     if (const Result<void> action = action_from_proto(in.action(), policy); !action) {
         return std::unexpected(action.error());
     }
-    const Result<Unresolved> unresolved = unresolved_from_proto(in.unresolved());
+    const Result<Unresolved> unresolved = unresolved_from_proto(in.unresolved(), default_unresolved(policy));
     if (!unresolved) {
         return std::unexpected(unresolved.error());
     }
@@ -369,6 +486,50 @@ Result<std::vector<Policy>> policies_from_request(const v1::ApplyPolicyRequest& 
                                     : policies_from_text(request.yaml(), request.source());
 }
 
+namespace {
+
+using Texts = google::protobuf::RepeatedPtrField<std::string>;
+
+void add_texts(const std::vector<std::string>& texts, Texts& out)
+{
+    for (const std::string& text : texts) {
+        out.Add(valid_utf8(text));
+    }
+}
+
+void set_file(const FileSelector& file, v1::FileSelector& out)
+{
+    add_texts(file.path_prefixes, *out.mutable_path_prefixes());
+    add_texts(file.mounts, *out.mutable_mounts());
+    for (const InodeId& inode : file.inodes) {
+        out.add_inodes(to_string(inode));
+    }
+    add_texts(file.filesystems, *out.mutable_filesystems());
+}
+
+void set_process(const ProcessSelector& process, v1::ProcessSelector& out)
+{
+    out.mutable_uids()->Add(process.uids.begin(), process.uids.end());
+    add_texts(process.comms, *out.mutable_comms());
+    add_texts(process.cgroups, *out.mutable_cgroups());
+    add_texts(process.binaries, *out.mutable_binaries());
+    add_texts(process.containers, *out.mutable_containers());
+}
+
+void set_pin(const PinSelector& pin, v1::PinSelector& out)
+{
+    add_texts(pin.drivers, *out.mutable_drivers());
+    out.set_min_bytes(pin.min_bytes);
+    if (pin.min_age != 0) {
+        *out.mutable_min_age() = TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(pin.min_age));
+    }
+    if (pin.long_term) {
+        out.set_long_term(*pin.long_term);
+    }
+}
+
+}  // namespace
+
 v1::Policy policy_to_proto(const Policy& policy)
 {
     v1::Policy out;
@@ -378,25 +539,17 @@ v1::Policy policy_to_proto(const Policy& policy)
     for (const Operation operation : policy.operations) {
         match.add_operations(operation_to_proto(operation));
     }
-    for (const std::string& prefix : policy.file.path_prefixes) {
-        match.mutable_file()->add_path_prefixes(valid_utf8(prefix));
+    if (policy.file != FileSelector()) {
+        set_file(policy.file, *match.mutable_file());
     }
-    for (const std::string& filesystem : policy.file.filesystems) {
-        match.mutable_file()->add_filesystems(valid_utf8(filesystem));
+    if (policy.pin != PinSelector()) {
+        set_pin(policy.pin, *match.mutable_pin());
     }
-    for (const std::string& driver : policy.pin.drivers) {
-        match.mutable_pin()->add_drivers(valid_utf8(driver));
+    if (!policy.owner.any()) {
+        set_process(policy.owner, *match.mutable_owner());
     }
-    if (policy.pin.min_bytes != 0) {
-        match.mutable_pin()->set_min_bytes(policy.pin.min_bytes);
-    }
-    if (policy.pin.min_age != 0) {
-        *match.mutable_pin()->mutable_min_age() =
-            TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(policy.pin.min_age));
-    }
-    match.mutable_owner()->mutable_uids()->Add(policy.owner.uids.begin(), policy.owner.uids.end());
-    for (const std::string& comm : policy.owner.comms) {
-        match.mutable_owner()->add_comms(valid_utf8(comm));
+    if (!policy.caller.any()) {
+        set_process(policy.caller, *match.mutable_caller());
     }
     set_action(policy, *out.mutable_action());
     out.set_unresolved(unresolved_to_proto(policy.unresolved));
@@ -419,6 +572,10 @@ v1::ListPoliciesResponse policies_to_proto(const Snapshot& snapshot)
         added.set_would_have_denied(state.counters.would_have_denied);
         added.set_held(state.counters.held);
         added.set_would_have_held(state.counters.would_have_held);
+        added.set_signalled(state.counters.signalled);
+        added.set_would_have_signalled(state.counters.would_have_signalled);
+        added.set_notified(state.counters.notified);
+        added.set_would_have_notified(state.counters.would_have_notified);
     }
     return out;
 }

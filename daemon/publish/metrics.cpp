@@ -24,10 +24,13 @@ constexpr std::array<Backing, 2> kCommonBackings{Backing::kAnonymous, Backing::k
 constexpr std::size_t kBackings = 5;
 constexpr std::array<std::string_view, 7> kOperations{"collapse_range", "insert_range", "madv_remove", "punch_hole",
                                                       "truncate",       "umount",       "zero_range"};
-// Nothing can stop these: their verdict is always allow.
+// Nothing can stop these.
 constexpr std::array<std::string_view, 6> kInvalidations{"invalidate", "madv_dontneed", "madv_guard",
                                                          "mmap_fixed", "mremap",        "munmap"};
-constexpr std::array<std::string_view, 5> kVerdicts{"allow", "deny", "hold", "would_deny", "would_hold"};
+constexpr std::array<std::string_view, 9> kVerdicts{"allow",      "deny",       "hold",         "notify",      "signal",
+                                                    "would_deny", "would_hold", "would_notify", "would_signal"};
+constexpr std::array<std::string_view, 5> kInvalidationVerdicts{"allow", "notify", "signal", "would_notify",
+                                                                "would_signal"};
 // What pinning pages fails with; anything else is "other".
 constexpr std::array<int, 5> kPinErrors{EAGAIN, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP};
 constexpr std::string_view kOther = "other";
@@ -38,7 +41,8 @@ constexpr std::array kRevocationEnds{RevocationEnd::kAnswered, RevocationEnd::kR
                                      RevocationEnd::kSpared,   RevocationEnd::kTooManyOwners, RevocationEnd::kLimited};
 static_assert((kMaxDriverLabels + 1) * (kPinErrors.size() + 1) <= kMaxSeriesPerMetric);
 static_assert((kMaxDriverLabels + 1) * kBackings <= kMaxSeriesPerMetric);
-static_assert((kMaxConflictDriverLabels + 1) * (kOperations.size() * kVerdicts.size() + kInvalidations.size()) <=
+static_assert((kMaxConflictDriverLabels + 1) *
+                  (kOperations.size() * kVerdicts.size() + kInvalidations.size() * kInvalidationVerdicts.size()) <=
               kMaxSeriesPerMetric);
 
 // Which drivers have series of their own. Once given, a label stays: a counter must not move between two of them.
@@ -188,7 +192,9 @@ void fill_conflicts(Source& source, Series& out)
     }
     for (const std::string_view operation : kInvalidations) {
         for (const std::string_view driver : kKnownDrivers) {
-            out.add({std::string(operation), std::string(driver), "allow"}, std::uint64_t{0});
+            for (const std::string_view verdict : kInvalidationVerdicts) {
+                out.add({std::string(operation), std::string(driver), std::string(verdict)}, std::uint64_t{0});
+            }
         }
     }
     for (const auto& [key, count] : source.now.conflicts) {

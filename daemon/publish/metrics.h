@@ -15,7 +15,7 @@ class Collectable;
 namespace pinwarden {
 
 // Promised to whoever pays for the time series database.
-inline constexpr std::size_t kMaxSeriesPerMetric = 164;
+inline constexpr std::size_t kMaxSeriesPerMetric = 372;
 // Drivers with series of their own; whatever comes later is summed under driver="other".
 inline constexpr std::size_t kMaxDriverLabels = 15;
 // Fewer where operations and verdicts multiply them.

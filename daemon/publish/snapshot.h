@@ -129,7 +129,9 @@ struct InvalidationView {
     AddressRange range;  // that met pins
     std::uint64_t bytes = 0;
     std::vector<PinView> pins;
-    std::string reason;
+    pw_verdict verdict = PW_VERDICT_ALLOW;
+    std::string policy = {};  // that decided; empty: none did
+    std::string reason = {};
 };
 
 // Who has a pin that an audit found to differ.

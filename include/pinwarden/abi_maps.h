@@ -49,6 +49,8 @@ enum pw_policy_flags {
     PW_POLICY_TIMEOUT_ALLOW = 1 << 7,    // allow what was held for long enough; else deny it
     PW_POLICY_FALLBACK_ALLOW = 1 << 8,   // allow what cannot be held; else deny it
     PW_POLICY_KEEP = 1 << 9,             // in force also while no daemon runs
+    PW_POLICY_SIGNAL = 1 << 10,          // let it go ahead, and signal; in place of a denial
+    PW_POLICY_NOTIFY = 1 << 11,          // let it go ahead, and tell
 };
 
 struct pw_policy {
@@ -61,13 +63,37 @@ struct pw_policy {
 };
 PW_ASSERT_SIZE(pw_policy, 24 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME);
 
+// By what policies select callers.
+enum pw_caller_kind {
+    PW_CALLER_UID,
+    PW_CALLER_COMM,       // of the thread group leader
+    PW_CALLER_BINARY,     // its directory and its name there: another program may take its place
+    PW_CALLER_CGROUP,     // of the caller, or one above it
+    PW_CALLER_CONTAINER,  // the same, of a container
+    PW_CALLER_KINDS,
+};
+
 // Two tables; the one in force is generation & 1 (`policy_generation` in the BPF object's data).
 struct pw_policy_table {
     __u32 count;
-    __u32 reserved;
+    __u32 selects_callers;              // whether any policy does
+    __u64 any_caller[PW_CALLER_KINDS];  // bit per slot of a policy that does not select by that
+    __u64 by_cgroup;                    // bit per slot of a policy that selects by cgroup or container
     struct pw_policy policy[PW_POLICIES];
 };
-PW_ASSERT_SIZE(pw_policy_table, 8 + PW_POLICIES * (24 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME));
+PW_ASSERT_SIZE(pw_policy_table, 56 + PW_POLICIES * (24 + PW_POLICY_FILESYSTEMS * PW_FILESYSTEM_NAME));
+
+// `callers`: whom a policy selects.
+struct pw_caller_key {
+    __u64 number;  // uid, id of the cgroup, or inode of the program's directory
+    __u32 device;  // of that directory
+    __u32 kind;    // enum pw_caller_kind
+    __u32 table;   // 0 or 1: which policy table it belongs to
+    __u32 reserved;
+    char name[PW_PROGRAM_NAME];  // of the program, or the task; padded with zeros
+};
+PW_ASSERT_SIZE(pw_caller_key, 24 + PW_PROGRAM_NAME);
+// The value is a __u64: bit per policy slot.
 
 // `path_prefixes`: a directory (or file) that is a policy's path prefix, or the root of a mount below one.
 struct pw_prefix_key {

@@ -17,6 +17,7 @@ enum {
     PW_STACK_FRAMES = 24,
     PW_PAGES_PER_CHUNK = 512,
     PW_FILESYSTEM_NAME = 16,
+    PW_PROGRAM_NAME = 32,
     PW_PATH_BYTES = 2048,
     PW_POLICIES = 64,
     PW_POLICY_FILESYSTEMS = 4,
@@ -122,6 +123,11 @@ enum pw_verdict {
     PW_VERDICT_WOULD_DENY,  // a monitoring policy would have failed it
     PW_VERDICT_HOLD,        // an enforcing policy makes the caller wait
     PW_VERDICT_WOULD_HOLD,  // a monitoring policy would have
+    // It goes ahead, and what an enforcing policy wants is the daemon's to do:
+    PW_VERDICT_SIGNAL,
+    PW_VERDICT_WOULD_SIGNAL,  // the same of a monitoring one
+    PW_VERDICT_NOTIFY,
+    PW_VERDICT_WOULD_NOTIFY,
     PW_VERDICTS,
 };
 

@@ -65,6 +65,10 @@ public:
                       [&] { verdicts.erase({file, slot, of_generation & 1U}); });
     }
 
+    std::uint64_t made_cgroups = 0;
+    std::uint64_t known_cgroups = 0;
+    [[nodiscard]] std::uint64_t cgroups_made() const override { return made_cgroups; }
+    void know_cgroups(std::uint64_t made) override { known_cgroups = made; }
     [[nodiscard]] std::uint64_t losses() const override { return counted_losses; }
     void trust_ledger(std::optional<std::uint64_t> after_losses) override
     {
@@ -118,6 +122,32 @@ public:
         return found == mountpoints.end() ? std::nullopt : std::optional(MountedPath{found->second, "", path});
     }
     void mounts_changed() override {}
+    std::map<std::string, DirectoryId> mount_roots;
+    std::map<std::string, ProgramId> programs;
+    std::map<std::string, std::uint64_t> cgroups;
+    std::map<std::string, std::vector<std::uint64_t>> containers;
+
+    Result<ResolvedPath> mounted_at(const std::string& path) override
+    {
+        const auto found = mount_roots.find(path);
+        return ResolvedPath{
+            path, found == mount_roots.end() ? std::vector<DirectoryId>() : std::vector<DirectoryId>{found->second}};
+    }
+    Result<std::optional<ProgramId>> program(const std::string& path) override
+    {
+        const auto found = programs.find(path);
+        return found == programs.end() ? std::nullopt : std::optional(found->second);
+    }
+    std::optional<std::uint64_t> cgroup(const std::string& path) override
+    {
+        const auto found = cgroups.find(path);
+        return found == cgroups.end() ? std::nullopt : std::optional(found->second);
+    }
+    std::vector<std::uint64_t> container(const std::string& id) override
+    {
+        const auto found = containers.find(id);
+        return found == containers.end() ? std::vector<std::uint64_t>() : found->second;
+    }
     Result<ResolvedPath> resolve(const std::string& path) override
     {
         if (const auto error = errors.find(path); error != errors.end()) {

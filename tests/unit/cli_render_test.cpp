@@ -295,18 +295,56 @@ TEST_CASE("policies: state, counters, and what they match")
     CHECK_THAT(render_policies(policies_to_proto(limited), kPlain),
                Catch::Contains("  hold 30s, revoke 5s SIGKILL, then deny EBUSY  "));
 
+    CHECK(render_policies(policies_to_proto(snapshot), kPlain) ==
+          "NAME  STATE    MATCHED  DID        WOULD HAVE  ACTION                     MATCH               "
+          "                            SOURCE\n"
+          "keep  pending       12  11 denied  1 denied    deny EBUSY                 truncate "
+          "path=/mnt/a,/mnt/b fs=ext4 min_age=5s  /etc/pinwarden/keep.yaml\n"
+          "    /mnt/b does not exist yet\n"
+          "keep  active         7  5 held     2 held      hold 10s, then deny EBUSY  truncate            "
+          "                            /etc/pinwarden/keep.yaml\n"
+          "keep  active         7  5 held     2 held      hold 250ms, then allow     truncate            "
+          "                            /etc/pinwarden/keep.yaml\n");
+    CHECK(render_policies({}, kPlain) == "No policies.\n");
+}
+
+TEST_CASE("policies that signal or notify, and every selector there is")
+{
+    PolicyState signals;
+    signals.policy.name = "kill";
+    signals.policy.mode = Mode::kEnforce;
+    signals.policy.operations = {Operation::kMunmap};
+    signals.policy.signal = SignalAction{.target = SignalTarget::kCaller,
+                                         .signals = {{.signal = SIGTERM, .wait = 2 * kSecond}, {.signal = SIGKILL}}};
+    signals.state = "active";
+    signals.counters.matched = 4;
+    signals.counters.signalled = 3;
+    signals.counters.would_have_signalled = 1;
+    PolicyState tells = signals;
+    tells.policy.signal.reset();
+    tells.policy.notify = true;
+    tells.policy.operations = {Operation::kTruncate};
+    tells.policy.file.mounts = {"/mnt/a"};
+    tells.policy.file.inodes = {{8, 17, 42}};
+    tells.policy.pin.long_term = true;
+    tells.policy.owner.cgroups = {"/jobs"};
+    tells.policy.caller.binaries = {"/usr/bin/rm"};
+    tells.policy.caller.containers = {"web"};
+    tells.counters = {};
+    tells.counters.matched = 2;
+    tells.counters.notified = 2;
+    tells.policy.source = "grpc";
+    signals.policy.source = "grpc";
+    Snapshot snapshot;
+    snapshot.policies = {signals, tells};
     CHECK(
         render_policies(policies_to_proto(snapshot), kPlain) ==
-        "NAME  STATE    MATCHED  DENIED  WOULD DENY  HELD  WOULD HOLD  ACTION                     MATCH               "
-        "                            SOURCE\n"
-        "keep  pending       12      11           1     0           0  deny EBUSY                 truncate "
-        "path=/mnt/a,/mnt/b fs=ext4 min_age=5s  /etc/pinwarden/keep.yaml\n"
-        "    /mnt/b does not exist yet\n"
-        "keep  active         7       0           0     5           2  hold 10s, then deny EBUSY  truncate            "
-        "                            /etc/pinwarden/keep.yaml\n"
-        "keep  active         7       0           0     5           2  hold 250ms, then allow     truncate            "
-        "                            /etc/pinwarden/keep.yaml\n");
-    CHECK(render_policies({}, kPlain) == "No policies.\n");
+        "NAME  STATE   MATCHED  DID          WOULD HAVE   ACTION                           MATCH                      "
+        "                                                                                        SOURCE\n"
+        "kill  active        4  3 signalled  1 signalled  signal caller SIGTERM 2s SIGKILL  munmap                     "
+        "                                                                                        grpc\n"
+        "kill  active        2  2 notified   -            notify                           truncate mount=/mnt/a "
+        "inode=8:17/42 long_term=true cgroup=/jobs caller.binary=/usr/bin/rm caller.container=web  grpc\n");
 }
 
 TEST_CASE("JSON has the field names of the API, and defaults")

@@ -171,6 +171,14 @@ TEST_CASE("an operation record becomes an event", "[decoder]")
         waits.hold = 9 - waits.hold;
         CHECK_FALSE(kDecoder.decode(bytes_of(waits)).has_value());
     }
+    // Or was, until it went ahead.
+    for (const std::uint64_t hold : {0, 9}) {
+        for (const pw_verdict verdict : {PW_VERDICT_SIGNAL, PW_VERDICT_NOTIFY}) {
+            waits.verdict = verdict;
+            waits.hold = hold;
+            CHECK(decoded<OperationEvent>(bytes_of(waits)).hold == hold);
+        }
+    }
 }
 
 TEST_CASE("the end of a hold becomes an event", "[decoder]")

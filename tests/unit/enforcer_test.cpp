@@ -367,6 +367,38 @@ TEST_CASE("mounts that come and go install a new table only if that changes some
     CHECK(bench.sink.installed.prefixes.size() == 1);
 }
 
+TEST_CASE("cgroups that are made are looked at, and only then relied upon", "[enforcer]")
+{
+    Bench bench;
+    REQUIRE(bench.apply({for_all("all")}));
+    bench.sink.made_cgroups = 3;
+    CHECK(bench.enforcer.cgroups_were_made());
+    // Nobody asks for any.
+    REQUIRE(bench.enforcer.cgroups_changed(bench.ledger, 0));
+    CHECK(bench.sink.known_cgroups == 3);
+    CHECK(bench.enforcer.generation() == 1);
+
+    Policy by_cgroup = for_all("by-cgroup");
+    by_cgroup.caller.cgroups = {"/jobs"};
+    REQUIRE(bench.apply({by_cgroup}));
+    CHECK(bench.sink.installed.callers.empty());
+    bench.sink.made_cgroups = 4;
+    bench.resolver.cgroups["/jobs"] = 77;
+    REQUIRE(bench.enforcer.cgroups_changed(bench.ledger, 0));
+    CHECK(bench.enforcer.generation() == 3);
+    CHECK(bench.sink.installed.callers.size() == 1);
+    CHECK(bench.sink.known_cgroups == 4);
+    CHECK_FALSE(bench.enforcer.cgroups_were_made());
+
+    // What could not be told is not known.
+    bench.sink.made_cgroups = 5;
+    bench.resolver.cgroups["/jobs"] = 78;
+    bench.sink.failing = {"install"};
+    CHECK_FALSE(bench.enforcer.cgroups_changed(bench.ledger, 0));
+    CHECK(bench.sink.known_cgroups == 4);
+    CHECK(bench.enforcer.cgroups_were_made());
+}
+
 TEST_CASE("a file that was renamed stays covered by the path it was pinned through", "[enforcer]")
 {
     Bench bench;

@@ -272,13 +272,16 @@ TEST_CASE("no number of drivers makes too many series, and none is lost")
         }
         for (const char* const operation :
              {"collapse_range", "insert_range", "madv_remove", "punch_hole", "truncate", "umount", "zero_range"}) {
-            for (const char* const verdict : {"allow", "deny", "would_deny", "hold", "would_hold"}) {
+            for (const char* const verdict : {"allow", "deny", "would_deny", "hold", "would_hold", "signal",
+                                              "would_signal", "notify", "would_notify"}) {
                 pipeline.numbers.conflicts[{operation, driver, verdict}] = 1;
             }
         }
         for (const char* const operation :
              {"invalidate", "madv_dontneed", "madv_guard", "mmap_fixed", "mremap", "munmap"}) {
-            pipeline.numbers.conflicts[{operation, driver, "allow"}] = 1;
+            for (const char* const verdict : {"allow", "signal", "would_signal", "notify", "would_notify"}) {
+                pipeline.numbers.conflicts[{operation, driver, verdict}] = 1;
+            }
         }
     }
     const Page page = scrape(*collectable);

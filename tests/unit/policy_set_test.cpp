@@ -176,12 +176,15 @@ TEST_CASE("path prefixes compile to directories, each with the policies it belon
     CHECK(policy_state(*compiled, 2) == "pending");
     CHECK(policy_state(*compiled, 3) == "off");
 
-    CHECK(policies_covering(*compiled, "/a/x") == 1);
-    CHECK(policies_covering(*compiled, "/b") == 3);
-    CHECK(policies_covering(*compiled, "/bb") == 0);
-    CHECK(policies_covering(*compiled, "memfd:a") == 0);
-    CHECK(policies_covering(*compiled, ".../a/x") == 0);
-    CHECK(policies_covering(*compiled, "") == 0);
+    CHECK(policies_covering(*compiled, kFile, "/a/x") == 1);
+    CHECK(policies_covering(*compiled, kFile, "/b") == 3);
+    CHECK(policies_covering(*compiled, kFile, "/bb") == 0);
+    CHECK(policies_covering(*compiled, kFile, "memfd:a") == 0);
+    CHECK(policies_covering(*compiled, kFile, ".../a/x") == 0);
+    CHECK(policies_covering(*compiled, kFile, "") == 0);
+
+    // Of a file that is one of these itself, whatever it is called.
+    CHECK(policies_covering(*compiled, {.inode = 11, .device = 1}, "memfd:a") == 3);
 
     resolver.errors["/b"] = {"cannot look up /b: Input/output error", EIO};
     const auto failed = set.compile(resolver);
@@ -189,6 +192,130 @@ TEST_CASE("path prefixes compile to directories, each with the policies it belon
     CHECK(failed.error().code == EIO);
     CHECK(failed.error().message ==
           "policy \"second\": match.file.path_prefixes: cannot look up /b: Input/output error");
+}
+
+TEST_CASE("mounts and inodes compile to directories, too", "[policy_set]")
+{
+    Policy policy = named("p");
+    policy.file.mounts = {"/mnt/a", "/mnt/b"};
+    policy.file.inodes = {{.major = 8, .minor = 17, .inode = 42}};
+    FakePathResolver resolver;
+    resolver.mount_roots = {{"/mnt/a", {.inode = 2, .device = 9}}};
+    const auto compiled = compile({policy}, resolver);
+    REQUIRE(compiled);
+    const std::uint32_t device = 8U << 20U | 17U;
+    CHECK(compiled->prefixes == std::map<DirectoryId, std::uint64_t>{{{2, 9}, 1}, {{42, device}, 1}});
+    CHECK(compiled->pending == std::vector<std::string>{"nothing is mounted at /mnt/b yet"});
+    CHECK(policy_state(*compiled, 0) == "active");
+    CHECK((compiled->table.policy[0].flags & PW_POLICY_ANY_PATH) == 0);
+    // What is mounted below is another device.
+    CHECK(policies_covering(*compiled, {.inode = 7, .device = 9}, "/mnt/a/x") == 1);
+    CHECK(policies_covering(*compiled, {.inode = 7, .device = 10}, "/mnt/a/x") == 0);
+    CHECK(policies_covering(*compiled, {.inode = 7, .device = 9}, "/mnt/c/x") == 0);
+    CHECK(policies_covering(*compiled, {.inode = 42, .device = device}, "/anywhere") == 1);
+
+    policy.file.inodes.clear();
+    policy.file.mounts = {"/mnt/b"};
+    CHECK(policy_state(compile({policy}, resolver).value(), 0) == "pending");
+}
+
+TEST_CASE("callers compile to what the kernel's side compares", "[policy_set]")
+{
+    Policy plain = named("plain");
+    Policy by_name = named("by-name");
+    by_name.caller.uids = {0, 1000};
+    by_name.caller.comms = {"rm"};
+    by_name.caller.binaries = {"/usr/bin/rm"};
+    Policy by_cgroup = named("by-cgroup");
+    by_cgroup.caller.cgroups = {"/jobs", "/none"};
+    by_cgroup.caller.containers = {"web"};
+    FakePathResolver resolver;
+    resolver.programs = {{"/usr/bin/rm", {{.inode = 5, .device = 1}, "rm"}}};
+    resolver.cgroups = {{"/jobs", 77}};
+    resolver.containers = {{"web", {78, 79}}};
+    const auto compiled = compile({plain, by_name, by_cgroup}, resolver);
+    REQUIRE(compiled);
+    const std::map<CallerId, std::uint64_t> expected{
+        {{PW_CALLER_UID, 0, 0, ""}, 2},        {{PW_CALLER_UID, 1000, 0, ""}, 2},
+        {{PW_CALLER_COMM, 0, 0, "rm"}, 2},     {{PW_CALLER_BINARY, 5, 1, "rm"}, 2},
+        {{PW_CALLER_CGROUP, 77, 0, ""}, 4},    {{PW_CALLER_CONTAINER, 78, 0, ""}, 4},
+        {{PW_CALLER_CONTAINER, 79, 0, ""}, 4},
+    };
+    CHECK(compiled->callers == expected);
+    CHECK(compiled->table.selects_callers == 1);
+    CHECK(compiled->table.any_caller[PW_CALLER_UID] == 5);
+    CHECK(compiled->table.any_caller[PW_CALLER_CGROUP] == 3);
+    CHECK(compiled->table.by_cgroup == 4);
+    CHECK(compiled->pending[2] == "cgroup /none does not exist yet");
+    CHECK(policy_state(*compiled, 2) == "active");
+
+    resolver.containers.clear();
+    const auto later = compile({plain, by_name, by_cgroup}, resolver);
+    REQUIRE(later);
+    CHECK(policy_state(*later, 2) == "pending");
+    CHECK(later->pending[2] == "cgroup /none does not exist yet, container web does not run yet");
+    CHECK_FALSE(later->resolves_to_the_same(*compiled));
+    CHECK(compile({plain}, resolver)->table.selects_callers == 0);
+}
+
+TEST_CASE("what lets an operation go ahead fails nothing", "[policy_set]")
+{
+    Policy signals = named("signals");
+    signals.deny_errno = 0;
+    signals.signal = SignalAction{.target = SignalTarget::kOwners, .signals = {{.signal = SIGTERM}}};
+    signals.operations = {Operation::kTruncate, Operation::kMunmap};
+    signals.unresolved = default_unresolved(signals);
+    Policy tells = named("tells");
+    tells.deny_errno = 0;
+    tells.notify = true;
+    tells.operations = {Operation::kInvalidate};
+    tells.unresolved = default_unresolved(tells);
+    PolicySet set;
+    REQUIRE(set.apply({signals, tells}));
+    FakePathResolver resolver;
+    const auto compiled = set.compile(resolver);
+    REQUIRE(compiled);
+    const pw_policy& first = compiled->table.policy[0];
+    CHECK(first.error == 0);
+    CHECK((first.flags & (PW_POLICY_SIGNAL | PW_POLICY_UNRESOLVED_HOLD | PW_POLICY_HOLD)) ==
+          (PW_POLICY_SIGNAL | PW_POLICY_UNRESOLVED_HOLD));
+    CHECK(first.operations == 1U << PW_OPERATION_TRUNCATE);
+    CHECK((compiled->table.policy[1].flags & PW_POLICY_NOTIFY) != 0);
+    CHECK(compiled->table.policy[1].operations == 0);
+}
+
+TEST_CASE("a process suits a selector by all that is given", "[policy_set]")
+{
+    Task task;
+    task.uid = 1000;
+    task.comm = "worker";
+    const std::string id(64, 'a');
+    const auto names = [](TaskNames of) { return std::make_shared<const TaskNames>(std::move(of)); };
+    task.names = names(
+        {.executable = "/usr/bin/worker", .cgroup = "/system.slice/docker-" + id + ".scope/inner", .container = ""});
+    ProcessSelector selector;
+    CHECK(suits(selector, task));
+    selector = {.uids = {1000},
+                .comms = {"worker"},
+                .cgroups = {"/system.slice"},
+                .binaries = {"/usr/bin/worker"},
+                .containers = {id}};
+    CHECK(suits(selector, task));
+    const auto but = [&](auto&& change) {
+        ProcessSelector other = selector;
+        change(other);
+        return suits(other, task);
+    };
+    CHECK_FALSE(but([](auto& s) { s.uids = {0}; }));
+    CHECK_FALSE(but([](auto& s) { s.comms = {"work"}; }));
+    CHECK_FALSE(but([](auto& s) { s.cgroups = {"/system"}; }));
+    CHECK_FALSE(but([](auto& s) { s.binaries = {"/usr/bin"}; }));
+    CHECK_FALSE(but([](auto& s) { s.containers = {"a"}; }));
+    // What is not known suits nothing that asks for it.
+    task.names.reset();
+    CHECK_FALSE(suits(selector, task));
+    CHECK_FALSE(but([](auto& s) { s.binaries.clear(), s.containers.clear(); }));
+    CHECK(but([](auto& s) { s.binaries.clear(), s.containers.clear(), s.cgroups.clear(); }));
 }
 
 TEST_CASE("decisions are counted by name, over replacement and across tables", "[policy_set]")
@@ -224,6 +351,16 @@ TEST_CASE("decisions are counted by name, over replacement and across tables", "
     CHECK(set.counters("b").matched == 3);
     set.count(decided(PW_VERDICT_DENY, 70, ~0ULL), set.policies());
     CHECK(set.counters("b").denied == 0);
+
+    OperationEvent signalled = decided(PW_VERDICT_SIGNAL, 1, 0b10);
+    set.count(signalled, before);
+    CHECK(set.counters("b").signalled == 1);
+    const auto matched = set.counters("b").matched;
+    // It was held before, and counted then.
+    signalled.hold = 9;
+    set.count(signalled, before);
+    CHECK(set.counters("b").signalled == 2);
+    CHECK(set.counters("b").matched == matched);
 }
 
 TEST_CASE("a pin concerns a policy when every selector holds", "[policy_set]")

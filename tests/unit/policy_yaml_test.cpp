@@ -23,13 +23,19 @@ match:
   operations: [truncate]
   file:
     path_prefixes: [/mnt//pmem/, "/data sets"]
+    mounts: [/mnt/nvme/]
+    inodes: ["8:17/4711"]
     filesystems: [ext4, xfs]
-  pin: {drivers: [rdma_rxe, vfio], min_bytes: 1MiB, min_age: 5s}
+  pin: {drivers: [rdma_rxe, vfio], min_bytes: 1MiB, min_age: 5s, long_term: true}
   owner:
     uids: [0, 1000]
     comms:
       - trainer
       - "null"
+    cgroups: [/jobs//a/]
+    binaries: [/usr/bin/trainer]
+    containers: [web]
+  caller: {uids: [5], comms: [rm], cgroups: [/], binaries: [/bin/rm], containers: [db]}
 action:
   deny: {errno: ETXTBSY}
 unresolved: allow
@@ -57,9 +63,18 @@ TEST_CASE("a policy with every field", "[policy_yaml]")
     expected.name = "datasets-under-rdma";
     expected.mode = Mode::kEnforce;
     expected.operations = {Operation::kTruncate};
-    expected.file = {{"/mnt/pmem", "/data sets"}, {"ext4", "xfs"}};
-    expected.pin = {{"rdma_rxe", "vfio"}, 1U << 20U, 5'000'000'000};
-    expected.owner = {{0, 1000}, {"trainer", "null"}};
+    expected.file = {.path_prefixes = {"/mnt/pmem", "/data sets"},
+                     .mounts = {"/mnt/nvme"},
+                     .inodes = {{.major = 8, .minor = 17, .inode = 4711}},
+                     .filesystems = {"ext4", "xfs"}};
+    expected.pin = {
+        .drivers = {"rdma_rxe", "vfio"}, .min_bytes = 1U << 20U, .min_age = 5'000'000'000, .long_term = true};
+    expected.owner = {.uids = {0, 1000},
+                      .comms = {"trainer", "null"},
+                      .cgroups = {"/jobs/a"},
+                      .binaries = {"/usr/bin/trainer"},
+                      .containers = {"web"}};
+    expected.caller = {.uids = {5}, .comms = {"rm"}, .cgroups = {"/"}, .binaries = {"/bin/rm"}, .containers = {"db"}};
     expected.deny_errno = ETXTBSY;
     expected.unresolved = Unresolved::kAllow;
     expected.when_unattended = Unattended::kKeep;
@@ -126,6 +141,29 @@ TEST_CASE("a policy that revokes", "[policy_yaml]")
           Revoke{.notify = std::nullopt, .grace = 0, .then = {{.signal = SIGKILL}}});
 }
 
+TEST_CASE("a policy that signals or notifies", "[policy_yaml]")
+{
+    constexpr Nanoseconds kSecond = 1'000'000'000;
+    const auto parse = [](const std::string& rest) {
+        const auto parsed =
+            parse_policies("name: p\nmode: enforce\nmatch: {operations: [truncate, munmap]}\n" + rest, "x.yaml");
+        INFO((parsed ? "" : parsed.error().message));
+        REQUIRE(parsed);
+        return parsed->front();
+    };
+    const Policy owners = parse("action: {signal: {signals: [SIGTERM, 5s, SIGKILL]}}\n");
+    CHECK(owners.signal == SignalAction{.target = SignalTarget::kOwners,
+                                        .signals = {{.signal = SIGTERM, .wait = 5 * kSecond}, {.signal = SIGKILL}}});
+    CHECK(owners.unresolved == Unresolved::kHold);
+    CHECK(owners.goes_ahead());
+    CHECK(parse("action: {signal: {target: caller, signals: [SIGKILL]}}\n").signal->target == SignalTarget::kCaller);
+    CHECK(parse("unresolved: allow\naction: {signal: {signals: [SIGKILL]}}\n").unresolved == Unresolved::kAllow);
+    const Policy tells = parse("action: {notify: {}}\n");
+    CHECK(tells.notify);
+    CHECK(tells.unresolved == Unresolved::kAllow);
+    CHECK(tells.deny_errno == 0);
+}
+
 TEST_CASE("several documents are several policies, in order", "[policy_yaml]")
 {
     const auto parsed = parse_policies("---\n" + policy_named("b") + "---\n" + policy_named("a") + "...\n", "x.yaml");
@@ -151,17 +189,46 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + match + "  \"\": 1\n" + action, "x.yaml:5:3: match.: unknown field; known here"},
         {head + match + "  <<: {a: b}\n" + action, "x.yaml:5:3: match.<<: unknown field"},
         // Fields of a later version.
-        {head + match + "  caller: {uids: [0]}\n" + action,
-         "x.yaml:5:3: match.caller: not available in this version; available here: operations, file, pin, owner"},
-        {head + match + "  owner: {cgroups: [a]}\n" + action, "x.yaml:5:11: match.owner.cgroups: not available"},
-        {head + match + "  owner: {binaries: [a]}\n" + action, "x.yaml:5:11: match.owner.binaries: not available"},
-        {head + match + "action: {signal: {}}\n",
-         "x.yaml:5:10: action.signal: not available in this version; available here: deny, hold"},
         {head + match + "action: {revoke: {}}\n", "x.yaml:5:10: action.revoke: not available in this version"},
-        {head + "match: {operations: [munmap]}\n" + action,
-         "x.yaml:3:22: match.operations[0]: \"munmap\" cannot be stopped: the kernel has no hook that could fail it. "
-         "It "
-         "is always reported as a conflict, without a policy; available: truncate"},
+        // What nothing can do.
+        {head + "match: {operations: [truncate, munmap]}\n" + action,
+         "x.yaml:3:32: match.operations[1]: munmap cannot be stopped: the kernel has no hook that could fail it; take "
+         "it out, or make the action signal or notify"},
+        {head + "match: {operations: [mremap]}\naction: {hold: {}}\n",
+         "x.yaml:3:22: match.operations[0]: mremap cannot be stopped"},
+        {head + match + "action: {notify: {}}\nunresolved: deny\n",
+         "x.yaml:6:13: unresolved: deny is not for a policy that lets every operation go ahead; write hold"},
+        {head + match + "action: {notify: {}}\nwhen_unattended: keep\n",
+         "x.yaml:6:18: when_unattended: keep is not for a policy that signals or notifies"},
+        {head + match + "action: {notify: {errno: EBUSY}}\n", "x.yaml:5:19: action.notify.errno: unknown field"},
+        {head + match + "action: {signal: {}}\n",
+         "x.yaml:5:18: action.signal: is empty; give it target, signals, or leave it out"},
+        {head + match + "action: {signal: {target: owners}}\n",
+         "x.yaml:5:18: action.signal.signals: is missing; say which signals are sent, such as signals: [SIGTERM, 5s, "
+         "SIGKILL]"},
+        {head + match + "action: {signal: {target: owner, signals: [SIGTERM]}}\n",
+         R"(x.yaml:5:27: action.signal.target: "owner" is unknown; did you mean "owners"?)"},
+        {head + match + "action: {signal: {signals: [SIGTERM, SIGKILL]}}\n",
+         "x.yaml:5:38: action.signal.signals[1]: \"SIGKILL\" follows SIGTERM at once"},
+        // Selectors.
+        {head + match + "  file: {inodes: [12]}\n" + action,
+         "x.yaml:5:19: match.file.inodes[0]: \"12\" is no inode; write MAJOR:MINOR/INODE"},
+        {head + match + "  file: {inodes: [\"8:1/0\"]}\n" + action,
+         "x.yaml:5:19: match.file.inodes[0]: \"8:1/0\" is no"},
+        {head + match + "  file: {inodes: [\"8:1/3\", \"8:1/3\"]}\n" + action,
+         "x.yaml:5:28: match.file.inodes[1]: given twice; remove one"},
+        {head + match + "  file: {mounts: [mnt]}\n" + action,
+         "x.yaml:5:19: match.file.mounts[0]: \"mnt\" is not absolute; start it with '/'"},
+        {head + match + "  pin: {long_term: yes}\n" + action,
+         "x.yaml:5:20: match.pin.long_term: \"yes\" is not one of: true, false"},
+        {head + match + "  owner: {cgroups: [a]}\n" + action,
+         "x.yaml:5:21: match.owner.cgroups[0]: \"a\" is not absolute"},
+        {head + match + "  caller: {binaries: [/]}\n" + action,
+         "x.yaml:5:23: match.caller.binaries[0]: \"/\" is no program's path"},
+        {head + match + "  caller: {uids: [root]}\n" + action,
+         "x.yaml:5:19: match.caller.uids[0]: \"root\" is no user id"},
+        {head + match + "  caller: {comms: [a-name-of-sixteen]}\n" + action,
+         "x.yaml:5:20: match.caller.comms[0]: \"a-name-of-sixteen\" is too long"},
         {head + "match: {operations: [truncate, unmount]}\n" + action,
          R"(x.yaml:3:32: match.operations[1]: "unmount" is unknown; did you mean "umount"?)"},
         // Wrong types.
@@ -179,7 +246,7 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + "match: {operations: {truncate: yes}}\n" + action,
          "x.yaml:3:21: match.operations: must be a list, not a map"},
         {head + match + "  file: /a\n" + action,
-         "x.yaml:5:9: match.file: must be a map with path_prefixes, filesystems"},
+         "x.yaml:5:9: match.file: must be a map with path_prefixes, mounts, inodes, filesystems"},
         {head + match + "  file: {path_prefixes: [[/a]]}\n" + action,
          "x.yaml:5:26: match.file.path_prefixes[0]: must be text, not a list"},
         {head + match + "  pin: {min_bytes: {a: b}}\n" + action,
@@ -291,11 +358,12 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
         {head + "match: {file: {filesystems: [xfs]}}\n" + action, "x.yaml:3:8: match.operations: is missing"},
         {head + "match: {operations: []}\n" + action, "x.yaml:3:21: match.operations: is an empty list"},
         {head + match + "  owner: {}\n" + action,
-         "x.yaml:5:10: match.owner: is empty; give it uids, comms, or leave it out"},
+         "x.yaml:5:10: match.owner: is empty; give it uids, comms, cgroups, binaries, containers, or leave it out"},
         {head + match + "  pin: {drivers: []}\n" + action, "x.yaml:5:18: match.pin.drivers: is an empty list"},
         {head + match + "  pin: {drivers: [\"\"]}\n" + action, "x.yaml:5:19: match.pin.drivers[0]: is empty"},
         {head + match, "x.yaml:1:1: action: is missing; say what to do"},
-        {head + match + "action: {}\n", "x.yaml:5:9: action: is empty; give it deny, hold, or leave it out"},
+        {head + match + "action: {}\n",
+         "x.yaml:5:9: action: is empty; give it deny, hold, signal, notify, or leave it out"},
         {head + match + "action: {deny: }\n", "x.yaml:5:10: action.deny: must be a map with errno, not nothing"},
         // Too much of it.
         {"name: p\nname: q\n", "x.yaml:2:1: name: given twice, first on line 1; remove one"},
@@ -394,11 +462,20 @@ TEST_CASE("a policy survives being written and read", "[policy_yaml]")
         policy.name = one_of("p", "a.b-c_d", "123", "null", "-x", "...", "off");
         policy.mode = one_of(Mode::kMonitor, Mode::kEnforce, Mode::kOff);
         policy.operations = {Operation::kTruncate};
-        policy.file = {some_words("/"), some_words("")};
+        policy.file = {.path_prefixes = some_words("/"),
+                       .mounts = some_words("/"),
+                       .inodes = round % 4 == 0 ? std::vector<InodeId>{{.major = 8, .minor = 1, .inode = 7}}
+                                                : std::vector<InodeId>{},
+                       .filesystems = some_words("")};
         policy.pin = {some_words(""), one_of(0ULL, 1ULL, 4096ULL, 3ULL << 30U, ~0ULL),
                       one_of(0ULL, 1ULL, 5'000'000'000ULL)};
-        policy.owner = {round % 2 == 0 ? std::vector<std::uint32_t>{} : std::vector<std::uint32_t>{0, 4294967294U},
-                        some_words("")};
+        for (ProcessSelector* who : {&policy.owner, &policy.caller}) {
+            *who = {.uids = round % 2 == 0 ? std::vector<std::uint32_t>{} : std::vector<std::uint32_t>{0, 4294967294U},
+                    .comms = some_words(""),
+                    .cgroups = some_words("/"),
+                    .binaries = some_words("/"),
+                    .containers = some_words("")};
+        }
         policy.deny_errno = one_of(EBUSY, EPERM, 133, EAGAIN);
         if (round % 3 == 0) {
             policy.hold = Hold{.timeout = one_of(100'000'000ULL, 10'000'000'000ULL, 3'600'000'000'000ULL),
@@ -419,6 +496,19 @@ TEST_CASE("a policy survives being written and read", "[policy_yaml]")
         }
         policy.unresolved = one_of(Unresolved::kDeny, Unresolved::kAllow, Unresolved::kHold);
         policy.when_unattended = one_of(Unattended::kRelease, Unattended::kKeep);
+        if (round % 5 == 0) {
+            policy.deny_errno = 0;
+            policy.hold.reset();
+            policy.when_unattended = Unattended::kRelease;
+            policy.unresolved = one_of(Unresolved::kAllow, Unresolved::kHold);
+            policy.operations.push_back(Operation::kMunmap);
+            policy.notify = round % 10 == 0;
+            if (!policy.notify) {
+                policy.signal =
+                    SignalAction{.target = one_of(SignalTarget::kOwners, SignalTarget::kCaller),
+                                 .signals = {{.signal = SIGTERM, .wait = 100'000'000}, {.signal = SIGKILL}}};
+            }
+        }
         policy.source = "x.yaml";
         const std::string text = to_yaml(policy);
         INFO(text);
@@ -452,7 +542,8 @@ TEST_CASE("policy text and protobuf schema have the same fields and values", "[p
     const std::string head = "name: p\nmode: off\nmatch: {operations: [truncate]}\n";
     const std::vector<std::pair<std::string, std::string>> enums = {
         {"Mode", "name: p\nmode: VALUE\nmatch: {operations: [truncate]}\naction: {deny: {}}\n"},
-        {"Operation", "name: p\nmode: off\nmatch: {operations: [VALUE]}\naction: {deny: {}}\n"},
+        {"Operation", "name: p\nmode: off\nmatch: {operations: [VALUE]}\naction: {notify: {}}\n"},
+        {"SignalTarget", head + "action: {signal: {target: VALUE, signals: [SIGTERM]}}\n"},
         {"Unresolved", head + "action: {deny: {}}\nunresolved: VALUE\n"},
         {"WhenUnattended", head + "action: {deny: {}}\nwhen_unattended: VALUE\n"},
         {"Outcome", head + "action: {hold: {on_timeout: VALUE}}\n"},

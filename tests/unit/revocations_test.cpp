@@ -194,4 +194,128 @@ TEST_CASE("a policy whose signals are used up is told")
     CHECK(bench.take_happenings() == sent(bench.owner().pid, "SIGUSR1"));
 }
 
+namespace {
+
+Policy signalling(SignalTarget target)
+{
+    Policy policy = revoking();
+    policy.hold.reset();
+    policy.deny_errno = 0;
+    policy.signal =
+        SignalAction{.target = target, .signals = {{.signal = SIGTERM, .wait = kSecond}, {.signal = SIGKILL}}};
+    return policy;
+}
+
+MetOperation truncate_by(const ProcessId& caller)
+{
+    MetOperation operation;
+    operation.operation = "truncate";
+    operation.caller.process = caller;
+    return operation;
+}
+
+}  // namespace
+
+TEST_CASE("owners are signalled about what went ahead, to the end or until they let go")
+{
+    Bench bench;
+    bench.policy = signalling(SignalTarget::kOwners);
+    const auto signal = [&] {
+        bench.revocations.signal(bench.policy, 3, truncate_by({77, 7}), kFile, {bench.ledger.find(5)});
+    };
+    signal();
+    bench.revocations.step(bench.ledger, bench.clock.time);
+    CHECK(bench.take_happenings() == sent(bench.owner().pid, "SIGTERM"));
+    CHECK(bench.log.entries.back().generation == 3);
+    CHECK(bench.log.entries.back().rule == "signal.signals[0]");
+    // Once more, while it is under way: nothing more for that.
+    signal();
+    bench.revocations.step(bench.ledger, bench.clock.time);
+    CHECK(bench.take_happenings().empty());
+    bench.clock.time += kSecond;
+    SECTION("to the end")
+    {
+        bench.revocations.step(bench.ledger, bench.clock.time);
+        CHECK(bench.take_happenings() == sent(bench.owner().pid, "SIGKILL"));
+        bench.release();
+        const auto news = bench.revocations.step(bench.ledger, bench.clock.time);
+        REQUIRE(news.ended.size() == 1);
+        CHECK(news.ended.front().revocation.end() == RevocationEnd::kReleased);
+    }
+    SECTION("until they let go")
+    {
+        bench.release();
+        const auto news = bench.revocations.step(bench.ledger, bench.clock.time);
+        REQUIRE(news.ended.size() == 1);
+        CHECK(bench.take_happenings().empty());
+    }
+    SECTION("until the policy is another")
+    {
+        bench.revocations.drop_signals("another");
+        CHECK_FALSE(bench.revocations.empty());
+        bench.revocations.drop_signals("revoke");
+        bench.revocations.step(bench.ledger, bench.clock.time);
+        CHECK(bench.take_happenings().empty());
+    }
+    if (!bench.revocations.empty()) {
+        bench.release();
+        bench.revocations.step(bench.ledger, bench.clock.time);
+    }
+    CHECK(bench.revocations.empty());
+}
+
+TEST_CASE("a caller is signalled as long as it runs, whatever becomes of the pins")
+{
+    Bench bench;
+    const ProcessId caller{77, 7};
+    bench.signals.add(caller);
+    bench.policy = signalling(SignalTarget::kCaller);
+    bench.revocations.signal(bench.policy, 3, truncate_by(caller), kFile, {bench.ledger.find(5)});
+    bench.revocations.step(bench.ledger, bench.clock.time);
+    CHECK(bench.take_happenings() == sent(77, "SIGTERM"));
+    CHECK(bench.log.entries.back().target == SignalTarget::kCaller);
+    CHECK(bench.log.entries.back().held.pins == std::vector<PinId>{5});
+    bench.release();
+    bench.clock.time += kSecond;
+    SECTION("it runs on")
+    {
+        bench.revocations.step(bench.ledger, bench.clock.time);
+        CHECK(bench.take_happenings() == sent(77, "SIGKILL"));
+        bench.signals.processes.clear();
+        bench.clock.time += kSecond;
+    }
+    SECTION("it has ended")
+    {
+        bench.signals.processes.clear();
+    }
+    CHECK(bench.revocations.step(bench.ledger, bench.clock.time).ended.size() == 1);
+    CHECK(bench.take_happenings().empty());
+    CHECK(bench.revocations.empty());
+}
+
+TEST_CASE("a caller that has ended is not signalled, which is told")
+{
+    Bench bench;
+    bench.policy = signalling(SignalTarget::kCaller);
+    bench.revocations.signal(bench.policy, 3, truncate_by({77, 7}), kFile, {bench.ledger.find(5)});
+    const auto news = bench.revocations.step(bench.ledger, bench.clock.time);
+    REQUIRE(news.acts.size() == 1);
+    CHECK(news.acts.front().second.outcome == ActOutcome::kGone);
+    CHECK(bench.take_happenings().empty());
+    bench.clock.time += kSecond;
+    bench.revocations.step(bench.ledger, bench.clock.time);
+    CHECK(bench.revocations.empty());
+}
+
+TEST_CASE("two callers are signalled each, also about the same file")
+{
+    Bench bench;
+    bench.policy = signalling(SignalTarget::kCaller);
+    for (const std::uint32_t pid : {77, 78}) {
+        bench.signals.add({pid, 7});
+        bench.revocations.signal(bench.policy, 3, truncate_by({pid, 7}), kFile, {bench.ledger.find(5)});
+    }
+    CHECK(bench.revocations.step(bench.ledger, bench.clock.time).acts.size() == 2);
+}
+
 }  // namespace pinwarden::test

@@ -46,10 +46,17 @@ TEST_CASE("a policy that selects pins denies for those, once the daemon has seen
         {"pin: {min_bytes: 64KiB}", EBUSY},
         {"pin: {min_bytes: 1MiB}", 0},
         {"pin: {min_age: 1h}", 0},
+        {"pin: {long_term: true}", EBUSY},
+        {"pin: {long_term: false}", 0},
         {"owner: {uids: [0]}", EBUSY},
         {"owner: {uids: [1234]}", 0},
         {"owner: {comms: [pinner]}", EBUSY},
         {"owner: {comms: [trainer]}", 0},
+        {"owner: {binaries: [" + shell("realpath $(type -P pinner) | tr -d '\\n'").out + "]}", EBUSY},
+        {"owner: {binaries: [/usr/bin/pinner]}", 0},
+        {"owner: {cgroups: [/]}", EBUSY},
+        {"owner: {cgroups: [/nowhere]}", 0},
+        {"owner: {containers: [nobody]}", 0},
         {"pin: {drivers: [rdma_rxe]}, owner: {uids: [1234]}", 0},
     }));
     INFO(row.match);

@@ -9,6 +9,7 @@
 //   user UID     as another user, with nothing kept
 //   uring        through io_uring (ftruncate only)
 //   handler      with a handler for SIGUSR1 that counts
+//   stay         and stays until it is signalled
 // OPERATION: truncate SIZE, ftruncate SIZE, open, punch_hole|zero_range|collapse_range|insert_range OFFSET LENGTH,
 //   madv_remove OFFSET LENGTH, umount FLAGS.
 //
@@ -221,6 +222,14 @@ int with_handler(const Words& words)
     return try_it(prepare(words));
 }
 
+[[noreturn]] int that_stays(const Words& words)
+{
+    try_it(prepare(words));
+    for (;;) {
+        pause();
+    }
+}
+
 int as_user(Words words)
 {
     const auto uid = static_cast<uid_t>(std::stoul(words.at(0)));
@@ -238,9 +247,13 @@ int main(int count, char** arguments)
 {
     Words words(arguments + 1, arguments + count);
     const std::map<std::string, std::function<int(const Words&)>> ways{
-        {"init", as_init},         {"threads", with_threads},
-        {"traced", traced},        {"user", as_user},
-        {"handler", with_handler}, {"uring", [](const Words& rest) { return try_it(prepare_uring(rest)); }}};
+        {"init", as_init},
+        {"threads", with_threads},
+        {"traced", traced},
+        {"user", as_user},
+        {"handler", with_handler},
+        {"stay", that_stays},
+        {"uring", [](const Words& rest) { return try_it(prepare_uring(rest)); }}};
     if (words.empty()) {
         std::fputs("caller: nothing to do\n", stderr);
         return 2;

@@ -86,6 +86,17 @@ std::string Caller::result(unsigned long* counted)
     return result;
 }
 
+std::string Caller::answer()
+{
+    std::string line;
+    try {
+        line = process_.read_line();
+    } catch (const std::exception&) {
+        return "";
+    }
+    return line.substr(0, line.find(' '));
+}
+
 std::string call(const std::vector<std::string>& words)
 {
     return Caller(words).result();

@@ -23,6 +23,8 @@ public:
     [[nodiscard]] bool waiting() { return process_.running(); }
     // What the operation came to: "ok" or the errno's name. `counted` gets the number beside it.
     std::string result(unsigned long* counted = nullptr);
+    // The same of one that stays, or is killed before it could: empty then.
+    std::string answer();
     int wait() { return process_.wait(); }
 
 private:
