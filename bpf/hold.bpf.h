@@ -88,10 +88,12 @@ static __noinline int end_hold(__u32 outcome, __u32 error)
         record->asked = held->asked;
         record->outcome = outcome;
         record->error = -(__s32)error;
-        bpf_ringbuf_submit(record, 0);
     }
     bpf_map_delete_elem(&hold_releases, &number);
+    // Before it is told: the daemon would take one that is still in the table for another that goes on.
     remove_hold(tid);
+    if (record)
+        bpf_ringbuf_submit(record, 0);
     return 0;
 }
 
