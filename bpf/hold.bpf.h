@@ -12,8 +12,9 @@
 enum {
     ERESTARTNOINTR = 513,
     SIGSTOP = 19,
-    // How often the signal is looked for before it is believed not to come.
+    // How often the signal is looked for before it is believed not to come, and how often it is sent.
     SIGNAL_LOOKS = 1 << 14,
+    STOP_ATTEMPTS = 4,
 };
 
 // What a new entry of `holds` begins as: too large for the stack.
@@ -61,9 +62,13 @@ static long look_for_stop(__u32 turn, bool *found)
 static __always_inline bool stop_caller(void)
 {
     bool found = zero;
-    if (bpf_send_signal_thread(SIGSTOP))
-        return false;
-    bpf_loop(SIGNAL_LOOKS, look_for_stop, &found, 0);
+    // A SIGCONT that comes before it is found takes it back: the daemon sends one as soon as it finds the caller in the
+    // table, if nothing is in its way any more.
+    for (int i = 0; i < STOP_ATTEMPTS && !found; i++) {
+        if (bpf_send_signal_thread(SIGSTOP))
+            return false;
+        bpf_loop(SIGNAL_LOOKS, look_for_stop, &found, 0);
+    }
     return found;
 }
 
