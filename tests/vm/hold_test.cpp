@@ -11,6 +11,7 @@
 #include "support/own_mount.h"
 #include "support/pinned_file.h"
 #include "support/pinner.h"
+#include "support/ways.h"
 
 using namespace pinwarden;
 using namespace pinwarden::test;
@@ -18,54 +19,6 @@ using namespace pinwarden::test;
 namespace {
 
 constexpr off_t kSize = PinnedFile::kSize;
-
-struct Way {
-    std::string operation;
-    std::string policy;  // what a policy calls it
-    std::vector<std::string> arguments;
-};
-
-const std::vector<Way>& ways()
-{
-    static const std::vector<Way> all{
-        {"truncate", "truncate", {"16384"}},
-        {"ftruncate", "truncate", {"16384"}},
-        {"open", "truncate", {}},
-        {"punch_hole", "punch_hole", {"20480", "4096"}},
-        {"zero_range", "zero_range", {"20480", "4096"}},
-        {"collapse_range", "collapse_range", {"20480", "4096"}},
-        {"insert_range", "insert_range", {"20480", "4096"}},
-        {"madv_remove", "madv_remove", {"16384", "8192"}},
-    };
-    return all;
-}
-
-std::vector<std::pair<std::string, Way>> possible()
-{
-    std::vector<std::pair<std::string, Way>> all;
-    for (const std::string filesystem : {"ext4", "xfs", "tmpfs"}) {
-        for (const Way& way : ways()) {
-            const bool block =
-                way.operation == "zero_range" || way.operation == "collapse_range" || way.operation == "insert_range";
-            if (filesystem != "tmpfs" || !block) {
-                all.emplace_back(filesystem, way);
-            }
-        }
-    }
-    return all;
-}
-
-std::vector<std::string> words(const Way& way, const std::string& path)
-{
-    std::vector<std::string> all{way.operation, path};
-    all.insert(all.end(), way.arguments.begin(), way.arguments.end());
-    return all;
-}
-
-const Way& truncate_way()
-{
-    return ways().front();
-}
 
 PolicyText holding(const std::string& hold = "", const std::string& operations = "truncate")
 {
@@ -91,7 +44,7 @@ double ended(const std::string& outcome)
 
 TEST_CASE("every operation waits for the release and then happens once, and fails after its time otherwise")
 {
-    const auto [filesystem, way] = GENERATE(from_range(possible()));
+    const auto [filesystem, way] = GENERATE(from_range(possible_ways()));
     INFO(filesystem << ' ' << way.operation);
     Daemon& daemon = Daemon::shared();
     PinnedFile file(filesystem);
