@@ -121,6 +121,18 @@ static __always_inline struct dentry *alias_dentry(struct hlist_node *alias)
     return (void *)alias - bpf_core_field_offset(struct dentry, d_u.d_alias);
 }
 
+// Of the file's own inode. Before 6.7 a file that an overlay has opened in one of its layers goes by the overlay's path,
+// whose inode is another; any name the file has in its layer will do then.
+static __always_inline struct dentry *dentry_of(struct file *file)
+{
+    struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
+    if (BPF_CORE_READ(dentry, d_inode) == inode)
+        return dentry;
+    struct hlist_node *alias = BPF_CORE_READ(inode, i_dentry.first);
+    return alias ? alias_dentry(alias) : dentry;
+}
+
 static __always_inline __u32 page_flags_offset(void)
 {
     if (bpf_core_field_exists(struct page___memdesc_flags, flags))

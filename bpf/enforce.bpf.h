@@ -190,8 +190,14 @@ static __noinline __u32 decide(struct dentry *dentry, struct operation *operatio
         .policy = zero,
     };
 
-    if (decision.pages.first >= decision.pages.end)
+    if (decision.pages.first >= decision.pages.end) {
+        // Others that were held with it may have taken away what it was about.
+        if (holds_under_way) {
+            file_key(inode, &decision.key);
+            let_pass(&decision.key, operation);
+        }
         return 0;
+    }
     file_key(inode, &decision.key);
     struct pw_file_pins *pins = bpf_map_lookup_elem(&file_pins, &decision.key);
     struct pw_file_ack *ack = pins ? bpf_map_lookup_elem(&file_acks, &decision.key) : 0;

@@ -90,7 +90,7 @@ MUST_NOT_MISS_AS(PW_CAUGHT_OPERATION, "?fentry/vfs_fallocate", fallocate_enter)
     fallocation.operation.before = bytes_before(inode, &fallocation.operation);
     if (!fallocations_decided_in_permission) {
         fallocation.operation.too_late = 1;
-        decide(BPF_CORE_READ(file, f_path.dentry), &fallocation.operation);
+        decide(dentry_of(file), &fallocation.operation);
         return 0;
     }
     __u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -150,7 +150,7 @@ static __always_inline int on_permission(struct file *file, int earlier)
     struct operation operation = {};
     if (earlier || !(take_fallocation(file, &operation) || read_fallocation(file, &operation)))
         return earlier;
-    return failing_with(decide(BPF_CORE_READ(file, f_path.dentry), &operation));
+    return failing_with(decide(dentry_of(file), &operation));
 }
 
 // int security_file_permission(struct file *file, int mask)

@@ -13,8 +13,9 @@ enum {
     EBUSY = 16,
     ERESTARTNOINTR = 513,
     SIGSTOP = 19,
-    // How often the signal is looked for before it is believed not to come.
+    // How often the signal is looked for before it is believed not to come, and how often it is sent.
     SIGNAL_LOOKS = 1 << 14,
+    STOP_ATTEMPTS = 4,
 };
 
 // What a new entry of `holds` begins as: too large for the stack.
@@ -62,9 +63,13 @@ static long look_for_stop(__u32 turn, bool *found)
 static __always_inline bool stop_caller(void)
 {
     bool found = zero;
-    if (bpf_send_signal_thread(SIGSTOP))
-        return false;
-    bpf_loop(SIGNAL_LOOKS, look_for_stop, &found, 0);
+    // A SIGCONT that comes before it is found takes it back: the daemon sends one as soon as it finds the caller in the
+    // table, if nothing is in its way any more.
+    for (int i = 0; i < STOP_ATTEMPTS && !found; i++) {
+        if (bpf_send_signal_thread(SIGSTOP))
+            return false;
+        bpf_loop(SIGNAL_LOOKS, look_for_stop, &found, 0);
+    }
     return found;
 }
 
@@ -89,10 +94,12 @@ static __noinline int end_hold(__u32 outcome, __u32 error)
         record->asked = held->asked;
         record->outcome = outcome;
         record->error = -(__s32)error;
-        bpf_ringbuf_submit(record, 0);
     }
     bpf_map_delete_elem(&hold_releases, &number);
+    // Before it is told: the daemon would take one that is still in the table for another that goes on.
     remove_hold(tid);
+    if (record)
+        bpf_ringbuf_submit(record, 0);
     return 0;
 }
 

@@ -7,11 +7,11 @@
 
 #include "support/caller.h"
 #include "support/daemon.h"
-#include "support/file_operations.h"
 #include "support/machine.h"
 #include "support/own_mount.h"
 #include "support/pinned_file.h"
 #include "support/pinner.h"
+#include "support/ways.h"
 
 using namespace pinwarden;
 using namespace pinwarden::test;
@@ -19,11 +19,6 @@ using namespace pinwarden::test;
 namespace {
 
 constexpr off_t kSize = PinnedFile::kSize;
-
-const Way& truncate_way()
-{
-    return ways().front();
-}
 
 PolicyText holding(const std::string& hold = "", const std::string& operations = "truncate")
 {

@@ -5,10 +5,10 @@
 
 #include "support/caller.h"
 #include "support/daemon.h"
-#include "support/file_operations.h"
 #include "support/machine.h"
 #include "support/own_mount.h"
 #include "support/pinned_file.h"
+#include "support/ways.h"
 
 using namespace pinwarden;
 using namespace pinwarden::test;

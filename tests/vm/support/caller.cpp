@@ -6,15 +6,15 @@
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 namespace pinwarden::test {
 namespace {
 
-std::vector<std::string> command(const std::vector<std::string>& words)
+std::vector<std::string> command(std::vector<std::string> program, const std::vector<std::string>& words)
 {
-    std::vector<std::string> all{"caller"};
-    all.insert(all.end(), words.begin(), words.end());
-    return all;
+    program.insert(program.end(), words.begin(), words.end());
+    return program;
 }
 
 // Of one thread; '?' when there is no such file.
@@ -40,7 +40,8 @@ bool stopped(pid_t pid)
 
 }  // namespace
 
-Caller::Caller(const std::vector<std::string>& words) : process_(command(words))
+Caller::Caller(const std::vector<std::string>& words, std::vector<std::string> program)
+    : process_(command(std::move(program), words))
 {
     const std::string line = process_.read_line();
     if (line != "ready") {
@@ -100,6 +101,11 @@ std::string Caller::answer()
 std::string call(const std::vector<std::string>& words)
 {
     return Caller(words).result();
+}
+
+std::string stopped_processes()
+{
+    return shell("grep -lE '^[0-9]+ \\(.*\\) [Tt] ' /proc/[0-9]*/stat 2> /dev/null || true").out;
 }
 
 }  // namespace pinwarden::test

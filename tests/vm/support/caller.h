@@ -10,8 +10,8 @@ namespace pinwarden::test {
 
 class Caller {
 public:
-    // Starts it, and waits until it is about to call.
-    explicit Caller(const std::vector<std::string>& words);
+    // Starts it, and waits until it is about to call. `program` is what starts it, if it is not to be started plainly.
+    explicit Caller(const std::vector<std::string>& words, std::vector<std::string> program = {"caller"});
 
     // Of the process that was started; what calls may be its child.
     [[nodiscard]] pid_t pid() const { return process_.pid(); }
@@ -33,5 +33,8 @@ private:
 
 // Starts it and waits for what it comes to.
 std::string call(const std::vector<std::string>& words);
+
+// Paths, in /proc, of all processes of the machine that are stopped, a line each.
+std::string stopped_processes();
 
 }  // namespace pinwarden::test

@@ -7,8 +7,6 @@
 namespace pinwarden::test {
 namespace {
 
-constexpr std::chrono::seconds kRaceDeadline{300};
-
 std::vector<std::string> as_user(unsigned uid)
 {
     const std::string number = std::to_string(uid);
@@ -50,9 +48,9 @@ std::string Pinner::error(const std::string& command)
     return word;
 }
 
-std::map<std::string, std::uint64_t> Pinner::race(const std::string& command)
+std::map<std::string, std::uint64_t> Pinner::race(const std::string& command, std::chrono::seconds within)
 {
-    std::istringstream words(ok(command, kRaceDeadline));
+    std::istringstream words(ok(command, within));
     std::map<std::string, std::uint64_t> numbers;
     for (std::string word; words >> word;) {
         const auto equals = word.find('=');

@@ -24,7 +24,8 @@ public:
     // The errno's name. Throws when the command did not fail.
     std::string error(const std::string& command);
     // `race` and `storm`: the numbers by name.
-    std::map<std::string, std::uint64_t> race(const std::string& command);
+    std::map<std::string, std::uint64_t> race(const std::string& command,
+                                              std::chrono::seconds within = std::chrono::seconds(300));
     // What it has pinned is let go by the kernel.
     void kill();
     // Its status, once it has ended by itself or by a signal.

@@ -1,19 +1,21 @@
-#include "support/file_operations.h"
+#include "support/ways.h"
 
 namespace pinwarden::test {
 
-const std::vector<Way>& ways()
+std::vector<Way> ways_on(const std::string& filesystem)
 {
-    static const std::vector<Way> all{
-        {"truncate", "truncate", {"16384"}},
+    std::vector<Way> all{
+        truncate_way(),
         {"ftruncate", "truncate", {"16384"}},
         {"open", "truncate", {}},
         {"punch_hole", "punch_hole", {"20480", "4096"}},
-        {"zero_range", "zero_range", {"20480", "4096"}},
-        {"collapse_range", "collapse_range", {"20480", "4096"}},
-        {"insert_range", "insert_range", {"20480", "4096"}},
         {"madv_remove", "madv_remove", {"16384", "8192"}},
     };
+    if (filesystem != "tmpfs") {
+        for (const std::string operation : {"zero_range", "collapse_range", "insert_range"}) {
+            all.push_back({operation, operation, {"20480", "4096"}});
+        }
+    }
     return all;
 }
 
@@ -21,12 +23,8 @@ std::vector<std::pair<std::string, Way>> possible_ways()
 {
     std::vector<std::pair<std::string, Way>> all;
     for (const std::string filesystem : {"ext4", "xfs", "tmpfs"}) {
-        for (const Way& way : ways()) {
-            const bool block =
-                way.operation == "zero_range" || way.operation == "collapse_range" || way.operation == "insert_range";
-            if (filesystem != "tmpfs" || !block) {
-                all.emplace_back(filesystem, way);
-            }
+        for (Way& way : ways_on(filesystem)) {
+            all.emplace_back(filesystem, std::move(way));
         }
     }
     return all;
@@ -37,6 +35,11 @@ std::vector<std::string> words(const Way& way, const std::string& path)
     std::vector<std::string> all{way.operation, path};
     all.insert(all.end(), way.arguments.begin(), way.arguments.end());
     return all;
+}
+
+Way truncate_way()
+{
+    return {"truncate", "truncate", {"16384"}};
 }
 
 }  // namespace pinwarden::test
