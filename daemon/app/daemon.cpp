@@ -12,7 +12,9 @@
 #include <iterator>
 #include <memory>
 
-#include "act/audit_log.h"
+#include "act/audit_file.h"
+#include "act/audit_recorder.h"
+#include "app/audit_syncer.h"
 #include "app/engine.h"
 #include "app/guardian.h"
 #include "app/kernel_adapters.h"
@@ -230,7 +232,10 @@ Result<void> run_daemon(const Options& options)
     KernelHolds held(holds, **guardian, geometry);
     SystemPathResolver paths;
     PidfdSignals signals_sent;
-    FileAuditLog audit_log(options.audit_log, clock);
+    AuditFile audit_file(options.audit_log);
+    AuditSyncer audit_syncer(audit_file, [](const std::string& text) { spdlog::warn("{}", text); });
+    audit_file.on_written([&](const std::string& /*line*/) { audit_syncer.wake(); });
+    AuditRecorder audit_log(audit_file, clock);
     ProcProcesses processes;
     ProcHolders holders;
     ProcOwners owners;

@@ -73,7 +73,7 @@ TEST_CASE("a signal is on the record before it is sent, and completed after", "[
     CHECK(report.victim->comm == "worker");
     CHECK(bench.happenings == Happenings{"begin 101 SIGUSR1", "send 101 SIGUSR1", "complete sent"});
 
-    const AuditEntry& entry = bench.log.entries.at(0);
+    const SignalEntry& entry = bench.log.entries.at(0);
     CHECK(entry.policy == "p");
     CHECK(entry.generation == 3);
     CHECK(entry.rule == "revoke.notify");
