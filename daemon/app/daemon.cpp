@@ -31,6 +31,7 @@
 #include "proc/process_table.h"
 #include "proc/stopped_process.h"
 #include "publish/api_server.h"
+#include "publish/audit_history.h"
 #include "publish/metrics_server.h"
 
 namespace pinwarden {
@@ -232,10 +233,15 @@ Result<void> run_daemon(const Options& options)
     KernelHolds held(holds, **guardian, geometry);
     SystemPathResolver paths;
     PidfdSignals signals_sent;
+    AuditTail audit_tail(kMaxAuditReaders, kSubscriberQueue, kTooManyAuditReaders);
     AuditFile audit_file(options.audit_log);
     AuditSyncer audit_syncer(audit_file, [](const std::string& text) { spdlog::warn("{}", text); });
-    audit_file.on_written([&](const std::string& /*line*/) { audit_syncer.wake(); });
+    audit_file.on_written([&](const std::string& line) {
+        audit_tail.publish(line);
+        audit_syncer.wake();
+    });
     AuditRecorder audit_log(audit_file, clock);
+    const AuditLogSource audit_source{audit_file, audit_tail};
     ProcProcesses processes;
     ProcHolders holders;
     ProcOwners owners;
@@ -304,7 +310,7 @@ Result<void> run_daemon(const Options& options)
     if (!metrics) {
         return std::unexpected(metrics.error());
     }
-    auto api = ApiServer::start(options.socket, **pipeline, fanout);
+    auto api = ApiServer::start(options.socket, **pipeline, fanout, &audit_source);
     if (!api) {
         return std::unexpected(api.error());
     }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "publish/audit_log_service.h"
 #include "publish/convert.h"
 #include "publish/event_stream.h"
 #include "publish/peer.h"
@@ -238,13 +239,15 @@ private:
 
 class UnixApiServer final : public ApiServer {
 public:
-    UnixApiServer(std::unique_ptr<UnixListener> listener, Pipeline& pipeline, Fanout& fanout)
+    UnixApiServer(std::unique_ptr<UnixListener> listener, Pipeline& pipeline, Fanout& fanout,
+                  const AuditLogSource* audit_log)
         : streams_(fanout),
           status_service_(pipeline),
           pin_service_(pipeline, streams_),
           policy_service_(pipeline, peers_),
           hold_service_(pipeline, peers_),
           audit_service_(pipeline),
+          audit_log_service_(audit_log),
           listener_(std::move(listener))
     {
     }
@@ -253,6 +256,7 @@ public:
     {
         listener_->stop();
         streams_.stop();
+        audit_log_service_.stop();
         if (server_) {
             // After the deadline what still runs is cancelled: a subscriber that does not read cannot hold this up.
             server_->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
@@ -268,6 +272,7 @@ public:
         builder.RegisterService(&policy_service_);
         builder.RegisterService(&hold_service_);
         builder.RegisterService(&audit_service_);
+        builder.RegisterService(&audit_log_service_);
         builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
         builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
         builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
@@ -294,6 +299,7 @@ private:
     PolicyService policy_service_;
     HoldService hold_service_;
     AuditService audit_service_;
+    AuditLogService audit_log_service_;
     std::unique_ptr<grpc::Server> server_;
     std::unique_ptr<UnixListener> listener_;
 };
@@ -315,13 +321,14 @@ grpc::Status to_status(const Error& error)
     return {code, valid_utf8(error.message)};
 }
 
-Result<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& path, Pipeline& pipeline, Fanout& fanout)
+Result<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& path, Pipeline& pipeline, Fanout& fanout,
+                                                    const AuditLogSource* audit_log)
 {
     Result<std::unique_ptr<UnixListener>> listener = UnixListener::listen(path);
     if (!listener) {
         return std::unexpected(listener.error());
     }
-    auto server = std::make_unique<UnixApiServer>(std::move(*listener), pipeline, fanout);
+    auto server = std::make_unique<UnixApiServer>(std::move(*listener), pipeline, fanout, audit_log);
     if (const Result<void> served = server->serve(); !served) {
         return std::unexpected(served.error());
     }
