@@ -70,7 +70,7 @@ struct AuditLogCommand {
     bool follow = false;
     std::uint64_t last = 0;                   // 0: all
     std::optional<std::uint64_t> since = {};  // nanoseconds ago
-    std::string policy;                       // empty: any
+    std::string policy = {};                  // empty: any
 };
 
 using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,

@@ -208,8 +208,8 @@ private:
     std::string kernel_release_;
     Nanoseconds started_;
     std::vector<std::string> notices_;
-    bool records_fail_ = false;     // of denials and holds, the last one did
-    bool unrecorded_told_ = false;  // that something was done without its record
+    Nanoseconds next_record_warning_ = 0;  // of denials and holds that cannot be recorded
+    bool unrecorded_told_ = false;         // that something was done without its record
 
     // Pins whose page lists may still be coming: they are announced when they are complete.
     absl::btree_map<PinId, Nanoseconds> unannounced_;

@@ -9,6 +9,9 @@
 namespace pinwarden {
 namespace {
 
+// Of denials and holds that cannot be recorded.
+constexpr Nanoseconds kWarnEvery = 60'000'000'000;
+
 MetOperation met_operation(const Conflict& conflict)
 {
     return {.operation = std::string(to_string(conflict.operation.operation)),
@@ -111,13 +114,14 @@ void Engine::record_hold_end(const OperationEvent& operation, const HoldEndEvent
         hold, {.result = std::string(to_string(event.outcome)), .reason = "", .took = lasted, .error = event.error}));
 }
 
-// These come in storms: the first that fails is told, and the next after one that did not.
+// These come in storms.
 void Engine::look_at_record(const Result<void>& recorded)
 {
-    if (!recorded && !records_fail_) {
+    const Nanoseconds now = around_.clock.now();
+    if (!recorded && now >= next_record_warning_) {
+        next_record_warning_ = now + kWarnEvery;
         tell_unrecorded(recorded.error());
     }
-    records_fail_ = !recorded;
 }
 
 void Engine::tell_unrecorded(const Error& error)

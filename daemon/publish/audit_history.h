@@ -36,9 +36,9 @@ struct AuditLineFacts {
 using AuditLineLook = std::function<std::optional<AuditLineFacts>(const std::string& line)>;
 
 struct AuditWish {
-    std::uint64_t last = 0;  // the newest of what is wanted; 0: all
-    Nanoseconds since = 0;   // since the Unix epoch
-    std::string policy;      // empty: any
+    std::uint64_t last = 0;   // the newest of what is wanted; 0: all
+    Nanoseconds since = 0;    // since the Unix epoch
+    std::string policy = {};  // empty: any
 
     [[nodiscard]] bool wants(const AuditLineFacts& facts) const;
 };
