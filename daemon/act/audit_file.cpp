@@ -217,7 +217,6 @@ Result<void> AuditFile::sync()
 Result<std::vector<AuditFile::Part>> AuditFile::parts(const std::function<Result<void>()>& meanwhile)
 {
     const std::scoped_lock lock(mutex_);
-    const auto opened = reopen();
     std::vector<Part> parts;
     for (unsigned number = limits_.keep + 1; number > 0; --number) {
         OwnedFd fd(::open(numbered(number - 1).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -231,7 +230,8 @@ Result<std::vector<AuditFile::Part>> AuditFile::parts(const std::function<Result
         }
         parts.push_back({std::move(fd), static_cast<std::uint64_t>(file.st_size)});
     }
-    if (!opened && parts.empty()) {
+    // Not otherwise: it could have to wait for the disk, and nobody could write meanwhile.
+    if (auto opened = parts.empty() ? reopen() : Result<void>(); !opened) {
         return std::unexpected(opened.error());
     }
     if (auto arranged = meanwhile ? meanwhile() : Result<void>(); !arranged) {

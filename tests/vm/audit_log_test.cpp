@@ -229,7 +229,7 @@ TEST_CASE("a full log is put aside, and without one nothing more is enforced but
         caller.expect_held();
         const std::string id = std::to_string(only_hold(daemon.api()));
         REQUIRE(shell("dd if=/dev/zero of=" + disk + "/full bs=4k 2> /dev/null || true").status == 0);
-        // What is left of the last block of the file is used up, too.
+        // What is left of the last block of the log is used up, too.
         REQUIRE(shell("truncate -s 4096 " + log).status == 0);
         const std::string refused = daemon.api().refuse(to_yaml(named("more")));
         CHECK(refused.find("must be on record first") != std::string::npos);
