@@ -30,6 +30,11 @@ std::string check_size(const std::string& text)
     return parse_size(text) ? "" : "\"" + text + "\" is not a size; write bytes, or 64KiB, 1MiB, 2GiB";
 }
 
+std::string check_duration(const std::string& text)
+{
+    return parse_duration(text) ? "" : "\"" + text + "\" is not a duration; write 500ms, 30s, 5m, 2h or 7d";
+}
+
 std::string check_kind(const std::string& text)
 {
     return kinds().contains(text) ? "" : "\"" + text + "\" is not a kind; choose from " + kKindNames;
@@ -52,6 +57,8 @@ struct Parsed {
     std::vector<std::string> kind_names;
     PolicyApplyCommand apply;
     PolicyDeleteCommand remove;
+    AuditLogCommand audit_log;
+    std::string since;
 };
 
 void add_status(CLI::App& app, Parsed& parsed)
@@ -175,6 +182,29 @@ void add_policy(CLI::App& app, Parsed& parsed)
     remove.callback([&parsed] { parsed.command = parsed.remove; });
 }
 
+void add_audit_log(CLI::App& app, Parsed& parsed)
+{
+    CLI::App& log = *app.add_subcommand(
+        "audit-log",
+        "Show what was done: signals, denials, holds and releases, changes of policies and who asked for them");
+    log.add_flag("--follow", parsed.audit_log.follow, "Go on with what is done from now on; shows the last 10 before");
+    log.add_option("--last", parsed.audit_log.last, "Only the newest so many records")
+        ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
+    log.add_option("--since", parsed.since, "Only what was done in this time: 500ms, 30s, 5m, 2h, 7d")
+        ->type_name("DURATION")
+        ->check(check_duration);
+    log.add_option("--policy", parsed.audit_log.policy, "Only what concerns this policy")->type_name("NAME");
+    log.callback([&parsed] {
+        constexpr std::uint64_t kBeforeFollowing = 10;
+        AuditLogCommand& command = parsed.audit_log;
+        command.since = parse_duration(parsed.since);
+        if (command.follow && command.last == 0 && !command.since) {
+            command.last = kBeforeFollowing;
+        }
+        parsed.command = command;
+    });
+}
+
 Early wrong_usage(const std::string& message)
 {
     return {kWrongUsage, "pinctl: " + message + "\nRun `pinctl --help` for what is possible.\n"};
@@ -203,6 +233,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_watch(app, parsed);
     add_holds(app, parsed);
     add_audit(app, parsed);
+    add_audit_log(app, parsed);
     add_policy(app, parsed);
 
     try {
@@ -220,10 +251,9 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     }
     // Not require_subcommand(): it would hide which word was not understood.
     if (!parsed.command) {
-        return wrong_usage(
-            app.got_subcommand("policy")
-                ? "say what to do with policies: apply, list or delete"
-                : "give a command: status, pins, leaks, failures, notifiers, watch, holds, audit, census or policy");
+        return wrong_usage(app.got_subcommand("policy") ? "say what to do with policies: apply, list or delete"
+                                                        : "give a command: status, pins, leaks, failures, notifiers, "
+                                                          "watch, holds, audit, audit-log, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;
@@ -250,6 +280,28 @@ std::optional<std::uint64_t> parse_size(std::string_view text)
         return std::nullopt;
     }
     return number << found->second;
+}
+
+std::optional<std::uint64_t> parse_duration(std::string_view text)
+{
+    constexpr std::uint64_t kLongest = 100ULL * 366 * 86'400'000'000'000;
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{}) {
+        return std::nullopt;
+    }
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    constexpr std::array<std::pair<std::string_view, std::uint64_t>, 5> kUnits{{{"ms", 1'000'000},
+                                                                                {"s", 1'000'000'000},
+                                                                                {"m", 60'000'000'000},
+                                                                                {"h", 3'600'000'000'000},
+                                                                                {"d", 86'400'000'000'000}}};
+    const auto* const found = std::ranges::find(
+        kUnits, unit, [](const std::pair<std::string_view, std::uint64_t>& entry) { return entry.first; });
+    if (found == kUnits.end() || number > kLongest / found->second) {
+        return std::nullopt;
+    }
+    return number * found->second;
 }
 
 }  // namespace pinwarden::cli

@@ -66,9 +66,16 @@ struct PolicyDeleteCommand {
     std::string name;
 };
 
+struct AuditLogCommand {
+    bool follow = false;
+    std::uint64_t last = 0;                   // 0: all
+    std::optional<std::uint64_t> since = {};  // nanoseconds ago
+    std::string policy = {};                  // empty: any
+};
+
 using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
                              HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
-                             PolicyListCommand, PolicyDeleteCommand>;
+                             PolicyListCommand, PolicyDeleteCommand, AuditLogCommand>;
 
 struct Arguments {
     std::string socket;
@@ -88,5 +95,8 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
 
 // "4096", "64K", "64KiB", "1M", "2GiB" → bytes, with units of 1024. Nothing when it is none of these, or too large.
 std::optional<std::uint64_t> parse_size(std::string_view text);
+
+// "500ms", "30s", "5m", "2h", "7d" → nanoseconds. Nothing when it is none of these, or longer than a hundred years.
+std::optional<std::uint64_t> parse_duration(std::string_view text);
 
 }  // namespace pinwarden::cli

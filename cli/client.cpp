@@ -1,6 +1,7 @@
 #include "cli/client.h"
 
 #include <fcntl.h>
+#include <google/protobuf/util/time_util.h>
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
 #include <pinwarden/v1/pinwarden.grpc.pb.h>
@@ -8,8 +9,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <ctime>
 #include <expected>
@@ -23,6 +26,8 @@
 
 namespace pinwarden::cli {
 namespace {
+
+using google::protobuf::util::TimeUtil;
 
 constexpr int kFailed = 1;
 constexpr int kDiffers = 3;
@@ -78,6 +83,7 @@ std::string message_for(const grpc::Status& status, const std::string& socket)
         case grpc::StatusCode::UNIMPLEMENTED:
             return "pinwardend at " + visible(socket) + " does not know this call; is it older than this pinctl?";
         case grpc::StatusCode::INVALID_ARGUMENT:
+        case grpc::StatusCode::FAILED_PRECONDITION:
         case grpc::StatusCode::NOT_FOUND:
         case grpc::StatusCode::RESOURCE_EXHAUSTED: return message;
         default:
@@ -132,7 +138,8 @@ public:
           pins_(v1::PinService::NewStub(channel)),
           policies_(v1::PolicyService::NewStub(channel)),
           holds_(v1::HoldService::NewStub(channel)),
-          audits_(v1::AuditService::NewStub(channel))
+          audits_(v1::AuditService::NewStub(channel)),
+          audit_log_(v1::AuditLogService::NewStub(channel))
     {
     }
 
@@ -287,7 +294,49 @@ public:
         });
     }
 
+    int operator()(const AuditLogCommand& command)
+    {
+        v1::WatchAuditLogRequest request;
+        request.set_follow(command.follow);
+        request.set_last(command.last);
+        request.set_policy(command.policy);
+        if (command.since) {
+            const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                std::chrono::system_clock::now().time_since_epoch());
+            *request.mutable_since() = TimeUtil::NanosecondsToTimestamp(
+                std::max<std::int64_t>(now.count() - static_cast<std::int64_t>(*command.since), 0));
+        }
+        grpc::ClientContext context;
+        const auto reader = audit_log_->WatchAuditLog(&context, request);
+        v1::WatchAuditLogResponse response;
+        while (reader->Read(&response)) {
+            print(response);
+            // Nobody reads any more: that is a normal end.
+            if (!streams_.out) {
+                context.TryCancel();
+                return 0;
+            }
+        }
+        const grpc::Status status = reader->Finish();
+        return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
+    }
+
 private:
+    // As JSON the lines as they are; what is missing among them is told beside them.
+    void print(const v1::WatchAuditLogResponse& response)
+    {
+        if (!arguments_.json) {
+            streams_.out << render_audit_record(response, style_) << std::flush;
+            return;
+        }
+        if (response.has_record()) {
+            streams_.out << response.record().json() << "\n" << std::flush;
+        }
+        v1::WatchAuditLogResponse missing = response;
+        missing.clear_record();
+        streams_.err << render_audit_record(missing, Style{});
+    }
+
     static std::unique_ptr<grpc::ClientContext> with_deadline()
     {
         auto context = std::make_unique<grpc::ClientContext>();
@@ -340,6 +389,7 @@ private:
     std::unique_ptr<v1::PolicyService::Stub> policies_;
     std::unique_ptr<v1::HoldService::Stub> holds_;
     std::unique_ptr<v1::AuditService::Stub> audits_;
+    std::unique_ptr<v1::AuditLogService::Stub> audit_log_;
 };
 
 }  // namespace

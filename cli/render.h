@@ -24,6 +24,8 @@ std::string render_audit(const v1::RunAuditResponse& audit, const Style& style);
 std::string render_census(const v1::RunCensusResponse& census, const Style& style);
 // One line; two when events were lost before it.
 std::string render_event(const v1::WatchEventsResponse& event, const Style& style);
+// One line; more where something is missing before it, and none for a record that only says so.
+std::string render_audit_record(const v1::WatchAuditLogResponse& response, const Style& style);
 
 // "/data/x (deleted)"; "?" for a file whose name is not known.
 std::string file_name(const v1::File& file);

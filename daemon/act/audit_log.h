@@ -1,15 +1,17 @@
-// The record of every signal that is sent: written before it is, and completed after.
+// The record of what is done about conflicts, and of who has a say in it: signals, changes of policies, denials, holds.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "act/evidence.h"
 #include "act/process_signals.h"
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/result.h"
+#include "policy/policy.h"
 #include "policy/signals.h"
 
 namespace pinwarden {
@@ -17,10 +19,10 @@ namespace pinwarden {
 // An operator, as the kernel says who is at the other end of his socket.
 struct Requester {
     std::uint32_t uid = 0;
-    std::uint32_t pid = 0;
+    std::uint32_t pid = 0;  // 0: he is in another pid namespace
 };
 
-struct AuditEntry {
+struct SignalEntry {
     std::string policy;
     std::uint32_t generation = 0;
     std::string rule;  // part of the policy: "revoke.notify", "revoke.then[2]", "signal.signals[0]"
@@ -32,10 +34,59 @@ struct AuditEntry {
     std::optional<Requester> asked_by = {};  // nothing: nobody, the policy itself
 };
 
+// One of the policies that a change is about.
+struct PolicyChange {
+    std::string name;
+    std::optional<Mode> before = {};  // nothing: there was none of that name
+    std::optional<Mode> after = {};   // nothing: there is none any more
+    std::string source = {};          // of the one that comes, or else of the one that goes
+
+    friend bool operator==(const PolicyChange&, const PolicyChange&) = default;
+};
+
+struct PolicyEntry {
+    std::string action;  // "apply", "delete", "mode", "degrade"
+    std::vector<PolicyChange> policies;
+    std::uint64_t generation = 0;            // before
+    std::string reason = {};                 // of a change that nobody asked for
+    std::optional<Requester> asked_by = {};  // nothing: the daemon itself, at its start or by its own rules
+};
+
+// A held operation, and the policy that holds it.
+struct HoldEntry {
+    std::uint64_t hold = 0;  // its number
+    std::string policy;      // empty: not known any more
+    std::uint32_t generation = 0;
+    MetOperation operation;
+    HeldPins held;
+};
+
+// An operator decides about it.
+struct ReleaseEntry {
+    HoldEntry hold;
+    Outcome outcome = Outcome::kDeny;
+    std::optional<Requester> asked_by = {};
+};
+
+// The kernel has failed an operation, as a policy wants it.
+struct DenialEntry {
+    std::string policy;  // empty: not known any more
+    std::uint32_t generation = 0;
+    MetOperation operation;
+    HeldPins held;
+    int error = 0;            // positive errno
+    bool unresolved = false;  // decided before all pins were known
+};
+
+// What is recorded before it is done.
+using AuditEntry = std::variant<SignalEntry, PolicyEntry, ReleaseEntry>;
+
 struct AuditOutcome {
-    std::string result;  // "sent", "gone" …
+    std::string result;  // "sent", "gone", "done" …
     std::string reason;
-    Nanoseconds took = 0;  // since the record was begun
+    Nanoseconds took = 0;                          // since the record was begun
+    std::optional<std::uint64_t> generation = {};  // of a change of policies: in force afterwards
+    int error = 0;                                 // of a hold: positive errno the operation failed with
 };
 
 using AuditId = std::uint64_t;
@@ -47,50 +98,21 @@ public:
     AuditLog& operator=(const AuditLog&) = delete;
     virtual ~AuditLog() = default;
 
-    // Whether a record could be written now, as far as that can be told without writing one.
-    virtual Result<void> open() = 0;
-    // The record is on the disk when this returns. On error there is none, and the act must not be done.
+    // The record is on the disk when this returns. On error there is none, and what must not be done without is not to
+    // be done.
     virtual Result<AuditId> begin(const AuditEntry& entry) = 0;
     virtual Result<void> complete(AuditId id, const AuditOutcome& outcome) = 0;
+
+    // What the kernel has done already. These may come in storms: beyond a rate they are left out and counted, which is
+    // no error. They are written at once, and on the disk a moment later.
+    virtual Result<void> denied(const DenialEntry& denial) = 0;
+    virtual Result<void> held(const HoldEntry& hold) = 0;
+    virtual Result<void> hold_ended(const HoldEntry& hold, const AuditOutcome& outcome) = 0;
+
+    // From time to time: tells in a record of its own what was left out, if no other has done so.
+    virtual Result<void> step() = 0;
+    // Denials and holds without a record, since the start.
+    [[nodiscard]] virtual std::uint64_t left_out() const = 0;
 };
-
-struct AuditFileLimits {
-    std::uint64_t bytes = 16U << 20U;  // a record that would make the file larger goes to a new one
-    unsigned keep = 4;                 // old files: NAME.1, the newest, to NAME.4; 0: none
-};
-
-// One JSON object per line, docs/audit-log.md tells the fields. A record that was begun and never completed tells that
-// the daemon ended in between, or that the disk failed: whether the signal was sent is then not known. What somebody
-// moves away is left alone, and a new file begun.
-class FileAuditLog final : public AuditLog {
-public:
-    // `clock` must outlive this. Nothing is opened yet.
-    FileAuditLog(std::string path, const Clock& clock, AuditFileLimits limits = {});
-
-    // Opens, or makes, the file and the folders above it.
-    Result<void> open() override;
-
-    Result<AuditId> begin(const AuditEntry& entry) override;
-    Result<void> complete(AuditId id, const AuditOutcome& outcome) override;
-
-private:
-    // Opens what is at the path now, unless it is open already.
-    Result<void> reopen();
-    Result<void> rotate();
-    Result<void> make_room(std::size_t bytes);
-    // Appends a line and waits until it is on the disk.
-    Result<void> append(std::string line);
-    [[nodiscard]] Error failed(const std::string& what, int code) const;
-    [[nodiscard]] std::string time() const;
-
-    std::string path_;
-    const Clock& clock_;
-    AuditFileLimits limits_;
-    OwnedFd file_;
-    AuditId last_ = 0;
-};
-
-// "2026-11-26T04:16:53.000000005Z", from nanoseconds since the Unix epoch.
-std::string format_utc(Nanoseconds unix_time);
 
 }  // namespace pinwarden

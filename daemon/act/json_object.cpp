@@ -117,6 +117,15 @@ JsonObject& JsonObject::object(std::string_view field, const std::optional<JsonO
     return add(field, value ? value->str() : "null");
 }
 
+JsonObject& JsonObject::objects(std::string_view field, std::span<const JsonObject> values)
+{
+    std::string json;
+    for (const JsonObject& value : values) {
+        json += (json.empty() ? "" : ",") + value.str();
+    }
+    return add(field, "[" + json + "]");
+}
+
 JsonObject& JsonObject::numbers(std::string_view field, std::span<const std::uint64_t> values)
 {
     std::string json;

@@ -22,6 +22,7 @@ public:
     // null for what is not there.
     JsonObject& number(std::string_view field, std::optional<std::uint64_t> value);
     JsonObject& object(std::string_view field, const std::optional<JsonObject>& value);
+    JsonObject& objects(std::string_view field, std::span<const JsonObject> values);
     JsonObject& numbers(std::string_view field, std::span<const std::uint64_t> values);
     JsonObject& texts(std::string_view field, std::span<const std::string> values);
 

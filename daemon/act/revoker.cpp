@@ -69,19 +69,20 @@ ActReport Revoker::perform(const Act& act, const RevocationOrder& order)
         return report;
     }
     const Nanoseconds begun = means_.clock.now();
-    const auto record = means_.log.begin({.policy = order.policy,
-                                          .generation = order.generation,
-                                          .rule = act.rule,
-                                          .signal = act.signal,
-                                          .target = order.plan.target,
-                                          .victim = *report.victim,
-                                          .operation = order.operation,
-                                          .held = act.held,
-                                          .asked_by = order.asked_by});
+    const auto record = means_.log.begin(SignalEntry{.policy = order.policy,
+                                                     .generation = order.generation,
+                                                     .rule = act.rule,
+                                                     .signal = act.signal,
+                                                     .target = order.plan.target,
+                                                     .victim = *report.victim,
+                                                     .operation = order.operation,
+                                                     .held = act.held,
+                                                     .asked_by = order.asked_by});
     if (!record) {
         means_.buckets.give_back(order.policy);
         report.outcome = ActOutcome::kFailed;
-        report.reason = record.error().message;
+        report.reason = record.error().message +
+                        "; no signal is sent without its record: make room, or mend what keeps it from being written";
         return report;
     }
     report = send(act);

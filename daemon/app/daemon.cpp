@@ -12,7 +12,9 @@
 #include <iterator>
 #include <memory>
 
-#include "act/audit_log.h"
+#include "act/audit_file.h"
+#include "act/audit_recorder.h"
+#include "app/audit_syncer.h"
 #include "app/engine.h"
 #include "app/guardian.h"
 #include "app/kernel_adapters.h"
@@ -29,6 +31,7 @@
 #include "proc/process_table.h"
 #include "proc/stopped_process.h"
 #include "publish/api_server.h"
+#include "publish/audit_history.h"
 #include "publish/metrics_server.h"
 
 namespace pinwarden {
@@ -230,7 +233,15 @@ Result<void> run_daemon(const Options& options)
     KernelHolds held(holds, **guardian, geometry);
     SystemPathResolver paths;
     PidfdSignals signals_sent;
-    FileAuditLog audit_log(options.audit_log, clock);
+    AuditTail audit_tail(kMaxAuditReaders, kSubscriberQueue, kTooManyAuditReaders);
+    AuditFile audit_file(options.audit_log);
+    AuditSyncer audit_syncer(audit_file, [](const std::string& text) { spdlog::warn("{}", text); });
+    audit_file.on_written([&](const std::string& line) {
+        audit_tail.publish(line);
+        audit_syncer.wake();
+    });
+    AuditRecorder audit_log(audit_file, clock);
+    const AuditLogSource audit_source{audit_file, audit_tail};
     ProcProcesses processes;
     ProcHolders holders;
     ProcOwners owners;
@@ -299,7 +310,7 @@ Result<void> run_daemon(const Options& options)
     if (!metrics) {
         return std::unexpected(metrics.error());
     }
-    auto api = ApiServer::start(options.socket, **pipeline, fanout);
+    auto api = ApiServer::start(options.socket, **pipeline, fanout, &audit_source);
     if (!api) {
         return std::unexpected(api.error());
     }

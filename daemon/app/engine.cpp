@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "act/policy_change.h"
 #include "app/views.h"
 #include "decode/paths.h"
 
@@ -142,6 +143,7 @@ void Engine::on(OperationEvent& event)
         holds_.begin(event);
     }
     enforcer_.count(event);
+    record_decision(conflict);
     // One that was held until this was decided has been counted.
     if (event.hold == 0 || event.verdict == PW_VERDICT_HOLD) {
         count_conflict(to_string(event.operation), conflict.pins, event.verdict);
@@ -402,6 +404,7 @@ void Engine::tick(KernelHealth health)
     look_for_old_pins();
     look_after_owners();
     warn(enforcer_.tick(ledger_, around_.clock.now()));
+    look_at_record(around_.audit_log.step());
     flush();
     // Last, so that they are announced with their files.
     look_for_long_lived();
@@ -425,22 +428,29 @@ void Engine::mounts_changed()
     holds_.look_again();
 }
 
-Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool validate_only)
+Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool validate_only,
+                                    std::optional<Requester> asked_by)
 {
-    if (validate_only) {
-        PolicySet trial = enforcer_.policies();
-        if (auto applied = trial.apply(policies); !applied) {
-            return std::unexpected(applied.error());
-        }
-        return enforcer_.generation();
+    // What is refused anyway changes nothing, and is not recorded.
+    PolicySet trial = enforcer_.policies();
+    if (auto applied = trial.apply(policies); !applied) {
+        return std::unexpected(applied.error());
     }
-    if (auto recorded = check_audit_log(policies); !recorded) {
-        return std::unexpected(recorded.error());
+    if (validate_only) {
+        return enforcer_.generation();
     }
     // What the records so far changed is told under the policies in force, before any are exchanged: installing
     // acknowledges every file.
     flush();
-    if (auto applied = enforcer_.apply(policies, ledger_, around_.clock.now()); !applied) {
+    const auto apply = [&] { return enforcer_.apply(policies, ledger_, around_.clock.now()); };
+    const auto& in_force = enforcer_.policies().policies();
+    const PolicyEntry entry{.action = "apply",
+                            .policies = changes_by(in_force, policies),
+                            .generation = enforcer_.generation(),
+                            .asked_by = asked_by};
+    const auto applied =
+        policies.empty() ? apply() : on_record(entry, enforces_more(in_force, trial.policies()), apply);
+    if (!applied) {
         return std::unexpected(applied.error());
     }
     std::vector<std::string> names;
@@ -452,10 +462,15 @@ Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool va
     return enforcer_.generation();
 }
 
-Result<std::uint64_t> Engine::remove(const std::string& name)
+Result<std::uint64_t> Engine::remove(const std::string& name, std::optional<Requester> asked_by)
 {
     flush();
-    if (auto removed = enforcer_.remove(name, ledger_, around_.clock.now()); !removed) {
+    const auto remove = [&] { return enforcer_.remove(name, ledger_, around_.clock.now()); };
+    const PolicyEntry entry{.action = "delete",
+                            .policies = changes_by_removing(enforcer_.policies().policies(), name),
+                            .generation = enforcer_.generation(),
+                            .asked_by = asked_by};
+    if (const auto removed = entry.policies.empty() ? remove() : on_record(entry, false, remove); !removed) {
         return std::unexpected(removed.error());
     }
     degraded_.erase(name);

@@ -82,8 +82,11 @@ public:
     // When tick() has something to do, if that is before the next regular one.
     [[nodiscard]] std::optional<Nanoseconds> next_tick() const;
 
-    Result<std::uint64_t> apply(const std::vector<Policy>& policies, bool validate_only);
-    Result<std::uint64_t> remove(const std::string& name);
+    // What enforces more than before is not applied unless that is on record; what enforces less is, in any case.
+    // Without `asked_by` it is the daemon's own doing.
+    Result<std::uint64_t> apply(const std::vector<Policy>& policies, bool validate_only,
+                                std::optional<Requester> asked_by = {});
+    Result<std::uint64_t> remove(const std::string& name, std::optional<Requester> asked_by = {});
     void mounts_changed();
 
     // To be called all the time: without it, nobody is held.
@@ -111,8 +114,8 @@ public:
     [[nodiscard]] FailureList failures() const;
     [[nodiscard]] NotifiersView notifiers() const;
     [[nodiscard]] HoldsView holds() const;
-    // Error: see no_such_hold().
-    Result<void> release_hold(std::uint64_t id, Outcome outcome);
+    // Error: see no_such_hold(); or it could not be recorded, and was not done.
+    Result<void> release_hold(std::uint64_t id, Outcome outcome, std::optional<Requester> asked_by = {});
 
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
     void add_notice(std::string notice) { notices_.push_back(std::move(notice)); }
@@ -142,7 +145,13 @@ private:
     void tell(RevocationNews news);
     void tell_end(const EndedRevocation& ended);
     void degrade(const std::string& name);
-    [[nodiscard]] Result<void> check_audit_log(const std::vector<Policy>& policies) const;
+    // Does `act` between the two halves of its record. With `only_with_record` it is not done without the first.
+    Result<void> on_record(const AuditEntry& entry, bool only_with_record, const std::function<Result<void>()>& act);
+    [[nodiscard]] HoldEntry hold_entry(const Conflict& conflict) const;
+    void record_decision(const Conflict& conflict);
+    void record_hold_end(const OperationEvent& operation, const HoldEndEvent& event, Nanoseconds lasted);
+    void look_at_record(const Result<void>& recorded);
+    void tell_unrecorded(const Error& error);
     void end_hold(const Holds::Held& held, const HoldEndEvent& event);
     void look_for_long_lived();
     void record_files(PinId id);
@@ -207,6 +216,8 @@ private:
     std::string kernel_release_;
     Nanoseconds started_;
     std::vector<std::string> notices_;
+    Nanoseconds next_record_warning_ = 0;  // of denials and holds that cannot be recorded
+    bool unrecorded_told_ = false;         // that something was done without its record
 
     // Pins whose page lists may still be coming: they are announced when they are complete.
     absl::btree_map<PinId, Nanoseconds> unannounced_;

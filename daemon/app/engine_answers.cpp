@@ -92,6 +92,7 @@ MetricsSnapshot Engine::metrics() const
     metrics.revocations = revocations_ended_;
     metrics.revocation_releases = revocation_releases_;
     metrics.policies_limited = degraded_.size();
+    metrics.audit_log_left_out = around_.audit_log.left_out();
     metrics.losses = losses();
     metrics.hooks = health_.hooks;
     metrics.unmatched_releases = ledger_.unmatched_releases();

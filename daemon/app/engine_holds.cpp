@@ -1,11 +1,12 @@
 // What the engine does about held operations.
 #include <algorithm>
-#include <cerrno>
 #include <iterator>
 #include <string>
 #include <utility>
 
+#include "act/audit_records.h"
 #include "act/in_the_way.h"
+#include "act/policy_change.h"
 #include "app/engine.h"
 #include "app/views.h"
 
@@ -46,6 +47,7 @@ void Engine::end_hold(const Holds::Held& held, const HoldEndEvent& event)
         enforcer_.count(failed);
     }
     const Nanoseconds lasted = event.time - std::min(event.time, held.held.since);
+    record_hold_end(held.held.operation, event, lasted);
     ++holds_ended_[std::string(to_string(event.outcome))];
     hold_durations_.observe(lasted);
     if (around_.fanout.has_subscribers()) {
@@ -228,26 +230,12 @@ void Engine::degrade(const std::string& name)
     const std::string since = format_utc(now + around_.clock.boot_to_unix());
     degraded_[name] = "too many signals were sent; in monitor mode since " + since + ", apply it again to enforce it";
     around_.log_warning("policy " + name + ": " + degraded_[name]);
-    warn(enforcer_.apply({monitored}, ledger_, now));
+    const PolicyEntry entry{.action = "degrade",
+                            .policies = changes_by(policies, {monitored}),
+                            .generation = enforcer_.generation(),
+                            .reason = "too many signals were sent"};
+    warn(on_record(entry, false, [&] { return enforcer_.apply({monitored}, ledger_, now); }));
     policies_changed({name});
-}
-
-// Nothing is done that is not on record.
-Result<void> Engine::check_audit_log(const std::vector<Policy>& policies) const
-{
-    const auto signals = [](const Policy& policy) {
-        return policy.mode == Mode::kEnforce && (policy.signal || (policy.hold && policy.hold->revoke));
-    };
-    const auto found = std::ranges::find_if(policies, signals);
-    if (found == policies.end()) {
-        return {};
-    }
-    if (auto opened = around_.audit_log.open(); !opened) {
-        return std::unexpected(Error{"policy \"" + found->name + "\" signals processes, and each signal must be on " +
-                                         "record first: " + opened.error().message,
-                                     EINVAL});
-    }
-    return {};
 }
 
 bool Engine::stop_holding()
@@ -257,12 +245,16 @@ bool Engine::stop_holding()
     return holds_.under_way() == 0;
 }
 
-Result<void> Engine::release_hold(std::uint64_t id, Outcome outcome)
+Result<void> Engine::release_hold(std::uint64_t id, Outcome outcome, std::optional<Requester> asked_by)
 {
-    if (!holds_.all().contains(id)) {
+    const auto found = holds_.all().find(id);
+    if (found == holds_.all().end()) {
         return std::unexpected(no_such_hold(id, holds().holds));
     }
-    return holds_.release(id, outcome, around_.clock.now());
+    ReleaseEntry entry{
+        .hold = hold_entry(conflict_of(found->second.held.operation)), .outcome = outcome, .asked_by = asked_by};
+    entry.hold.hold = id;
+    return on_record(entry, true, [&] { return holds_.release(id, outcome, around_.clock.now()); });
 }
 
 HoldView Engine::view_hold(const Holds::Held& held) const

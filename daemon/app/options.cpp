@@ -84,8 +84,10 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
     app.add_flag(
         "!--no-census", options.census,
         "do not look for pins from before the start: on a machine with terabytes of memory that takes a while");
-    app.add_option("--audit-log", options.audit_log,
-                   "where each signal is recorded before it is sent; where that cannot be done, none is")
+    app.add_option(
+           "--audit-log", options.audit_log,
+           "where signals, changes of policies and releases of holds are recorded before they are done, and denials "
+           "after; where that cannot be done, none is sent, and nothing more is enforced")
         ->type_name("PATH")
         ->check(CLI::Validator(check_file, ""));
     app.add_option("--protect", options.protect,

@@ -158,9 +158,9 @@ Result<HoldsView> PipelineThread::holds()
     return ask<HoldsView>([this]() -> Result<HoldsView> { return engine_.holds(); });
 }
 
-Result<void> PipelineThread::release_hold(std::uint64_t id, Outcome outcome)
+Result<void> PipelineThread::release_hold(std::uint64_t id, Outcome outcome, const Requester& asked_by)
 {
-    return ask<void>([this, id, outcome] { return engine_.release_hold(id, outcome); });
+    return ask<void>([this, id, outcome, asked_by] { return engine_.release_hold(id, outcome, asked_by); });
 }
 
 Result<AuditView> PipelineThread::audit(const AuditOptions& options)
@@ -184,15 +184,16 @@ Result<AuditView> PipelineThread::audit(const AuditOptions& options)
     return fail("the audit did not end within " + std::to_string(kAuditWithin.count()) + " seconds", ETIMEDOUT);
 }
 
-Result<std::uint64_t> PipelineThread::apply(std::vector<Policy> policies, bool validate_only)
+Result<std::uint64_t> PipelineThread::apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by)
 {
-    return ask<std::uint64_t>(
-        [this, policies = std::move(policies), validate_only] { return engine_.apply(policies, validate_only); });
+    return ask<std::uint64_t>([this, policies = std::move(policies), validate_only, asked_by] {
+        return engine_.apply(policies, validate_only, asked_by);
+    });
 }
 
-Result<std::uint64_t> PipelineThread::remove(std::string name)
+Result<std::uint64_t> PipelineThread::remove(std::string name, const Requester& asked_by)
 {
-    return ask<std::uint64_t>([this, name = std::move(name)] { return engine_.remove(name); });
+    return ask<std::uint64_t>([this, name = std::move(name), asked_by] { return engine_.remove(name, asked_by); });
 }
 
 void PipelineThread::drain_ring()

@@ -43,10 +43,10 @@ public:
     Holders may_hold(const std::set<pw_scope_kind>& kinds) override { return holders_.find(kinds); }
     Result<NotifiersView> notifiers() override;
     Result<HoldsView> holds() override;
-    Result<void> release_hold(std::uint64_t id, Outcome outcome) override;
+    Result<void> release_hold(std::uint64_t id, Outcome outcome, const Requester& asked_by) override;
     Result<AuditView> audit(const AuditOptions& options) override;
-    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) override;
-    Result<std::uint64_t> remove(std::string name) override;
+    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by) override;
+    Result<std::uint64_t> remove(std::string name, const Requester& asked_by) override;
 
 private:
     PipelineThread(Engine& engine, RingReader& ring, HolderSearch& holders, HealthReader health)

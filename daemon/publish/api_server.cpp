@@ -10,8 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "publish/audit_log_service.h"
 #include "publish/convert.h"
 #include "publish/event_stream.h"
+#include "publish/peer.h"
 #include "publish/status.h"
 #include "publish/unix_listener.h"
 
@@ -23,6 +25,11 @@ constexpr int kMaxStreamsPerConnection = 64;
 // A call occupies a thread while it waits for the pipeline.
 constexpr int kMaxThreads = 32;
 constexpr std::chrono::seconds kShutdownPatience{1};
+
+grpc::Status unknown_peer()
+{
+    return {grpc::StatusCode::UNAUTHENTICATED, "it is not known who asks for this: the connection is gone"};
+}
 
 class StatusService final : public v1::StatusService::Service {
 public:
@@ -97,9 +104,9 @@ private:
 
 class PolicyService final : public v1::PolicyService::Service {
 public:
-    explicit PolicyService(Pipeline& pipeline) : pipeline_(pipeline) {}
+    PolicyService(Pipeline& pipeline, const Peers& peers) : pipeline_(pipeline), peers_(peers) {}
 
-    grpc::Status ApplyPolicy(grpc::ServerContext* /*context*/, const v1::ApplyPolicyRequest* request,
+    grpc::Status ApplyPolicy(grpc::ServerContext* context, const v1::ApplyPolicyRequest* request,
                              v1::ApplyPolicyResponse* response) override
     {
         Result<std::vector<Policy>> policies = policies_from_request(*request);
@@ -109,7 +116,12 @@ public:
         for (const Policy& policy : *policies) {
             response->add_names(policy.name);
         }
-        const Result<std::uint64_t> generation = pipeline_.apply(std::move(*policies), request->validate_only());
+        const auto asked_by = peers_.of(*context);
+        if (!asked_by) {
+            return unknown_peer();
+        }
+        const Result<std::uint64_t> generation =
+            pipeline_.apply(std::move(*policies), request->validate_only(), *asked_by);
         if (!generation) {
             return to_status(generation.error());
         }
@@ -128,13 +140,17 @@ public:
         return grpc::Status::OK;
     }
 
-    grpc::Status DeletePolicy(grpc::ServerContext* /*context*/, const v1::DeletePolicyRequest* request,
+    grpc::Status DeletePolicy(grpc::ServerContext* context, const v1::DeletePolicyRequest* request,
                               v1::DeletePolicyResponse* response) override
     {
         if (request->name().empty()) {
             return {grpc::StatusCode::INVALID_ARGUMENT, "name: must be given"};
         }
-        const Result<std::uint64_t> generation = pipeline_.remove(request->name());
+        const auto asked_by = peers_.of(*context);
+        if (!asked_by) {
+            return unknown_peer();
+        }
+        const Result<std::uint64_t> generation = pipeline_.remove(request->name(), *asked_by);
         if (!generation) {
             return to_status(generation.error());
         }
@@ -144,11 +160,12 @@ public:
 
 private:
     Pipeline& pipeline_;
+    const Peers& peers_;
 };
 
 class HoldService final : public v1::HoldService::Service {
 public:
-    explicit HoldService(Pipeline& pipeline) : pipeline_(pipeline) {}
+    HoldService(Pipeline& pipeline, const Peers& peers) : pipeline_(pipeline), peers_(peers) {}
 
     grpc::Status ListHolds(grpc::ServerContext* /*context*/, const v1::ListHoldsRequest* /*request*/,
                            v1::ListHoldsResponse* response) override
@@ -161,7 +178,7 @@ public:
         return grpc::Status::OK;
     }
 
-    grpc::Status ReleaseHold(grpc::ServerContext* /*context*/, const v1::ReleaseHoldRequest* request,
+    grpc::Status ReleaseHold(grpc::ServerContext* context, const v1::ReleaseHoldRequest* request,
                              v1::ReleaseHoldResponse* /*response*/) override
     {
         if (request->id() == 0) {
@@ -171,12 +188,17 @@ public:
         if (!outcome) {
             return to_status(outcome.error());
         }
-        const Result<void> released = pipeline_.release_hold(request->id(), *outcome);
+        const auto asked_by = peers_.of(*context);
+        if (!asked_by) {
+            return unknown_peer();
+        }
+        const Result<void> released = pipeline_.release_hold(request->id(), *outcome, *asked_by);
         return released ? grpc::Status::OK : to_status(released.error());
     }
 
 private:
     Pipeline& pipeline_;
+    const Peers& peers_;
 };
 
 class AuditService final : public v1::AuditService::Service {
@@ -217,13 +239,15 @@ private:
 
 class UnixApiServer final : public ApiServer {
 public:
-    UnixApiServer(std::unique_ptr<UnixListener> listener, Pipeline& pipeline, Fanout& fanout)
+    UnixApiServer(std::unique_ptr<UnixListener> listener, Pipeline& pipeline, Fanout& fanout,
+                  const AuditLogSource* audit_log)
         : streams_(fanout),
           status_service_(pipeline),
           pin_service_(pipeline, streams_),
-          policy_service_(pipeline),
-          hold_service_(pipeline),
+          policy_service_(pipeline, peers_),
+          hold_service_(pipeline, peers_),
           audit_service_(pipeline),
+          audit_log_service_(audit_log),
           listener_(std::move(listener))
     {
     }
@@ -232,6 +256,7 @@ public:
     {
         listener_->stop();
         streams_.stop();
+        audit_log_service_.stop();
         if (server_) {
             // After the deadline what still runs is cancelled: a subscriber that does not read cannot hold this up.
             server_->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
@@ -247,6 +272,7 @@ public:
         builder.RegisterService(&policy_service_);
         builder.RegisterService(&hold_service_);
         builder.RegisterService(&audit_service_);
+        builder.RegisterService(&audit_log_service_);
         builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
         builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
         builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
@@ -257,18 +283,23 @@ public:
             return fail("start the gRPC server: gRPC refused, see its messages above");
         }
         // Our own listener, because gRPC's would take a socket away from a live server and open it to everybody first.
-        listener_->start([this](int fd) { grpc::AddInsecureChannelFromFd(server_.get(), fd); });
+        listener_->start([this](int fd) {
+            peers_.accepted(fd);
+            grpc::AddInsecureChannelFromFd(server_.get(), fd);
+        });
         return {};
     }
 
 private:
     // In this order, so that what a call may use goes after the server, and the socket goes first.
     EventStreams streams_;
+    Peers peers_;
     StatusService status_service_;
     PinService pin_service_;
     PolicyService policy_service_;
     HoldService hold_service_;
     AuditService audit_service_;
+    AuditLogService audit_log_service_;
     std::unique_ptr<grpc::Server> server_;
     std::unique_ptr<UnixListener> listener_;
 };
@@ -290,13 +321,14 @@ grpc::Status to_status(const Error& error)
     return {code, valid_utf8(error.message)};
 }
 
-Result<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& path, Pipeline& pipeline, Fanout& fanout)
+Result<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& path, Pipeline& pipeline, Fanout& fanout,
+                                                    const AuditLogSource* audit_log)
 {
     Result<std::unique_ptr<UnixListener>> listener = UnixListener::listen(path);
     if (!listener) {
         return std::unexpected(listener.error());
     }
-    auto server = std::make_unique<UnixApiServer>(std::move(*listener), pipeline, fanout);
+    auto server = std::make_unique<UnixApiServer>(std::move(*listener), pipeline, fanout, audit_log);
     if (const Result<void> served = server->serve(); !served) {
         return std::unexpected(served.error());
     }

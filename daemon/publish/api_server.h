@@ -10,12 +10,15 @@
 
 namespace pinwarden {
 
+struct AuditLogSource;
+
 class ApiServer {
 public:
     // Serves on the Unix socket `path`, created with mode 0600; a missing parent folder is created with mode 0755.
     // A socket nobody listens on is replaced; one that somebody serves is an error, and is left alone.
-    // `pipeline` and `fanout` must outlive the server.
-    static Result<std::unique_ptr<ApiServer>> start(const std::string& path, Pipeline& pipeline, Fanout& fanout);
+    // `pipeline`, `fanout` and `audit_log` must outlive the server; nullptr: there is no audit log.
+    static Result<std::unique_ptr<ApiServer>> start(const std::string& path, Pipeline& pipeline, Fanout& fanout,
+                                                    const AuditLogSource* audit_log = nullptr);
     ApiServer() = default;
     ApiServer(const ApiServer&) = delete;
     ApiServer& operator=(const ApiServer&) = delete;

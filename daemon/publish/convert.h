@@ -3,6 +3,7 @@
 
 #include <pinwarden/v1/pinwarden.pb.h>
 
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ v1::Policy policy_to_proto(const Policy& policy);
 std::vector<v1::EventKind> event_kinds(const Notice& notice);
 // `kind` must be one of event_kinds(notice).
 v1::WatchEventsResponse event_to_proto(const Notice& notice, v1::EventKind kind);
+
+// A line of the audit log. Nothing when it is no record.
+std::optional<v1::AuditRecord> audit_record_from_line(const std::string& line);
 
 // Error EINVAL when none is given, or one that is unknown.
 Result<Outcome> outcome_from_request(const v1::ReleaseHoldRequest& request);

@@ -6,17 +6,20 @@
 
 namespace pinwarden {
 
-Fanout::Fanout(std::size_t max_subscribers, std::size_t queue_capacity)
-    : max_subscribers_(max_subscribers), queue_capacity_(queue_capacity)
+template <typename Item>
+FanoutOf<Item>::FanoutOf(std::size_t max_subscribers, std::size_t queue_capacity, std::string what)
+    : max_subscribers_(max_subscribers), queue_capacity_(queue_capacity), what_(std::move(what))
 {
 }
 
-void Fanout::forget_expired()
+template <typename Item>
+void FanoutOf<Item>::forget_expired()
 {
     std::erase_if(subscribers_, [](const Subscriber& subscriber) { return subscriber.queue.expired(); });
 }
 
-Result<std::shared_ptr<Fanout::Queue>> Fanout::subscribe(Wake wake)
+template <typename Item>
+Result<std::shared_ptr<typename FanoutOf<Item>::Queue>> FanoutOf<Item>::subscribe(Wake wake)
 {
     const std::scoped_lock lock(mutex_);
     if (closed_) {
@@ -24,23 +27,22 @@ Result<std::shared_ptr<Fanout::Queue>> Fanout::subscribe(Wake wake)
     }
     forget_expired();
     if (subscribers_.size() >= max_subscribers_) {
-        return fail("all " + std::to_string(max_subscribers_) +
-                        " subscriptions to events are taken; end one of the running `pinctl watch`",
-                    EUSERS);
+        return fail("all " + std::to_string(max_subscribers_) + " " + what_, EUSERS);
     }
     auto queue = std::make_shared<Queue>(queue_capacity_);
     subscribers_.push_back({queue, std::move(wake)});
     return queue;
 }
 
-void Fanout::publish(Notice notice)
+template <typename Item>
+void FanoutOf<Item>::publish(Item item)
 {
     const std::scoped_lock lock(mutex_);
     forget_expired();
     if (subscribers_.empty() || closed_) {
         return;
     }
-    const auto shared = std::make_shared<const Notice>(std::move(notice));
+    const auto shared = std::make_shared<const Item>(std::move(item));
     for (const Subscriber& subscriber : subscribers_) {
         const std::shared_ptr<Queue> queue = subscriber.queue.lock();
         if (!queue) {
@@ -54,7 +56,8 @@ void Fanout::publish(Notice notice)
     }
 }
 
-void Fanout::close()
+template <typename Item>
+void FanoutOf<Item>::close()
 {
     const std::scoped_lock lock(mutex_);
     closed_ = true;
@@ -68,16 +71,21 @@ void Fanout::close()
     }
 }
 
-bool Fanout::has_subscribers() const
+template <typename Item>
+bool FanoutOf<Item>::has_subscribers() const
 {
     const std::scoped_lock lock(mutex_);
     return std::ranges::any_of(subscribers_, [](const Subscriber& subscriber) { return !subscriber.queue.expired(); });
 }
 
-std::uint64_t Fanout::dropped() const
+template <typename Item>
+std::uint64_t FanoutOf<Item>::dropped() const
 {
     const std::scoped_lock lock(mutex_);
     return dropped_;
 }
+
+template class FanoutOf<Notice>;
+template class FanoutOf<std::string>;
 
 }  // namespace pinwarden

@@ -1,4 +1,4 @@
-// Events to any number of subscribers, each with a bounded queue: a slow one loses events and is told how many.
+// Items to any number of subscribers, each with a bounded queue: a slow one loses some and is told how many.
 #pragma once
 
 #include <cstddef>
@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "base/bounded_queue.h"
@@ -14,23 +15,26 @@
 
 namespace pinwarden {
 
-class Fanout {
+template <typename Item>
+class FanoutOf {
 public:
-    using Queue = BoundedQueue<std::shared_ptr<const Notice>>;
+    using Queue = BoundedQueue<std::shared_ptr<const Item>>;
     using Wake = std::function<void()>;
 
-    Fanout(std::size_t max_subscribers, std::size_t queue_capacity);
+    // `what`: of what there are too many subscribers, and how to end one, for the message.
+    FanoutOf(std::size_t max_subscribers, std::size_t queue_capacity,
+             std::string what = "subscriptions to events are taken; end one of the running `pinctl watch`");
 
     // Error EUSERS when there are too many already, ESHUTDOWN after close(). The subscription ends when the pointer is
-    // released. `wake`, if given, is called on the publishing thread after every event queued and on close(): it must
+    // released. `wake`, if given, is called on the publishing thread after every item queued and on close(): it must
     // neither block nor call the fanout, and what it uses must stay alive as long as itself.
     Result<std::shared_ptr<Queue>> subscribe(Wake wake = {});
     // Never blocks on a subscriber. Cheap when there is none.
-    void publish(Notice notice);
+    void publish(Item item);
     // Closes every queue and refuses new subscribers.
     void close();
     [[nodiscard]] bool has_subscribers() const;
-    // Events that full queues have dropped so far, over all subscribers.
+    // Items that full queues have dropped so far, over all subscribers.
     [[nodiscard]] std::uint64_t dropped() const;
 
 private:
@@ -42,10 +46,19 @@ private:
 
     const std::size_t max_subscribers_;
     const std::size_t queue_capacity_;
+    const std::string what_;
     mutable std::mutex mutex_;
     std::vector<Subscriber> subscribers_;
     std::uint64_t dropped_ = 0;
     bool closed_ = false;
 };
+
+// Of events.
+using Fanout = FanoutOf<Notice>;
+// Of lines of the audit log.
+using AuditTail = FanoutOf<std::string>;
+
+extern template class FanoutOf<Notice>;
+extern template class FanoutOf<std::string>;
 
 }  // namespace pinwarden

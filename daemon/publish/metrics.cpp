@@ -349,6 +349,11 @@ const std::vector<Metric>& metrics()
           "Policies that were put into monitor mode because too many signals were sent.",
           {}},
          [](Source& source, Series& out) { out.add({}, source.now.policies_limited); }},
+        {{"pinwarden_audit_log_left_out_total",
+          "counter",
+          "Denials and holds that are not in the audit log: too many at once, or they could not be written.",
+          {}},
+         [](Source& source, Series& out) { out.add({}, source.now.audit_log_left_out); }},
         {{"pinwarden_build_info", "gauge", "Always 1; what runs here, on which kernel.", {"version", "kernel"}},
          [](Source& source, Series& out) { out.add({source.now.version, source.now.kernel_release}, 1.0); }},
     };

@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "act/audit_log.h"
 #include "act/process_signals.h"
 #include "act/revocation.h"
 #include "act/revoker.h"
@@ -230,7 +231,8 @@ struct MetricsSnapshot {
     std::uint64_t policies_monitoring = 0;
     std::uint64_t policies_pending = 0;
     std::uint64_t policies_off = 0;
-    std::uint64_t policies_limited = 0;  // in monitor mode for having sent too many signals
+    std::uint64_t policies_limited = 0;    // in monitor mode for having sent too many signals
+    std::uint64_t audit_log_left_out = 0;  // denials and holds without a record
 };
 
 // A call that wanted to pin pages for long and could not.
@@ -325,12 +327,13 @@ public:
     virtual Result<NotifiersView> notifiers() = 0;
     virtual Result<HoldsView> holds() = 0;
     // Error ENOENT: see no_such_hold().
-    virtual Result<void> release_hold(std::uint64_t id, Outcome outcome) = 0;
+    virtual Result<void> release_hold(std::uint64_t id, Outcome outcome, const Requester& asked_by) = 0;
     // May take as long as walking all of memory does; its time limit is minutes.
     virtual Result<AuditView> audit(const AuditOptions& options) = 0;
     // Both return the generation in force afterwards.
-    virtual Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) = 0;
-    virtual Result<std::uint64_t> remove(std::string name) = 0;
+    virtual Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only,
+                                        const Requester& asked_by) = 0;
+    virtual Result<std::uint64_t> remove(std::string name, const Requester& asked_by) = 0;
 };
 
 }  // namespace pinwarden

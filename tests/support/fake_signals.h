@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "act/audit_log.h"
@@ -67,19 +68,16 @@ class FakeAuditLog final : public AuditLog {
 public:
     explicit FakeAuditLog(Happenings& happenings) : happenings_(happenings) {}
 
-    Result<void> open() override { return full ? fail("audit log: no space left", ENOSPC) : Result<void>(); }
-
     Result<AuditId> begin(const AuditEntry& entry) override
     {
         if (full) {
             return fail("audit log: no space left", ENOSPC);
         }
-        happenings_.push_back("begin " + std::to_string(entry.victim.process.pid) + " " + signal_name(entry.signal));
-        entries.push_back(entry);
+        std::visit([this](const auto& one) { keep(one); }, entry);
         if (meanwhile) {
             meanwhile();
         }
-        return entries.size();
+        return ++last_;
     }
 
     Result<void> complete(AuditId id, const AuditOutcome& outcome) override
@@ -89,14 +87,54 @@ public:
         return incomplete ? Result<void>(fail("audit log: not completed", EIO)) : Result<void>();
     }
 
-    std::vector<AuditEntry> entries;
+    Result<void> denied(const DenialEntry& denial) override
+    {
+        denials.push_back(denial);
+        return full ? fail("audit log: no space left", ENOSPC) : Result<void>();
+    }
+    Result<void> held(const HoldEntry& hold) override
+    {
+        holds.push_back(hold);
+        return full ? fail("audit log: no space left", ENOSPC) : Result<void>();
+    }
+    Result<void> hold_ended(const HoldEntry& hold, const AuditOutcome& outcome) override
+    {
+        ended_holds.emplace_back(hold, outcome);
+        return full ? fail("audit log: no space left", ENOSPC) : Result<void>();
+    }
+    Result<void> step() override { return {}; }
+    [[nodiscard]] std::uint64_t left_out() const override { return 0; }
+
+    std::vector<SignalEntry> entries;
+    std::vector<PolicyEntry> policies;
+    std::vector<ReleaseEntry> releases;
+    std::vector<DenialEntry> denials;
+    std::vector<HoldEntry> holds;
+    std::vector<std::pair<HoldEntry, AuditOutcome>> ended_holds;
     std::map<AuditId, AuditOutcome> outcomes;
     std::function<void()> meanwhile;  // while a record is written
     bool full = false;
     bool incomplete = false;
 
 private:
+    void keep(const SignalEntry& entry)
+    {
+        happenings_.push_back("begin " + std::to_string(entry.victim.process.pid) + " " + signal_name(entry.signal));
+        entries.push_back(entry);
+    }
+    void keep(const PolicyEntry& entry)
+    {
+        happenings_.push_back("begin " + entry.action);
+        policies.push_back(entry);
+    }
+    void keep(const ReleaseEntry& entry)
+    {
+        happenings_.push_back("begin release " + std::to_string(entry.hold.hold));
+        releases.push_back(entry);
+    }
+
     Happenings& happenings_;
+    AuditId last_ = 0;
 };
 
 }  // namespace pinwarden::test

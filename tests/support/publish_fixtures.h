@@ -90,9 +90,10 @@ public:
         const std::scoped_lock lock(mutex);
         return fails ? Result<HoldsView>(std::unexpected(*fails)) : held;
     }
-    Result<void> release_hold(std::uint64_t id, Outcome outcome) override
+    Result<void> release_hold(std::uint64_t id, Outcome outcome, const Requester& asked_by) override
     {
         const std::scoped_lock lock(mutex);
+        requester = asked_by;
         if (fails) {
             return std::unexpected(*fails);
         }
@@ -109,9 +110,10 @@ public:
         asked = options;
         return fails ? Result<AuditView>(std::unexpected(*fails)) : found;
     }
-    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) override
+    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by) override
     {
         const std::scoped_lock lock(mutex);
+        requester = asked_by;
         if (fails) {
             return std::unexpected(*fails);
         }
@@ -121,9 +123,10 @@ public:
         }
         return answer.policy_generation;
     }
-    Result<std::uint64_t> remove(std::string name) override
+    Result<std::uint64_t> remove(std::string name, const Requester& asked_by) override
     {
         const std::scoped_lock lock(mutex);
+        requester = asked_by;
         if (std::erase_if(applied, [&](const Policy& policy) { return policy.name == name; }) == 0) {
             return fail("no policy \"" + name + "\"", ENOENT);
         }
@@ -139,6 +142,7 @@ public:
     HoldsView held;
     AuditView found;
     AuditOptions asked;
+    std::optional<Requester> requester;  // of the last call that tells one
     std::optional<Error> fails;
     std::vector<Policy> applied;
 };

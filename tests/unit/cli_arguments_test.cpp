@@ -149,3 +149,28 @@ TEST_CASE("sizes")
         CHECK_FALSE(parse_size(bad));
     }
 }
+
+TEST_CASE("audit-log is read with its options")
+{
+    const auto command = [](std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), "audit-log");
+        return std::get<AuditLogCommand>(good(std::move(arguments)).command);
+    };
+    const auto all = command({});
+    CHECK_FALSE(all.follow);
+    CHECK(all.last == 0);
+    CHECK_FALSE(all.since);
+    const auto some = command({"--last", "5", "--since", "2h", "--policy", "keep"});
+    CHECK(some.last == 5);
+    CHECK(some.since == 7'200'000'000'000U);
+    CHECK(some.policy == "keep");
+    // Who only follows sees a little of what was before.
+    CHECK(command({"--follow"}).last == 10);
+    CHECK(command({"--follow", "--last", "3"}).last == 3);
+    CHECK(command({"--follow", "--since", "1d"}).last == 0);
+    for (const std::string wrong : {"", "5", "x", "-1s", "5 s", "1y", "99999999999d"}) {
+        CHECK_THAT(early({"audit-log", "--since", wrong}).text, Catch::Contains("is not a duration"));
+    }
+    CHECK(early({"audit-log", "--last", "0"}).exit_code == 2);
+    CHECK(parse_duration("500ms") == 500'000'000U);
+}

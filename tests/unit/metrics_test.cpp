@@ -79,6 +79,7 @@ MetricsSnapshot some_numbers()
     numbers.revocation_releases.observe(40'000'000);
     numbers.revocation_releases.observe(6'000'000'000);
     numbers.policies_limited = 1;
+    numbers.audit_log_left_out = 12;
     numbers.hold_durations.observe(10'000'000);
     numbers.hold_durations.observe(20'000'000'000);
     numbers.hold_durations.observe(3'600'100'000'000);
@@ -181,6 +182,7 @@ TEST_CASE("the numbers of the pipeline are on the page")
         {R"(pinwarden_revocation_release_seconds_bucket{le="0.05"})", "1"},
         {R"(pinwarden_revocation_release_seconds_bucket{le="10"})", "2"},
         {R"(pinwarden_policies_limited)", "1"},
+        {R"(pinwarden_audit_log_left_out_total)", "12"},
         {R"(pinwarden_policies{state="degraded"})", "1"},
         {R"(pinwarden_events_lost_total{cause="ring_full_pin"})", "0"},
         {R"(pinwarden_events_lost_total{cause="path_cut"})", "2"},

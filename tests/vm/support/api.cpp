@@ -62,6 +62,7 @@ Api::Api(const std::string& socket)
     policies_ = v1::PolicyService::NewStub(channel);
     holds_ = v1::HoldService::NewStub(channel);
     audits_ = v1::AuditService::NewStub(channel);
+    audit_log_ = v1::AuditLogService::NewStub(channel);
 }
 
 v1::GetStatusResponse Api::status()
@@ -86,6 +87,23 @@ v1::RunAuditResponse Api::audit(const v1::RunAuditRequest& request)
     v1::RunAuditResponse response;
     expect_ok(audits_->RunAudit(&context, request, &response), "RunAudit");
     return response;
+}
+
+std::vector<v1::AuditRecord> Api::audit_log(const std::string& policy)
+{
+    v1::WatchAuditLogRequest request;
+    request.set_policy(policy);
+    Context context;
+    const auto reader = audit_log_->WatchAuditLog(&context, request);
+    std::vector<v1::AuditRecord> records;
+    v1::WatchAuditLogResponse response;
+    while (reader->Read(&response)) {
+        if (response.has_record()) {
+            records.push_back(response.record());
+        }
+    }
+    expect_ok(reader->Finish(), "read the audit log");
+    return records;
 }
 
 v1::RunCensusResponse Api::census()

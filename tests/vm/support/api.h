@@ -39,6 +39,9 @@ public:
     v1::RunAuditResponse audit(const v1::RunAuditRequest& request = {});
     v1::RunCensusResponse census();
 
+    // What the audit log's files have, of one policy unless empty.
+    std::vector<v1::AuditRecord> audit_log(const std::string& policy = "");
+
     [[nodiscard]] v1::PinService::Stub& pin_service() { return *pins_; }
 
 private:
@@ -49,6 +52,7 @@ private:
     std::unique_ptr<v1::PolicyService::Stub> policies_;
     std::unique_ptr<v1::HoldService::Stub> holds_;
     std::unique_ptr<v1::AuditService::Stub> audits_;
+    std::unique_ptr<v1::AuditLogService::Stub> audit_log_;
 };
 
 // A policy, as YAML.

@@ -1,0 +1,53 @@
+#include "act/policy_change.h"
+
+#include <algorithm>
+
+namespace pinwarden {
+namespace {
+
+const Policy* find(const std::vector<Policy>& policies, const std::string& name)
+{
+    const auto found = std::ranges::find(policies, name, &Policy::name);
+    return found == policies.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::vector<PolicyChange> changes_by(const std::vector<Policy>& in_force, const std::vector<Policy>& applied)
+{
+    std::vector<PolicyChange> changes;
+    for (const Policy& policy : applied) {
+        const Policy* before = find(in_force, policy.name);
+        changes.push_back({.name = policy.name,
+                           .before = before == nullptr ? std::nullopt : std::optional(before->mode),
+                           .after = policy.mode,
+                           .source = policy.source});
+    }
+    return changes;
+}
+
+std::vector<PolicyChange> changes_by_removing(const std::vector<Policy>& in_force, const std::string& name)
+{
+    const Policy* before = find(in_force, name);
+    if (before == nullptr) {
+        return {};
+    }
+    return {{.name = name, .before = before->mode, .after = std::nullopt, .source = before->source}};
+}
+
+bool enforces_more(const std::vector<Policy>& in_force, const std::vector<Policy>& coming)
+{
+    return std::ranges::any_of(coming, [&](Policy policy) {
+        const Policy* before = find(in_force, policy.name);
+        if (policy.mode != Mode::kEnforce) {
+            return false;
+        }
+        if (before == nullptr) {
+            return true;
+        }
+        policy.source = before->source;  // where it comes from makes no difference
+        return policy != *before;
+    });
+}
+
+}  // namespace pinwarden
