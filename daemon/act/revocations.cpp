@@ -35,6 +35,29 @@ bool still_pins(const Revocation& revocation, const Ledger& ledger, const Proces
 
 }  // namespace
 
+std::optional<RevocationOrder> revocation_order(const OperationEvent& operation, const Policy& policy,
+                                                const Ledger& ledger, const std::function<std::string()>& path,
+                                                Nanoseconds now)
+{
+    if (!policy.hold || !policy.hold->revoke) {
+        return std::nullopt;
+    }
+    const auto pins = pins_in_the_way(policy, ledger, operation, now);
+    if (pins.empty()) {
+        return std::nullopt;
+    }
+    const pw_page_range pages = pages_taken(operation);
+    return RevocationOrder{.policy = policy.name,
+                           .generation = operation.generation,
+                           .plan = plan_of(*policy.hold->revoke),
+                           .victims = victims_of(pins),
+                           .operation = {.operation = std::string(to_string(operation.operation)),
+                                         .file = path(),
+                                         .first_page = pages.first,
+                                         .end_page = pages.end,
+                                         .caller = operation.caller}};
+}
+
 void Revocations::want(const HeldOperation& held, const Policy& policy, const Ledger& ledger,
                        const std::function<std::string()>& path, Nanoseconds now)
 {
@@ -52,21 +75,9 @@ void Revocations::want(const HeldOperation& held, const Policy& policy, const Le
             return;
         }
     }
-    const auto pins = pins_in_the_way(policy, ledger, operation, now);
-    if (pins.empty()) {
-        return;
+    if (auto order = revocation_order(operation, policy, ledger, path, now)) {
+        all_.insert_or_assign(key, UnderWay{Revocation(std::move(*order))});
     }
-    const pw_page_range pages = pages_taken(operation);
-    all_.insert_or_assign(key,
-                          UnderWay{Revocation({.policy = policy.name,
-                                               .generation = operation.generation,
-                                               .plan = plan_of(*policy.hold->revoke),
-                                               .victims = victims_of(pins),
-                                               .operation = {.operation = std::string(to_string(operation.operation)),
-                                                             .file = path(),
-                                                             .first_page = pages.first,
-                                                             .end_page = pages.end,
-                                                             .caller = operation.caller}})});
 }
 
 RevocationNews Revocations::step(const Ledger& ledger, Nanoseconds now)

@@ -33,6 +33,12 @@ struct RevocationNews {
     std::vector<std::string> limited;  // policies that sent too many signals: they are to go to monitor mode
 };
 
+// What the policy wants done about the owners of the pins that are in the operation's way; nothing when it wants
+// nothing done, or there are none.
+std::optional<RevocationOrder> revocation_order(const OperationEvent& operation, const Policy& policy,
+                                                const Ledger& ledger, const std::function<std::string()>& path,
+                                                Nanoseconds now);
+
 // Owned by the pipeline thread.
 class Revocations {
 public:

@@ -23,6 +23,9 @@ struct ActReport {
     std::optional<ProcessFacts> victim = {};  // if anything was known of it
 };
 
+// Of a process that is left alone from the beginning: kUnknownOwner, kInferredOwner.
+std::string why_spared(ActOutcome outcome);
+
 class Revoker {
 public:
     // All must outlive this.
@@ -38,11 +41,11 @@ public:
     // One step of a revocation: sends what is due and tells what became of it, also of processes that it leaves alone
     // from the beginning. A report with kLimited is the last one: the policy is then to go to monitor mode.
     std::vector<ActReport> step(Revocation& revocation, const Revocation::StillPinning& still_pinning);
+    // What the process is, and whether anything speaks against a signal; then `outcome` is no kSent. Sends nothing.
+    ActReport look_at(const Act& act);
 
 private:
     ActReport perform(const Act& act, const RevocationOrder& order);
-    // What the process is, and whether anything speaks against a signal; then `outcome` is no kSent.
-    ActReport look_at(const Act& act);
     // With the record begun.
     ActReport send(const Act& act);
 
