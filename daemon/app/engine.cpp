@@ -397,40 +397,4 @@ void Engine::mounts_changed()
     holds_.look_again();
 }
 
-Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool validate_only)
-{
-    if (validate_only) {
-        PolicySet trial = enforcer_.policies();
-        if (auto applied = trial.apply(policies); !applied) {
-            return std::unexpected(applied.error());
-        }
-        return enforcer_.generation();
-    }
-    if (auto recorded = check_audit_log(policies); !recorded) {
-        return std::unexpected(recorded.error());
-    }
-    // What the records so far changed is told under the policies in force, before any are exchanged: installing
-    // acknowledges every file.
-    flush();
-    if (auto applied = enforcer_.apply(policies, ledger_, around_.clock.now()); !applied) {
-        return std::unexpected(applied.error());
-    }
-    for (const Policy& policy : policies) {
-        degraded_.erase(policy.name);
-    }
-    holds_.look_again();
-    return enforcer_.generation();
-}
-
-Result<std::uint64_t> Engine::remove(const std::string& name)
-{
-    flush();
-    if (auto removed = enforcer_.remove(name, ledger_, around_.clock.now()); !removed) {
-        return std::unexpected(removed.error());
-    }
-    degraded_.erase(name);
-    holds_.look_again();
-    return enforcer_.generation();
-}
-
 }  // namespace pinwarden

@@ -21,6 +21,7 @@
 #include "app/failure_log.h"
 #include "app/losses.h"
 #include "app/owner_check.h"
+#include "app/policy_origins.h"
 #include "base/clock.h"
 #include "correlate/conflict.h"
 #include "correlate/invalidation.h"
@@ -31,6 +32,7 @@
 #include "ledger/notifier_table.h"
 #include "ledger/owner_names.h"
 #include "ledger/process_table.h"
+#include "policy/policy_store.h"
 #include "publish/fanout.h"
 #include "publish/snapshot.h"
 
@@ -51,6 +53,7 @@ struct Surroundings {
     CgroupNamer& cgroups;
     Fanout& fanout;
     std::function<void(const std::string&)> log_warning;
+    PolicyStore* policies = nullptr;  // where they are kept; nullptr: nowhere
 };
 
 // What the kernel side knows about itself, read from time to time.
@@ -81,8 +84,17 @@ public:
     // When tick() has something to do, if that is before the next regular one.
     [[nodiscard]] std::optional<Nanoseconds> next_tick() const;
 
+    // The first: those of the command line's files, with the modes an operator has set for them, then what was kept. An
+    // error is about the files; what was kept and cannot be put in force is refused, and said to be.
+    Result<void> start_policies(const std::vector<Policy>& files);
+    // What is changed is kept before it is in force, and not changed when it cannot be kept, unless it only makes for
+    // less enforcement. On any error what was in force stays.
     Result<std::uint64_t> apply(const std::vector<Policy>& policies, bool validate_only);
     Result<std::uint64_t> remove(const std::string& name);
+    // Also of one that was refused: it is tried once more. Error ENOENT: there is none of that name.
+    Result<std::uint64_t> set_mode(const std::string& name, Mode mode);
+    // What would happen now, see policy/dry_run.h. Changes nothing.
+    Result<DryRunView> test(const DryRunQuestion& question);
     void mounts_changed();
 
     // To be called all the time: without it, nobody is held.
@@ -114,7 +126,8 @@ public:
     Result<void> release_hold(std::uint64_t id, Outcome outcome);
 
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
-    void add_notice(std::string notice) { notices_.push_back(std::move(notice)); }
+    // Said once, however often it is added.
+    void add_notice(std::string notice);
 
 private:
     void on(PinEvent& event);
@@ -137,6 +150,16 @@ private:
     void tell(RevocationNews news);
     void tell_end(const EndedRevocation& ended);
     void degrade(const std::string& name);
+    [[nodiscard]] Result<void> put_in_force(const std::vector<Policy>& policies);
+    Result<std::uint64_t> change(PolicyOrigins next, bool lessens, const std::function<Result<void>()>& put);
+    [[nodiscard]] Result<void> keep(const PolicyOrigins& origins) const;
+    void keep_anyway(const PolicyOrigins& origins, const std::string& what);
+    [[nodiscard]] Result<void> start_files(const std::vector<Policy>& files);
+    void start_kept();
+    [[nodiscard]] Result<Policy> find_policy(const std::string& name) const;
+    [[nodiscard]] std::vector<std::string> policy_names() const;
+    void tell_operator(const std::string& what);
+    [[nodiscard]] Result<PolicySet> policies_to_test(const DryRunQuestion& question) const;
     [[nodiscard]] Result<void> check_audit_log(const std::vector<Policy>& policies) const;
     void end_hold(const Holds::Held& held, const HoldEndEvent& event);
     void look_for_long_lived();
@@ -170,7 +193,8 @@ private:
     Revoker revoker_;
     Revocations revocations_;
     Nanoseconds next_revocation_step_ = 0;
-    bool revocations_waiting_ = false;             // something happened since the last step
+    bool revocations_waiting_ = false;  // something happened since the last step
+    PolicyOrigins origins_;
     std::map<std::string, std::string> degraded_;  // policies that were put into monitor mode, and why
     KernelHealth health_;
     DaemonLosses daemon_losses_;

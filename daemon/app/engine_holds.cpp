@@ -136,24 +136,6 @@ void Engine::tell_end(const EndedRevocation& ended)
     }
 }
 
-// A policy that kills and kills may be wrong: from here on it only tells what it would do.
-void Engine::degrade(const std::string& name)
-{
-    const auto& policies = enforcer_.policies().policies();
-    const auto found = std::ranges::find(policies, name, &Policy::name);
-    if (found == policies.end() || found->mode != Mode::kEnforce) {
-        return;
-    }
-    Policy monitored = *found;
-    monitored.mode = Mode::kMonitor;
-    const Nanoseconds now = around_.clock.now();
-    const std::string since = format_utc(now + around_.clock.boot_to_unix());
-    degraded_[name] = "too many signals were sent; in monitor mode since " + since + ", apply it again to enforce it";
-    around_.log_warning("policy " + name + ": " + degraded_[name]);
-    warn(enforcer_.apply({monitored}, ledger_, now));
-    holds_.look_again();
-}
-
 // Nothing is done that is not on record.
 Result<void> Engine::check_audit_log(const std::vector<Policy>& policies) const
 {

@@ -195,6 +195,24 @@ Result<std::uint64_t> PipelineThread::remove(std::string name)
     return ask<std::uint64_t>([this, name = std::move(name)] { return engine_.remove(name); });
 }
 
+Result<std::uint64_t> PipelineThread::set_mode(std::string name, Mode mode)
+{
+    return ask<std::uint64_t>([this, name = std::move(name), mode] { return engine_.set_mode(name, mode); });
+}
+
+Result<DryRunView> PipelineThread::test(DryRunQuestion question)
+{
+    // On the serving thread: a file system may take long to answer.
+    if (!question.path.empty()) {
+        auto found = find_file(question.path);
+        if (!found) {
+            return std::unexpected(found.error());
+        }
+        question.found = std::move(*found);
+    }
+    return ask<DryRunView>([this, question = std::move(question)] { return engine_.test(question); });
+}
+
 void PipelineThread::drain_ring()
 {
     // What is in the ring now was there before whatever is asked next: a request sees everything that came before it.

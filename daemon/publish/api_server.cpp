@@ -142,6 +142,39 @@ public:
         return grpc::Status::OK;
     }
 
+    grpc::Status SetPolicyMode(grpc::ServerContext* /*context*/, const v1::SetPolicyModeRequest* request,
+                               v1::SetPolicyModeResponse* response) override
+    {
+        if (request->name().empty()) {
+            return {grpc::StatusCode::INVALID_ARGUMENT, "name: must be given"};
+        }
+        const Result<Mode> mode = mode_from_request(*request);
+        if (!mode) {
+            return to_status(mode.error());
+        }
+        const Result<std::uint64_t> generation = pipeline_.set_mode(request->name(), *mode);
+        if (!generation) {
+            return to_status(generation.error());
+        }
+        response->set_generation(*generation);
+        return grpc::Status::OK;
+    }
+
+    grpc::Status TestPolicies(grpc::ServerContext* /*context*/, const v1::TestPoliciesRequest* request,
+                              v1::TestPoliciesResponse* response) override
+    {
+        Result<DryRunQuestion> question = question_from_request(*request);
+        if (!question) {
+            return to_status(question.error());
+        }
+        const Result<DryRunView> view = pipeline_.test(std::move(*question));
+        if (!view) {
+            return to_status(view.error());
+        }
+        *response = dry_run_to_proto(*view);
+        return grpc::Status::OK;
+    }
+
 private:
     Pipeline& pipeline_;
 };

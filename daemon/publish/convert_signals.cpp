@@ -8,24 +8,6 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-// Which one it is, and what else is known of it.
-void set_victim(const ProcessId& process, const ProcessFacts* facts, const Times& times, v1::Process& out)
-{
-    out.set_pid(process.pid);
-    if (process.pid != 0) {
-        *out.mutable_start_time() = times.timestamp(process.start_time);
-    }
-    if (facts == nullptr) {
-        return;
-    }
-    if (facts->uid) {
-        out.set_uid(*facts->uid);
-    }
-    out.set_comm(valid_utf8(facts->comm));
-    out.set_executable(valid_utf8(facts->executable));
-    out.set_cgroup_path(valid_utf8(facts->cgroup));
-}
-
 void set_path(const std::string& path, v1::File& out)
 {
     out.set_path(valid_utf8(path));
@@ -55,6 +37,23 @@ void add_victim(const Revocation::Victim& victim, const std::map<ProcessId, Proc
 }
 
 }  // namespace
+
+void set_victim(const ProcessId& process, const ProcessFacts* facts, const Times& times, v1::Process& out)
+{
+    out.set_pid(process.pid);
+    if (process.pid != 0) {
+        *out.mutable_start_time() = times.timestamp(process.start_time);
+    }
+    if (facts == nullptr) {
+        return;
+    }
+    if (facts->uid) {
+        out.set_uid(*facts->uid);
+    }
+    out.set_comm(valid_utf8(facts->comm));
+    out.set_executable(valid_utf8(facts->executable));
+    out.set_cgroup_path(valid_utf8(facts->cgroup));
+}
 
 void set_signal(const SignalNotice& notice, const Times& times, v1::Signal& out)
 {

@@ -25,6 +25,7 @@
 #include "ledger/ledger.h"
 #include "ledger/notifier_table.h"
 #include "policy/policy_set.h"
+#include "publish/dry_run_view.h"
 #include "publish/histogram.h"
 
 namespace pinwarden {
@@ -45,7 +46,7 @@ struct LossState {
 
 struct PolicyState {
     Policy policy;
-    std::string state;   // active, monitoring, off, pending, degraded
+    std::string state;   // active, monitoring, off, pending, degraded, refused
     std::string reason;  // empty when there is nothing to explain
     PolicyCounters counters;
 };
@@ -228,6 +229,7 @@ struct MetricsSnapshot {
     std::uint64_t policies_monitoring = 0;
     std::uint64_t policies_pending = 0;
     std::uint64_t policies_off = 0;
+    std::uint64_t policies_refused = 0;
     std::uint64_t policies_limited = 0;  // in monitor mode for having sent too many signals
 };
 
@@ -329,6 +331,9 @@ public:
     // Both return the generation in force afterwards.
     virtual Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only) = 0;
     virtual Result<std::uint64_t> remove(std::string name) = 0;
+    virtual Result<std::uint64_t> set_mode(std::string name, Mode mode) = 0;
+    // Changes nothing. Error ENOENT: there is no such file; EINVAL: the question makes no sense.
+    virtual Result<DryRunView> test(DryRunQuestion question) = 0;
 };
 
 }  // namespace pinwarden
