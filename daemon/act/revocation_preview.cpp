@@ -6,6 +6,9 @@
 namespace pinwarden {
 namespace {
 
+// Far below the shortest wait of a policy.
+constexpr Nanoseconds kStep = 10'000'000;
+
 PreviewedOwner* find(RevocationPreview& preview, const ProcessId& process)
 {
     const auto found =
@@ -51,7 +54,9 @@ RevocationPreview preview(RevocationOrder order, Nanoseconds lasts, const LookAt
                                   .spared = victim.spared,
                                   .reason = victim.spared ? why_spared(*victim.spared) : ""});
     }
-    for (Nanoseconds now = 0; now < lasts;) {
+    const std::size_t signals = played.order().plan.signals.size();
+    const auto done_with = [&](const PreviewedOwner& owner) { return owner.spared || owner.signals.size() == signals; };
+    for (Nanoseconds now = 0; now < lasts && !std::ranges::all_of(preview.owners, done_with);) {
         for (const Act& act : played.step(now, nobody_lets_go)) {
             ActReport report = look_at(act);
             const ActOutcome outcome = report.outcome;
@@ -62,7 +67,7 @@ RevocationPreview preview(RevocationOrder order, Nanoseconds lasts, const LookAt
         if (!next) {
             break;
         }
-        now = std::max(*next, now + 1);
+        now = std::max(*next, now + kStep);
     }
     preview.too_many = played.end() == RevocationEnd::kTooManyOwners;
     if (preview.too_many) {

@@ -40,18 +40,18 @@ DryRunView held_view()
     keep.mode = Mode::kEnforce;
     keep.deny_errno = EBUSY;
     keep.hold.emplace().timeout = 30 * kSecond;
-    view.signals = RevocationPreview{
-        .owners = {{.who = {.process = {812, 5 * kSecond},
-                            .held = {.pins = {1}, .bytes = kMiB, .drivers = {"rdma_rxe"}}},
-                    .known = ProcessFacts{.process = {812, 5 * kSecond}, .uid = 1000, .comm = "rdma-demo"},
-                    .signals = {{.signal = SIGUSR1, .after = 0, .rule = "revoke.notify"},
-                                {.signal = SIGTERM, .after = 5 * kSecond, .rule = "revoke.then[0]"}},
-                    .reason = ""},
-                   {.who = {.process = {813, 5 * kSecond}, .held = {}},
-                    .signals = {},
-                    .spared = ActOutcome::kProtected,
-                    .reason = "it is a kernel thread"}},
-        .too_many = false};
+    std::vector<PreviewedOwner>& owners = view.signals.emplace().owners;
+    owners.resize(2);
+    owners[0].who.process = {812, 5 * kSecond};
+    owners[0].who.held.bytes = kMiB;
+    owners[0].known.emplace();
+    owners[0].known->uid = 1000;
+    owners[0].known->comm = "rdma-demo";
+    owners[0].signals = {{.signal = SIGUSR1, .after = 0, .rule = "revoke.notify"},
+                         {.signal = SIGTERM, .after = 5 * kSecond, .rule = "revoke.then[0]"}};
+    owners[1].who.process = {813, 5 * kSecond};
+    owners[1].spared = ActOutcome::kProtected;
+    owners[1].reason = "it is a kernel thread";
     return view;
 }
 
@@ -145,14 +145,14 @@ TEST_CASE("an answer is rendered for people", "[convert_dry_run]")
     const auto text = cli::render_dry_run(dry_run_to_proto(held_view()), kPlain);
     CHECK_THAT(text,
                Catch::StartsWith("truncate of /mnt/data/x from 1048576 to 0 bytes\n"
-                                 "Verdict   hold for up to 30.0s, then deny with EBUSY; who cannot be held: deny with "
+                                 "Verdict   hold for up to 30s, then deny with EBUSY; who cannot be held: deny with "
                                  "EBUSY\n"
                                  "Policy    keep\n"
                                  "Because   policy \"keep\" holds it\n\n"));
     CHECK_THAT(text, Catch::Contains("keep (not in force)  enforce  decides"));
     CHECK_THAT(text, Catch::Contains("match.pin.min_age: too young; matches from "));
     CHECK_THAT(text, Catch::Contains("matches, after one that decides"));
-    CHECK_THAT(text, Catch::Contains("rdma-demo[812]") && Catch::Contains("SIGUSR1 after 0ms, SIGTERM after 5.0s"));
+    CHECK_THAT(text, Catch::Contains("rdma-demo[812]") && Catch::Contains("SIGUSR1 after 0ms, SIGTERM after 5s"));
     CHECK_THAT(text, Catch::Contains("left alone: it is a kernel thread"));
 
     DryRunView nothing;
@@ -168,7 +168,7 @@ TEST_CASE("what a monitoring policy would do is told as that", "[convert_dry_run
     DryRunView view = held_view();
     view.run.conflict.operation.verdict = PW_VERDICT_WOULD_HOLD;
     CHECK_THAT(cli::render_dry_run(dry_run_to_proto(view), kPlain),
-               Catch::Contains("Verdict   allow, because the policy only monitors; would hold for up to 30.0s") &&
+               Catch::Contains("Verdict   allow, because the policy only monitors; would hold for up to 30s") &&
                    Catch::Contains("WOULD SIGNAL"));
     view.run.conflict.operation.verdict = PW_VERDICT_WOULD_DENY;
     CHECK_THAT(cli::render_dry_run(dry_run_to_proto(view), kPlain),

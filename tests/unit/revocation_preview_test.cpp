@@ -26,10 +26,12 @@ SignalVictim victim(std::uint32_t pid, bool inferred = false)
 
 ActReport nothing_against(const Act& act)
 {
-    return {.act = act,
-            .outcome = ActOutcome::kSent,
-            .reason = "",
-            .victim = ProcessFacts{.process = act.process, .comm = "x"}};
+    ActReport report;
+    report.act = act;
+    report.victim.emplace();
+    report.victim->process = act.process;
+    report.victim->comm = "x";
+    return report;
 }
 
 std::vector<std::string> text(const PreviewedOwner& owner)
