@@ -319,23 +319,44 @@ TEST_CASE("what was kept and is damaged is said to be", "[engine_policies]")
     CHECK(std::ranges::find(world.warnings, "policies.yaml is damaged") != world.warnings.end());
 }
 
-TEST_CASE("a degraded policy stays so over a restart, until it is set to enforce", "[engine_policies]")
+TEST_CASE("a policy that sends too many signals is degraded, and that is kept", "[engine_policies]")
 {
     const bool of_file = GENERATE(true, false);
-    const std::vector<Policy> files = of_file ? std::vector{policy("k", "enforce", "k.yaml")} : std::vector<Policy>();
+    const std::string action = "hold: {timeout: 1h, revoke: {grace: 0s, then: [SIGTERM]}}";
+    const std::vector<Policy> killer{policy("k", "enforce", of_file ? "k.yaml" : "grpc", action)};
+    const std::vector<Policy> files = of_file ? killer : std::vector<Policy>();
     World world;
     REQUIRE(world.engine.start_policies(files));
-    if (!of_file) {
-        REQUIRE(world.engine.apply({policy("k")}, false));
+    REQUIRE((of_file || world.engine.apply(killer, false)));
+    world.pin_file();
+    world.signals.add(world.engine.ledger().find(5)->owner.process);
+    constexpr Nanoseconds kSecond = 1'000'000'000;
+    // One caller after the other is held, and for each the owner is signalled anew.
+    for (std::uint64_t id = 1; id < 40 && state(world, "k").state != "degraded"; ++id) {
+        OperationEvent held = test::truncate_event(65536, 0);
+        held.policy = 0;
+        held.generation = world.sink.generation;
+        held.verdict = PW_VERDICT_HOLD;
+        world.clock.time += kSecond;
+        world.holds.held = {{id, world.clock.time, world.clock.time + 3600 * kSecond, 1, held}};
+        world.engine.step_holds();
+        world.holds.held.clear();
+        for (int i = 0; i < 2; ++i) {
+            world.clock.time += 2 * kSecond;
+            world.engine.step_holds();
+        }
     }
-    // As the engine leaves it: see revocations_test.
-    REQUIRE(world.engine.set_mode("k", Mode::kMonitor));
-    auto& kept = world.store.kept;
-    (of_file ? kept.modes.front().degraded : kept.policies.front().degraded) = "too many signals were sent";
+    CHECK(states(world) == Names{"k degraded"});
+    CHECK(world.happenings.size() >= 30);
+    CHECK((flags(world, 0) & PW_POLICY_ENFORCE) == 0);
+    const std::string reason = state(world, "k").reason;
+    CHECK_THAT(reason, Catch::StartsWith("too many signals were sent"));
+
     World next;
     restart(next, world, files);
     CHECK(states(next) == Names{"k degraded"});
-    CHECK(state(next, "k").reason == "too many signals were sent");
+    CHECK(state(next, "k").reason == reason);
+    CHECK((flags(next, 0) & PW_POLICY_ENFORCE) == 0);
     REQUIRE(next.engine.set_mode("k", Mode::kEnforce));
     CHECK(states(next) == Names{"k active"});
     CHECK(state(next, "k").reason.empty());
