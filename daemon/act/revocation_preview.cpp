@@ -16,12 +16,6 @@ PreviewedOwner* find(RevocationPreview& preview, const ProcessId& process)
     return found == preview.owners.end() ? nullptr : &*found;
 }
 
-// A signal that could not be sent would be tried again and again; here one answer is as good as the next.
-bool is_final(ActOutcome outcome)
-{
-    return outcome != ActOutcome::kSent;
-}
-
 void note(RevocationPreview& preview, const Act& act, ActReport report, Nanoseconds after)
 {
     PreviewedOwner* owner = find(preview, act.process);
@@ -31,7 +25,8 @@ void note(RevocationPreview& preview, const Act& act, ActReport report, Nanoseco
     if (report.victim) {
         owner->known = std::move(report.victim);
     }
-    if (is_final(report.outcome)) {
+    // One that could not be sent would be tried again and again; here one answer is as good as the next.
+    if (report.outcome != ActOutcome::kSent) {
         owner->spared = report.outcome;
         owner->reason = std::move(report.reason);
         return;
