@@ -59,6 +59,11 @@ struct Parsed {
     PolicyDeleteCommand remove;
     AuditLogCommand audit_log;
     std::string since;
+    PolicyModeCommand mode;
+    std::string mode_name;
+    PolicyTestCommand test;
+    std::string inode;  // MAJOR:MINOR:INODE
+    std::string output;
 };
 
 void add_status(CLI::App& app, Parsed& parsed)
@@ -165,6 +170,96 @@ void add_audit(CLI::App& app, Parsed& parsed)
     census.callback([&parsed] { parsed.command = parsed.census; });
 }
 
+const std::map<std::string, PolicyMode>& policy_modes()
+{
+    static const std::map<std::string, PolicyMode> names{
+        {"monitor", PolicyMode::kMonitor}, {"enforce", PolicyMode::kEnforce}, {"off", PolicyMode::kOff}};
+    return names;
+}
+
+std::string check_policy_mode(const std::string& text)
+{
+    return policy_modes().contains(text) ? "" : "\"" + text + "\" is not a mode; choose from monitor, enforce, off";
+}
+
+void add_policy_mode(CLI::App& policy, Parsed& parsed)
+{
+    CLI::App& mode = *policy.add_subcommand("mode", "Put a policy into another mode, in place");
+    mode.add_option("NAME", parsed.mode.name, "Name of the policy")->required();
+    mode.add_option("MODE", parsed.mode_name, "monitor: only count; enforce: act; off: rest")
+        ->required()
+        ->check(check_policy_mode);
+    mode.callback([&parsed] {
+        parsed.mode.mode = policy_modes().at(parsed.mode_name);
+        parsed.command = parsed.mode;
+    });
+}
+
+// "8:1:4711", as `pinctl pins` shows it; zeroes when it is none.
+std::array<std::uint64_t, 3> parse_inode(const std::string& text)
+{
+    std::array<std::uint64_t, 3> numbers{};
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        const auto [next, error] = std::from_chars(at, end, numbers.at(i));
+        const bool last = i + 1 == numbers.size();
+        if (error != std::errc{} || (last ? next != end : next == end || *next != ':')) {
+            return {};
+        }
+        at = next + 1;
+    }
+    return numbers;
+}
+
+std::string check_inode(const std::string& text)
+{
+    constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+    const auto [major, minor, inode] = parse_inode(text);
+    return inode != 0 && major <= kMost && minor <= kMost
+               ? ""
+               : "\"" + text + "\" is not a file; write DEVICE:INODE as `pinctl pins` shows it, such as 8:1:4711";
+}
+
+void add_policy_test(CLI::App& policy, Parsed& parsed)
+{
+    CLI::App& test = *policy.add_subcommand(
+        "test", "Show what would become of an operation, by which policy, and whom it would signal; changes nothing");
+    CLI::Option& file = *test.add_option("--file", parsed.test.file, "The file; for umount where it is mounted");
+    CLI::Option& inode =
+        *test.add_option("--inode", parsed.inode, "In place of --file: a file with pins, such as 8:1:4711")
+             ->type_name("DEVICE:INODE")
+             ->check(check_inode)
+             ->excludes(&file);
+    test.add_option("--operation", parsed.test.operation,
+                    "truncate:SIZE, punch_hole:OFFSET+LENGTH (the same for zero_range, collapse_range, insert_range, "
+                    "madv_remove), or umount")
+        ->type_name("OPERATION")
+        ->required();
+    test.add_option(
+            "--policy", parsed.test.policies,
+            "Together with the policies of this YAML file, in place of those of the same name, or after all; - is "
+            "standard input; may be repeated")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    test.add_option("--uid", parsed.test.uid, "User id of the caller");
+    test.add_option("--comm", parsed.test.comm, "Process name of the caller");
+    test.add_option("--output", parsed.output, "text, or json as with --json")->check(CLI::IsMember({"text", "json"}));
+    test.callback([&parsed, &file, &inode] {
+        if (file.count() == 0 && inode.count() == 0) {
+            throw CLI::ValidationError("say which file: --file");
+        }
+        if (inode.count() != 0) {
+            const auto [major, minor, number] = parse_inode(parsed.inode);
+            parsed.test.device_major = static_cast<std::uint32_t>(major);
+            parsed.test.device_minor = static_cast<std::uint32_t>(minor);
+            parsed.test.inode = number;
+        }
+        parsed.json = parsed.json || parsed.output == "json";
+        parsed.command = parsed.test;
+    });
+}
+
 void add_policy(CLI::App& app, Parsed& parsed)
 {
     CLI::App& policy = *app.add_subcommand("policy", "Show and change what is done about conflicts");
@@ -177,6 +272,8 @@ void add_policy(CLI::App& app, Parsed& parsed)
     policy.add_subcommand("list", "Show the policies in the order of evaluation, with state and counters")
         ->callback([&parsed] { parsed.command = PolicyListCommand{}; });
 
+    add_policy_mode(policy, parsed);
+    add_policy_test(policy, parsed);
     CLI::App& remove = *policy.add_subcommand("delete", "Remove a policy");
     remove.add_option("NAME", parsed.remove.name, "Name of the policy")->required();
     remove.callback([&parsed] { parsed.command = parsed.remove; });
@@ -251,9 +348,10 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     }
     // Not require_subcommand(): it would hide which word was not understood.
     if (!parsed.command) {
-        return wrong_usage(app.got_subcommand("policy") ? "say what to do with policies: apply, list or delete"
-                                                        : "give a command: status, pins, leaks, failures, notifiers, "
-                                                          "watch, holds, audit, audit-log, census or policy");
+        return wrong_usage(app.got_subcommand("policy")
+                               ? "say what to do with policies: apply, list, mode, test or delete"
+                               : "give a command: status, pins, leaks, failures, notifiers, watch, holds, audit, "
+                                 "audit-log, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

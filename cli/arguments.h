@@ -73,9 +73,28 @@ struct AuditLogCommand {
     std::string policy = {};                  // empty: any
 };
 
+enum class PolicyMode { kMonitor, kEnforce, kOff };
+
+struct PolicyModeCommand {
+    std::string name;
+    PolicyMode mode = PolicyMode::kMonitor;
+};
+
+struct PolicyTestCommand {
+    std::string file;  // made absolute; empty: by inode
+    std::uint64_t inode = 0;
+    std::uint32_t device_major = 0;
+    std::uint32_t device_minor = 0;
+    std::string operation;                   // "truncate:0"
+    std::vector<std::string> policies = {};  // files; "-" is standard input
+    std::optional<std::uint32_t> uid = {};
+    std::string comm = {};
+};
+
 using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
                              HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
-                             PolicyListCommand, PolicyDeleteCommand, AuditLogCommand>;
+                             PolicyListCommand, PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand,
+                             AuditLogCommand>;
 
 struct Arguments {
     std::string socket;

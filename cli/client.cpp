@@ -16,6 +16,7 @@
 #include <cstring>
 #include <ctime>
 #include <expected>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -108,6 +109,16 @@ v1::EventKind to_proto(Kind kind)
         case Kind::kRevocation: return v1::EVENT_KIND_REVOCATION;
     }
     return v1::EVENT_KIND_UNSPECIFIED;
+}
+
+v1::Mode to_proto(PolicyMode mode)
+{
+    switch (mode) {
+        case PolicyMode::kMonitor: return v1::MODE_MONITOR;
+        case PolicyMode::kEnforce: return v1::MODE_ENFORCE;
+        case PolicyMode::kOff: return v1::MODE_OFF;
+    }
+    return v1::MODE_UNSPECIFIED;
 }
 
 Expected<std::string> read_file(const std::string& file, std::istream& standard_input)
@@ -261,14 +272,8 @@ public:
     {
         v1::ApplyPolicyRequest request;
         request.set_validate_only(command.validate_only);
-        for (const std::string& file : command.files) {
-            Expected<std::string> text = read_file(file, streams_.in);
-            if (!text) {
-                return failed(text.error());
-            }
-            v1::PolicyText& added = *request.add_texts();
-            added.set_source(file == "-" ? "standard input" : file);
-            added.set_yaml(std::move(*text));
+        if (const auto added = add_texts(command.files, *request.mutable_texts()); !added) {
+            return failed(added.error());
         }
         v1::ApplyPolicyResponse response;
         const grpc::Status status = policies_->ApplyPolicy(with_deadline().get(), request, &response);
@@ -321,7 +326,59 @@ public:
         return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
     }
 
+    int operator()(const PolicyModeCommand& command)
+    {
+        v1::SetPolicyModeRequest request;
+        request.set_name(command.name);
+        request.set_mode(to_proto(command.mode));
+        v1::SetPolicyModeResponse response;
+        const grpc::Status status = policies_->SetPolicyMode(with_deadline().get(), request, &response);
+        return answer(status, response, [&] {
+            return "Mode of " + visible(command.name) + " set; generation " + std::to_string(response.generation()) +
+                   " is in force.\n";
+        });
+    }
+
+    int operator()(const PolicyTestCommand& command)
+    {
+        v1::TestPoliciesRequest request;
+        std::error_code error;
+        if (!command.file.empty()) {
+            // The daemon's folder is another one.
+            request.set_path(std::filesystem::absolute(command.file, error).string());
+        }
+        request.set_inode(command.inode);
+        request.set_device_major(command.device_major);
+        request.set_device_minor(command.device_minor);
+        request.set_operation(command.operation);
+        if (command.uid) {
+            request.mutable_caller()->set_uid(*command.uid);
+        }
+        request.mutable_caller()->set_comm(command.comm);
+        if (const auto added = add_texts(command.policies, *request.mutable_texts()); !added) {
+            return failed(added.error());
+        }
+        v1::TestPoliciesResponse response;
+        const grpc::Status status = policies_->TestPolicies(with_deadline().get(), request, &response);
+        return answer(status, response, [&] { return render_dry_run(response, style_); });
+    }
+
 private:
+    Expected<void> add_texts(const std::vector<std::string>& files,
+                             google::protobuf::RepeatedPtrField<v1::PolicyText>& texts)
+    {
+        for (const std::string& file : files) {
+            Expected<std::string> text = read_file(file, streams_.in);
+            if (!text) {
+                return std::unexpected(text.error());
+            }
+            v1::PolicyText& added = *texts.Add();
+            added.set_source(file == "-" ? "standard input" : file);
+            added.set_yaml(std::move(*text));
+        }
+        return {};
+    }
+
     // As JSON the lines as they are; what is missing among them is told beside them.
     void print(const v1::WatchAuditLogResponse& response)
     {

@@ -194,6 +194,9 @@ std::string revoke_text(const v1::Revoke& revoke)
 
 std::string action_text(const v1::Action& action)
 {
+    if (action.kind_case() == v1::Action::KIND_NOT_SET) {
+        return "-";
+    }
     if (action.has_notify()) {
         return "notify";
     }
@@ -231,7 +234,7 @@ Cell policy_state_cell(const std::string& state)
     if (state == "active") {
         return {state, Colour::kGreen};
     }
-    if (state == "degraded") {
+    if (state == "degraded" || state == "refused") {
         return {state, Colour::kRed};
     }
     return {visible(state), state == "pending" ? Colour::kYellow : Colour::kNone};

@@ -20,6 +20,7 @@ std::string render_failures(const v1::ListFailuresResponse& failures, const Styl
 std::string render_notifiers(const v1::ListNotifiersResponse& notifiers, const Style& style);
 std::string render_holds(const v1::ListHoldsResponse& holds, const Style& style);
 std::string render_policies(const v1::ListPoliciesResponse& policies, const Style& style);
+std::string render_dry_run(const v1::TestPoliciesResponse& answer, const Style& style);
 std::string render_audit(const v1::RunAuditResponse& audit, const Style& style);
 std::string render_census(const v1::RunCensusResponse& census, const Style& style);
 // One line; two when events were lost before it.

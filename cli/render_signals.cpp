@@ -106,6 +106,9 @@ std::string revocation_text(const v1::Revocation& revocation)
     if (owners == 0) {
         return "no owner is known " + cause(revocation) + ", so none was signalled";
     }
+    if (revocation.end() == "begun") {
+        return counted(static_cast<std::uint64_t>(owners), "owner") + " asked to let go " + cause(revocation);
+    }
     const auto released =
         static_cast<int>(std::ranges::count_if(revocation.victims(), &v1::RevocationVictim::released));
     const std::string all = counted(static_cast<std::uint64_t>(owners), "owner");

@@ -40,6 +40,50 @@ bool still_pins(const Revocation& revocation, const Ledger& ledger, const Proces
 
 }  // namespace
 
+std::optional<RevocationOrder> revocation_order(const OperationEvent& operation, const Policy& policy,
+                                                const Ledger& ledger, const std::function<std::string()>& path,
+                                                Nanoseconds now)
+{
+    if (!policy.hold || !policy.hold->revoke) {
+        return std::nullopt;
+    }
+    const auto pins = pins_in_the_way(policy, ledger, operation, now);
+    if (pins.empty()) {
+        return std::nullopt;
+    }
+    const pw_page_range pages = pages_taken(operation);
+    return RevocationOrder{.policy = policy.name,
+                           .generation = operation.generation,
+                           .plan = plan_of(*policy.hold->revoke),
+                           .victims = victims_of(pins),
+                           .operation = {.operation = std::string(to_string(operation.operation)),
+                                         .file = path(),
+                                         .first_page = pages.first,
+                                         .end_page = pages.end,
+                                         .caller = operation.caller}};
+}
+
+RevocationOrder signal_order(const Policy& policy, std::uint32_t generation, MetOperation operation,
+                             const std::vector<const PinRecord*>& pins)
+{
+    const bool to_caller = policy.signal->target == SignalTarget::kCaller;
+    std::vector<SignalVictim> victims = victims_of(pins);
+    if (to_caller) {
+        SignalVictim caller{.process = operation.caller.process, .held = {}};
+        for (SignalVictim& victim : victims) {
+            caller.held.pins.insert(caller.held.pins.end(), victim.held.pins.begin(), victim.held.pins.end());
+            caller.held.bytes += victim.held.bytes;
+            caller.held.drivers.merge(victim.held.drivers);
+        }
+        victims = {std::move(caller)};
+    }
+    return {.policy = policy.name,
+            .generation = generation,
+            .plan = plan_of(*policy.signal, to_caller ? kCallerSettles : kSettle),
+            .victims = std::move(victims),
+            .operation = std::move(operation)};
+}
+
 void Revocations::want(const HeldOperation& held, const Policy& policy, const Ledger& ledger,
                        const std::function<std::string()>& path, Nanoseconds now)
 {
@@ -57,21 +101,9 @@ void Revocations::want(const HeldOperation& held, const Policy& policy, const Le
             return;
         }
     }
-    const auto pins = pins_in_the_way(policy, ledger, operation, now);
-    if (pins.empty()) {
-        return;
+    if (auto order = revocation_order(operation, policy, ledger, path, now)) {
+        all_.insert_or_assign(key, UnderWay{.revocation = Revocation(std::move(*order))});
     }
-    const pw_page_range pages = pages_taken(operation);
-    all_.insert_or_assign(
-        key, UnderWay{.revocation = Revocation({.policy = policy.name,
-                                                .generation = operation.generation,
-                                                .plan = plan_of(*policy.hold->revoke),
-                                                .victims = victims_of(pins),
-                                                .operation = {.operation = std::string(to_string(operation.operation)),
-                                                              .file = path(),
-                                                              .first_page = pages.first,
-                                                              .end_page = pages.end,
-                                                              .caller = operation.caller}})});
 }
 
 void Revocations::signal(const Policy& policy, std::uint32_t generation, MetOperation operation, const FileKey& file,
@@ -83,22 +115,8 @@ void Revocations::signal(const Policy& policy, std::uint32_t generation, MetOper
     if (const auto found = all_.find(key); found != all_.end() && !found->second.told) {
         return;
     }
-    std::vector<SignalVictim> victims = victims_of(pins);
-    if (to_caller) {
-        SignalVictim caller{.process = operation.caller.process, .held = {}};
-        for (SignalVictim& victim : victims) {
-            caller.held.pins.insert(caller.held.pins.end(), victim.held.pins.begin(), victim.held.pins.end());
-            caller.held.bytes += victim.held.bytes;
-            caller.held.drivers.merge(victim.held.drivers);
-        }
-        victims = {std::move(caller)};
-    }
     all_.insert_or_assign(
-        key, UnderWay{.revocation = Revocation({.policy = policy.name,
-                                                .generation = generation,
-                                                .plan = plan_of(*policy.signal, to_caller ? kCallerSettles : kSettle),
-                                                .victims = std::move(victims),
-                                                .operation = std::move(operation)}),
+        key, UnderWay{.revocation = Revocation(signal_order(policy, generation, std::move(operation), pins)),
                       .went_ahead = true});
 }
 
@@ -119,7 +137,12 @@ bool Revocations::still_concerned(const UnderWay& one, const Ledger& ledger, con
 
 void Revocations::send(const Key& key, UnderWay& one, const Revocation::StillPinning& still, RevocationNews& news)
 {
-    for (ActReport& report : revoker_.step(one.revocation, still)) {
+    const bool begins = !one.revocation.begun() && one.revocation.order().plan.target == SignalTarget::kOwners;
+    std::vector<ActReport> reports = revoker_.step(one.revocation, still);
+    if (begins) {
+        news.begun.push_back(one.revocation);
+    }
+    for (ActReport& report : reports) {
         if (report.outcome == ActOutcome::kLimited) {
             news.limited.push_back(key.policy);
         }

@@ -30,10 +30,21 @@ struct EndedRevocation {
 
 // What a step did.
 struct RevocationNews {
+    std::vector<Revocation> begun;  // of owners
     std::vector<std::pair<RevocationOrder, ActReport>> acts;
     std::vector<EndedRevocation> ended;
     std::vector<std::string> limited;  // policies that sent too many signals: they are to go to monitor mode
 };
+
+// What the policy wants done about the owners of the pins that are in the operation's way; nothing when it wants
+// nothing done, or there are none.
+std::optional<RevocationOrder> revocation_order(const OperationEvent& operation, const Policy& policy,
+                                                const Ledger& ledger, const std::function<std::string()>& path,
+                                                Nanoseconds now);
+
+// The same for a policy that signals about an operation that went ahead.
+RevocationOrder signal_order(const Policy& policy, std::uint32_t generation, MetOperation operation,
+                             const std::vector<const PinRecord*>& pins);
 
 // Owned by the pipeline thread.
 class Revocations {

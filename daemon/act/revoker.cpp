@@ -9,16 +9,12 @@ namespace {
 // Of a process that is left alone from the beginning.
 ActReport report_spared(const Revocation::Victim& victim, const SignalPlan& plan)
 {
-    const bool unknown = victim.spared == ActOutcome::kUnknownOwner;
     Act act{.process = victim.who.process, .rule = "", .held = victim.who.held};
     if (!plan.signals.empty()) {
         act.signal = plan.signals.front().signal;
         act.rule = plan.signals.front().rule;
     }
-    return {.act = std::move(act),
-            .outcome = *victim.spared,
-            .reason = unknown ? "it is not known which process it is"
-                              : "the owner was not reported but found by who maps the pages; it may be the wrong one"};
+    return {.act = std::move(act), .outcome = *victim.spared, .reason = why_spared(*victim.spared)};
 }
 
 std::string limit_reason(TokenBuckets::Taken taken, const std::string& policy)
@@ -29,6 +25,13 @@ std::string limit_reason(TokenBuckets::Taken taken, const std::string& policy)
 }
 
 }  // namespace
+
+std::string why_spared(ActOutcome outcome)
+{
+    return outcome == ActOutcome::kUnknownOwner
+               ? "it is not known which process it is"
+               : "the owner was not reported but found by who maps the pages; it may be the wrong one";
+}
 
 std::vector<ActReport> Revoker::step(Revocation& revocation, const Revocation::StillPinning& still_pinning)
 {

@@ -23,6 +23,9 @@ struct ActReport {
     std::optional<ProcessFacts> victim = {};  // if anything was known of it
 };
 
+// Of a process that is left alone from the beginning: kUnknownOwner, kInferredOwner.
+std::string why_spared(ActOutcome outcome);
+
 class Revoker {
 public:
     // All must outlive this.
@@ -40,11 +43,11 @@ public:
     std::vector<ActReport> step(Revocation& revocation, const Revocation::StillPinning& still_pinning);
     // Whether that very process is there, and runs its program. True where it cannot be told.
     [[nodiscard]] bool runs(const ProcessId& process) const;
+    // What the process is, and whether anything speaks against a signal; then `outcome` is no kSent. Sends nothing.
+    ActReport look_at(const Act& act);
 
 private:
     ActReport perform(const Act& act, const RevocationOrder& order);
-    // What the process is, and whether anything speaks against a signal; then `outcome` is no kSent.
-    ActReport look_at(const Act& act);
     // With the record begun.
     ActReport send(const Act& act);
 

@@ -24,6 +24,7 @@
 #include "kernel/programs.h"
 #include "kernel/scopes.h"
 #include "policy/path_resolver.h"
+#include "policy/policy_store.h"
 #include "policy/policy_yaml.h"
 #include "proc/holder_search.h"
 #include "proc/page_owners.h"
@@ -242,6 +243,7 @@ Result<void> run_daemon(const Options& options)
     });
     AuditRecorder audit_log(audit_file, clock);
     const AuditLogSource audit_source{audit_file, audit_tail};
+    FilePolicyStore store(options.state_dir);
     ProcProcesses processes;
     ProcHolders holders;
     ProcOwners owners;
@@ -260,7 +262,8 @@ Result<void> run_daemon(const Options& options)
                    .names = names,
                    .cgroups = cgroups,
                    .fanout = fanout,
-                   .log_warning = [](const std::string& text) { spdlog::warn("{}", text); }},
+                   .log_warning = [](const std::string& text) { spdlog::warn("{}", text); },
+                   .policies = options.state ? &store : nullptr},
                   geometry, kernel_release(),
                   {.leak_after = options.leak_after,
                    .long_lived_after = options.long_lived_after,
@@ -293,8 +296,8 @@ Result<void> run_daemon(const Options& options)
     Scopes scopes((*programs)->maps(), *btf);
     scopes.refresh();
     // In force before anything is attached, so that the first operation seen is decided by them.
-    if (auto applied = engine.apply(*policies, false); !applied) {
-        return std::unexpected(applied.error());
+    if (auto started = engine.start_policies(*policies); !started) {
+        return std::unexpected(started.error());
     }
     auto ring = RingReader::open((*programs)->maps().events,
                                  [&engine](std::span<const std::byte> record) { engine.step(record); });
@@ -336,7 +339,7 @@ Result<void> run_daemon(const Options& options)
     for (const HookState& hook : read_health(**programs, scopes).hooks) {
         missing += hook.attached || hook.reason == kNoPolicyNeedsIt ? "" : " " + hook.name;
     }
-    spdlog::info("kernel {}, {} policies; not attached:{}", kernel_release(), policies->size(),
+    spdlog::info("kernel {}, {} policies of files; not attached:{}", kernel_release(), policies->size(),
                  missing.empty() ? " none" : missing);
     // For whoever waits for it, whatever the log level.
     dprintf(STDERR_FILENO, "pinwardend ready: API on %s, metrics on http://%s/metrics\n", options.socket.c_str(),

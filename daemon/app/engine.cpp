@@ -6,7 +6,6 @@
 #include <set>
 #include <utility>
 
-#include "act/policy_change.h"
 #include "app/views.h"
 #include "decode/paths.h"
 
@@ -426,56 +425,6 @@ void Engine::mounts_changed()
     around_.paths.mounts_changed();
     warn(enforcer_.mounts_changed(ledger_, around_.clock.now()));
     holds_.look_again();
-}
-
-Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool validate_only,
-                                    std::optional<Requester> asked_by)
-{
-    // What is refused anyway changes nothing, and is not recorded.
-    PolicySet trial = enforcer_.policies();
-    if (auto applied = trial.apply(policies); !applied) {
-        return std::unexpected(applied.error());
-    }
-    if (validate_only) {
-        return enforcer_.generation();
-    }
-    // What the records so far changed is told under the policies in force, before any are exchanged: installing
-    // acknowledges every file.
-    flush();
-    const auto apply = [&] { return enforcer_.apply(policies, ledger_, around_.clock.now()); };
-    const auto& in_force = enforcer_.policies().policies();
-    const PolicyEntry entry{.action = "apply",
-                            .policies = changes_by(in_force, policies),
-                            .generation = enforcer_.generation(),
-                            .asked_by = asked_by};
-    const auto applied =
-        policies.empty() ? apply() : on_record(entry, enforces_more(in_force, trial.policies()), apply);
-    if (!applied) {
-        return std::unexpected(applied.error());
-    }
-    std::vector<std::string> names;
-    for (const Policy& policy : policies) {
-        degraded_.erase(policy.name);
-        names.push_back(policy.name);
-    }
-    policies_changed(names);
-    return enforcer_.generation();
-}
-
-Result<std::uint64_t> Engine::remove(const std::string& name, std::optional<Requester> asked_by)
-{
-    flush();
-    const auto remove = [&] { return enforcer_.remove(name, ledger_, around_.clock.now()); };
-    const PolicyEntry entry{.action = "delete",
-                            .policies = changes_by_removing(enforcer_.policies().policies(), name),
-                            .generation = enforcer_.generation(),
-                            .asked_by = asked_by};
-    if (const auto removed = entry.policies.empty() ? remove() : on_record(entry, false, remove); !removed) {
-        return std::unexpected(removed.error());
-    }
-    degraded_.erase(name);
-    policies_changed({name});
-    return enforcer_.generation();
 }
 
 }  // namespace pinwarden

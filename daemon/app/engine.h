@@ -21,6 +21,7 @@
 #include "app/failure_log.h"
 #include "app/losses.h"
 #include "app/owner_check.h"
+#include "app/policy_origins.h"
 #include "base/clock.h"
 #include "correlate/conflict.h"
 #include "correlate/invalidation.h"
@@ -32,6 +33,7 @@
 #include "ledger/owner_names.h"
 #include "ledger/process_table.h"
 #include "policy/decide.h"
+#include "policy/policy_store.h"
 #include "publish/fanout.h"
 #include "publish/snapshot.h"
 
@@ -52,6 +54,7 @@ struct Surroundings {
     CgroupNamer& cgroups;
     Fanout& fanout;
     std::function<void(const std::string&)> log_warning;
+    PolicyStore* policies = nullptr;  // where they are kept; nullptr: nowhere
 };
 
 // What the kernel side knows about itself, read from time to time.
@@ -82,11 +85,19 @@ public:
     // When tick() has something to do, if that is before the next regular one.
     [[nodiscard]] std::optional<Nanoseconds> next_tick() const;
 
-    // What enforces more than before is not applied unless that is on record; what enforces less is, in any case.
-    // Without `asked_by` it is the daemon's own doing.
+    // The first: those of the command line's files, with the modes an operator has set for them, then what was kept. An
+    // error is about the files; what was kept and cannot be put in force is refused, and said to be.
+    Result<void> start_policies(const std::vector<Policy>& files);
+    // What enforces more than before is recorded and kept before it is in force, and not changed when it cannot be;
+    // what enforces less is done in any case. On any error what was in force stays. Without `asked_by` it is the
+    // daemon's own doing.
     Result<std::uint64_t> apply(const std::vector<Policy>& policies, bool validate_only,
                                 std::optional<Requester> asked_by = {});
     Result<std::uint64_t> remove(const std::string& name, std::optional<Requester> asked_by = {});
+    // Also of one that was refused: it is tried once more. Error ENOENT: there is none of that name.
+    Result<std::uint64_t> set_mode(const std::string& name, Mode mode, std::optional<Requester> asked_by = {});
+    // What would happen now, see policy/dry_run.h. Changes nothing.
+    Result<DryRunView> test(const DryRunQuestion& question);
     void mounts_changed();
 
     // To be called all the time: without it, nobody is held.
@@ -118,7 +129,8 @@ public:
     Result<void> release_hold(std::uint64_t id, Outcome outcome, std::optional<Requester> asked_by = {});
 
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
-    void add_notice(std::string notice) { notices_.push_back(std::move(notice)); }
+    // Said once, however often it is added.
+    void add_notice(std::string notice);
 
 private:
     void on(PinEvent& event);
@@ -152,6 +164,23 @@ private:
     void record_hold_end(const OperationEvent& operation, const HoldEndEvent& event, Nanoseconds lasted);
     void look_at_record(const Result<void>& recorded);
     void tell_unrecorded(const Error& error);
+    [[nodiscard]] Result<void> put_in_force(const std::vector<Policy>& policies);
+    [[nodiscard]] Result<void> put_on_record(const std::vector<Policy>& policies);
+    Result<std::uint64_t> change(const PolicyEntry& entry, PolicyOrigins next, bool more,
+                                 const std::function<Result<void>()>& put);
+    [[nodiscard]] Result<void> keep_and_put(const PolicyOrigins& next, bool more,
+                                            const std::function<Result<void>()>& put);
+    [[nodiscard]] PolicyEntry entry_for(const std::string& action, std::vector<PolicyChange> changes,
+                                        std::optional<Requester> asked_by) const;
+    [[nodiscard]] Result<void> keep(const PolicyOrigins& origins) const;
+    void keep_anyway(const PolicyOrigins& origins, const std::string& what);
+    [[nodiscard]] Result<void> start_files(const std::vector<Policy>& files);
+    void start_kept();
+    [[nodiscard]] Result<Policy> find_policy(const std::string& name) const;
+    [[nodiscard]] std::vector<std::string> policy_names() const;
+    void tell_operator(const std::string& what);
+    void preview_signals(const Conflict& conflict, const Policy& policy, DryRunView& view);
+    [[nodiscard]] Result<PolicySet> policies_to_test(const DryRunQuestion& question) const;
     void end_hold(const Holds::Held& held, const HoldEndEvent& event);
     void look_for_long_lived();
     void record_files(PinId id);
@@ -187,7 +216,8 @@ private:
     Revoker revoker_;
     Revocations revocations_;
     Nanoseconds next_revocation_step_ = 0;
-    bool revocations_waiting_ = false;             // something happened since the last step
+    bool revocations_waiting_ = false;  // something happened since the last step
+    PolicyOrigins origins_;
     std::map<std::string, std::string> degraded_;  // policies that were put into monitor mode, and why
     KernelHealth health_;
     DaemonLosses daemon_losses_;

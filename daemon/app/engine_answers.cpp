@@ -14,21 +14,6 @@ std::vector<LossState> Engine::losses() const
     return list_losses(health_.counters, daemon_losses_);
 }
 
-std::vector<PolicyState> Engine::policy_states() const
-{
-    std::vector<PolicyState> states;
-    const auto& policies = enforcer_.policies().policies();
-    for (std::size_t slot = 0; slot < policies.size(); ++slot) {
-        const Policy& policy = policies[slot];
-        const auto degraded = degraded_.find(policy.name);
-        const bool is_degraded = degraded != degraded_.end();
-        states.push_back({policy, is_degraded ? "degraded" : std::string(policy_state(enforcer_.compiled(), slot)),
-                          is_degraded ? degraded->second : enforcer_.compiled().pending.at(slot),
-                          enforcer_.policies().counters(policy.name)});
-    }
-    return states;
-}
-
 Snapshot Engine::snapshot(bool with_pins)
 {
     Snapshot snapshot;
@@ -105,6 +90,7 @@ MetricsSnapshot Engine::metrics() const
         metrics.policies_monitoring += policy.state == "monitoring" ? 1U : 0U;
         metrics.policies_pending += policy.state == "pending" ? 1U : 0U;
         metrics.policies_off += policy.state == "off" ? 1U : 0U;
+        metrics.policies_refused += policy.state == "refused" ? 1U : 0U;
     }
     return metrics;
 }

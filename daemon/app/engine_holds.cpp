@@ -6,7 +6,6 @@
 
 #include "act/audit_records.h"
 #include "act/in_the_way.h"
-#include "act/policy_change.h"
 #include "app/engine.h"
 #include "app/views.h"
 
@@ -177,6 +176,16 @@ void Engine::policies_changed(const std::vector<std::string>& names)
 
 void Engine::tell(RevocationNews news)
 {
+    for (const Revocation& begun : news.begun) {
+        if (around_.fanout.has_subscribers()) {
+            const RevocationOrder& order = begun.order();
+            announce(around_.clock.now(),
+                     RevocationNotice{.policy = order.policy,
+                                      .operation = order.operation.operation,
+                                      .path = order.operation.file,
+                                      .victims = begun.victims()});
+        }
+    }
     for (auto& [order, report] : news.acts) {
         ++signals_[std::string(to_string(report.outcome))];
         if (report.outcome != ActOutcome::kSent && report.outcome != ActOutcome::kGone) {
@@ -216,28 +225,6 @@ void Engine::tell_end(const EndedRevocation& ended)
     }
 }
 
-// A policy that kills and kills may be wrong: from here on it only tells what it would do.
-void Engine::degrade(const std::string& name)
-{
-    const auto& policies = enforcer_.policies().policies();
-    const auto found = std::ranges::find(policies, name, &Policy::name);
-    if (found == policies.end() || found->mode != Mode::kEnforce) {
-        return;
-    }
-    Policy monitored = *found;
-    monitored.mode = Mode::kMonitor;
-    const Nanoseconds now = around_.clock.now();
-    const std::string since = format_utc(now + around_.clock.boot_to_unix());
-    degraded_[name] = "too many signals were sent; in monitor mode since " + since + ", apply it again to enforce it";
-    around_.log_warning("policy " + name + ": " + degraded_[name]);
-    const PolicyEntry entry{.action = "degrade",
-                            .policies = changes_by(policies, {monitored}),
-                            .generation = enforcer_.generation(),
-                            .reason = "too many signals were sent"};
-    warn(on_record(entry, false, [&] { return enforcer_.apply({monitored}, ledger_, now); }));
-    policies_changed({name});
-}
-
 bool Engine::stop_holding()
 {
     holds_.stop();
@@ -254,7 +241,8 @@ Result<void> Engine::release_hold(std::uint64_t id, Outcome outcome, std::option
     ReleaseEntry entry{
         .hold = hold_entry(conflict_of(found->second.held.operation)), .outcome = outcome, .asked_by = asked_by};
     entry.hold.hold = id;
-    return on_record(entry, true, [&] { return holds_.release(id, outcome, around_.clock.now()); });
+    // One that fails takes nothing away: nobody has to wait for room on a disk for that.
+    return on_record(entry, outcome == Outcome::kAllow, [&] { return holds_.release(id, outcome, around_.clock.now()); });
 }
 
 HoldView Engine::view_hold(const Holds::Held& held) const

@@ -42,8 +42,9 @@ Error without_record(const PolicyEntry& /*entry*/, const Error& error)
 Error without_record(const ReleaseEntry& entry, const Error& error)
 {
     return {"hold " + std::to_string(entry.hold.hold) +
-                " was not released, as that must be on record first: " + error.message +
-                "; make room, or delete policy \"" + entry.hold.policy + "\", which lets all go whom it holds",
+                " was not released, as letting it go ahead must be on record first: " + error.message +
+                "; make room, or release it with --deny, or delete policy \"" + entry.hold.policy +
+                "\", which lets all go whom it holds",
             error.code};
 }
 

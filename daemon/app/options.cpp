@@ -34,6 +34,11 @@ std::string check_file(const std::string& text)
                                                : std::string();
 }
 
+std::string check_folder(const std::string& text)
+{
+    return text.starts_with('/') ? std::string() : "wants the absolute path of a folder, such as /var/lib/pinwarden";
+}
+
 std::string check_protected(const std::string& text)
 {
     const auto protects = ProtectedProcesses::with({text});
@@ -84,6 +89,12 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
     app.add_flag(
         "!--no-census", options.census,
         "do not look for pins from before the start: on a machine with terabytes of memory that takes a while");
+    CLI::Option& state_dir = *app.add_option("--state-dir", options.state_dir,
+                                             "folder of this daemon's own, in which policies that come over the API "
+                                             "are kept for the next start; made when it is needed")
+                                  ->type_name("FOLDER")
+                                  ->check(CLI::Validator(check_folder, ""));
+    app.add_flag("!--no-state", options.state, "keep no policies")->excludes(&state_dir);
     app.add_option(
            "--audit-log", options.audit_log,
            "where signals, changes of policies and releases of holds are recorded before they are done, and denials "

@@ -20,6 +20,8 @@ struct Options {
     bool track_short_term = false;
     Nanoseconds long_lived_after = 10'000'000'000;
     bool census = true;  // at the start
+    std::string state_dir = "/var/lib/pinwarden";
+    bool state = true;
     std::string audit_log = "/var/log/pinwarden/audit.log";
     std::vector<std::string> protect;  // executables, by path or name
     bool probe = false;

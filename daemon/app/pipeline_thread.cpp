@@ -196,6 +196,25 @@ Result<std::uint64_t> PipelineThread::remove(std::string name, const Requester& 
     return ask<std::uint64_t>([this, name = std::move(name), asked_by] { return engine_.remove(name, asked_by); });
 }
 
+Result<std::uint64_t> PipelineThread::set_mode(std::string name, Mode mode, const Requester& asked_by)
+{
+    return ask<std::uint64_t>(
+        [this, name = std::move(name), mode, asked_by] { return engine_.set_mode(name, mode, asked_by); });
+}
+
+Result<DryRunView> PipelineThread::test(DryRunQuestion question)
+{
+    // On the serving thread: a file system may take long to answer.
+    if (!question.path.empty()) {
+        auto found = find_file(question.path);
+        if (!found) {
+            return std::unexpected(found.error());
+        }
+        question.found = std::move(*found);
+    }
+    return ask<DryRunView>([this, question = std::move(question)] { return engine_.test(question); });
+}
+
 void PipelineThread::drain_ring()
 {
     // What is in the ring now was there before whatever is asked next: a request sees everything that came before it.

@@ -47,6 +47,8 @@ public:
     Result<AuditView> audit(const AuditOptions& options) override;
     Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by) override;
     Result<std::uint64_t> remove(std::string name, const Requester& asked_by) override;
+    Result<std::uint64_t> set_mode(std::string name, Mode mode, const Requester& asked_by) override;
+    Result<DryRunView> test(DryRunQuestion question) override;
 
 private:
     PipelineThread(Engine& engine, RingReader& ring, HolderSearch& holders, HealthReader health)

@@ -78,12 +78,23 @@ std::optional<Mount> parse_line(const std::string& line)
     mount.device = kernel_device(major, minor);
     mount.root = undo_octal(root);
     mount.mountpoint = undo_octal(mountpoint);
-    std::string field;
-    while (fields >> field && field != "-") {
+    // Options and optional fields end with a dash; then comes "type" or "type.subtype".
+    for (std::string field; fields >> field;) {
+        if (field == "-") {
+            fields >> mount.filesystem;
+            mount.filesystem.resize(std::min(mount.filesystem.find('.'), mount.filesystem.size()));
+            break;
+        }
     }
-    fields >> mount.filesystem;
     return mount;
 }
+
+bool is_absent(const Error& error)
+{
+    return error.code == ENOENT || error.code == ENOTDIR;
+}
+
+}  // namespace
 
 Result<std::vector<Mount>> read_mounts()
 {
@@ -97,8 +108,6 @@ Result<std::vector<Mount>> read_mounts()
     return parse_mountinfo(text.str());
 }
 
-// What is at the path now: with several mounts on top of each other, the root of the uppermost. Without asking a
-// network file system's server, which might be dead, and without making an automount happen.
 Result<DirectoryId> identify(const std::string& path, const std::vector<Mount>& mounts)
 {
     struct statx status = {};
@@ -122,10 +131,7 @@ Result<std::string> real_path(const std::string& path)
     return std::string(real.data());
 }
 
-bool is_absent(const Error& error)
-{
-    return error.code == ENOENT || error.code == ENOTDIR;
-}
+namespace {
 
 // Where the tree of cgroups can be seen; nothing when it cannot.
 std::optional<std::string> cgroup_tree()

@@ -16,7 +16,7 @@ struct Mount {
     std::uint32_t device = 0;  // of the file system itself, kernel encoding
     std::string root;          // what of it is mounted, octal escapes undone
     std::string mountpoint;    // the same
-    std::string filesystem;    // type
+    std::string filesystem;    // its type, as the kernel calls it; empty: the line does not tell
 };
 
 // Lines that do not parse are skipped: a kernel may add fields, but these come first.
@@ -25,6 +25,14 @@ std::vector<Mount> parse_mountinfo(const std::string& text);
 // See PathResolver::mounted.
 std::optional<MountedPath> find_mounted(const std::vector<Mount>& mounts, std::uint32_t device,
                                         const std::string& path);
+
+// /proc/self/mountinfo.
+Result<std::vector<Mount>> read_mounts();
+// realpath(3).
+Result<std::string> real_path(const std::string& path);
+// What is at the path now: with several mounts on top of each other, the root of the uppermost. Without asking a
+// network file system's server, which might be dead, and without making an automount happen.
+Result<DirectoryId> identify(const std::string& path, const std::vector<Mount>& mounts);
 
 class SystemPathResolver final : public PathResolver {
 public:

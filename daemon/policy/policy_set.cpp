@@ -122,12 +122,21 @@ Result<void> PolicySet::remove(const std::string& name)
         for (const Policy& policy : policies_) {
             names.push_back(policy.name);
         }
-        const std::string known = names.empty() ? "there are none" : "there are: " + join(names);
-        return fail("no policy is named \"" + shorten(name) + "\"; " + known, ENOENT);
+        return unknown(name, names);
     }
     policies_.erase(found);
     counters_.erase(name);
     return {};
+}
+
+std::unexpected<Error> PolicySet::unknown(const std::string& name, const std::vector<std::string>& known)
+{
+    // Of very short names every other is near.
+    const std::string near = name.size() < 3 ? "" : nearest(name, known);
+    return fail("no policy is named \"" + shorten(name) + "\"; " +
+                    (near.empty() || near == name ? "" : "did you mean \"" + near + "\"? ") +
+                    (known.empty() ? "there are none" : "there are: " + join(known)),
+                ENOENT);
 }
 
 const PolicyCounters& PolicySet::counters(const std::string& name) const

@@ -150,6 +150,8 @@ public:
     Result<void> apply(const std::vector<Policy>& policies);
     // Error (code ENOENT) when there is none of that name; the message lists those there are.
     Result<void> remove(const std::string& name);
+    // That error.
+    static std::unexpected<Error> unknown(const std::string& name, const std::vector<std::string>& known);
 
     [[nodiscard]] const std::vector<Policy>& policies() const { return policies_; }
     // Counters by name survive a replacement.

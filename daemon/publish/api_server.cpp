@@ -52,7 +52,10 @@ private:
 
 class PinService final : public v1::PinService::WithCallbackMethod_WatchEvents<v1::PinService::Service> {
 public:
-    PinService(Pipeline& pipeline, EventStreams& streams) : pipeline_(pipeline), streams_(streams) {}
+    PinService(Pipeline& pipeline, EventStreams& streams, const Peers& peers)
+        : pipeline_(pipeline), streams_(streams), peers_(peers)
+    {
+    }
 
     grpc::Status ListPins(grpc::ServerContext* /*context*/, const v1::ListPinsRequest* request,
                           v1::ListPinsResponse* response) override
@@ -91,15 +94,17 @@ public:
     }
 
     using WithCallbackMethod_WatchEvents::WatchEvents;
-    grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(grpc::CallbackServerContext* /*context*/,
+    grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(grpc::CallbackServerContext* context,
                                                                    const v1::WatchEventsRequest* request) override
     {
-        return streams_.open(*request);
+        const auto asking = peers_.named(context->peer());
+        return streams_.open(*request, asking ? asking->pid : 0);
     }
 
 private:
     Pipeline& pipeline_;
     EventStreams& streams_;
+    const Peers& peers_;
 };
 
 class PolicyService final : public v1::PolicyService::Service {
@@ -155,6 +160,43 @@ public:
             return to_status(generation.error());
         }
         response->set_generation(*generation);
+        return grpc::Status::OK;
+    }
+
+    grpc::Status SetPolicyMode(grpc::ServerContext* context, const v1::SetPolicyModeRequest* request,
+                               v1::SetPolicyModeResponse* response) override
+    {
+        if (request->name().empty()) {
+            return {grpc::StatusCode::INVALID_ARGUMENT, "name: must be given"};
+        }
+        const Result<Mode> mode = mode_from_request(*request);
+        if (!mode) {
+            return to_status(mode.error());
+        }
+        const auto asked_by = peers_.of(*context);
+        if (!asked_by) {
+            return unknown_peer();
+        }
+        const Result<std::uint64_t> generation = pipeline_.set_mode(request->name(), *mode, *asked_by);
+        if (!generation) {
+            return to_status(generation.error());
+        }
+        response->set_generation(*generation);
+        return grpc::Status::OK;
+    }
+
+    grpc::Status TestPolicies(grpc::ServerContext* /*context*/, const v1::TestPoliciesRequest* request,
+                              v1::TestPoliciesResponse* response) override
+    {
+        Result<DryRunQuestion> question = question_from_request(*request);
+        if (!question) {
+            return to_status(question.error());
+        }
+        const Result<DryRunView> view = pipeline_.test(std::move(*question));
+        if (!view) {
+            return to_status(view.error());
+        }
+        *response = dry_run_to_proto(*view);
         return grpc::Status::OK;
     }
 
@@ -243,7 +285,7 @@ public:
                   const AuditLogSource* audit_log)
         : streams_(fanout),
           status_service_(pipeline),
-          pin_service_(pipeline, streams_),
+          pin_service_(pipeline, streams_, peers_),
           policy_service_(pipeline, peers_),
           hold_service_(pipeline, peers_),
           audit_service_(pipeline),

@@ -94,7 +94,7 @@ bool AuditWish::wants(const AuditLineFacts& facts) const
 }
 
 std::uint64_t read_audit_lines(const std::vector<AuditFile::Part>& parts, const AuditWish& wish,
-                               const AuditLineLook& look, const std::function<bool(AuditLine)>& take)
+                               const AuditLineLook& look, const std::function<bool(const AuditLine&)>& take)
 {
     Beginning beginning = find_beginning(parts, wish, look);
     std::uint64_t skipped = 0;

@@ -51,6 +51,6 @@ struct AuditLine {
 // Calls `take` with the wanted lines, in order, until it says false. Answers with the number of lines skipped after the
 // last one taken. Reads only as much of the parts as they had when they were opened.
 std::uint64_t read_audit_lines(const std::vector<AuditFile::Part>& parts, const AuditWish& wish,
-                               const AuditLineLook& look, const std::function<bool(AuditLine)>& take);
+                               const AuditLineLook& look, const std::function<bool(const AuditLine&)>& take);
 
 }  // namespace pinwarden

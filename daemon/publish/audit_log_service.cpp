@@ -58,7 +58,7 @@ bool send_history(const std::vector<AuditFile::Part>& parts, const AuditWish& wi
 {
     bool listens = true;
     v1::WatchAuditLogResponse response;
-    const std::uint64_t skipped = read_audit_lines(parts, wish, look, [&](AuditLine line) {
+    const std::uint64_t skipped = read_audit_lines(parts, wish, look, [&](const AuditLine& line) {
         *response.mutable_record() = audit_record_from_line(line.text).value_or(v1::AuditRecord());
         response.set_skipped_before(line.skipped_before);
         listens = writer.Write(response);

@@ -47,4 +47,14 @@ Result<Outcome> outcome_from_request(const v1::ReleaseHoldRequest& request);
 // field, what is wrong.
 Result<std::vector<Policy>> policies_from_request(const v1::ApplyPolicyRequest& request);
 
+// Error EINVAL for none, or one that is unknown.
+Result<Mode> mode_from_request(const v1::SetPolicyModeRequest& request);
+// Error EINVAL: no file or two, an operation that is not understood, a policy that is none.
+Result<DryRunQuestion> question_from_request(const v1::TestPoliciesRequest& request);
+v1::TestPoliciesResponse dry_run_to_proto(const DryRunView& view);
+v1::Mode mode_to_proto(Mode mode);
+// Those of several texts, all or none.
+Result<std::vector<Policy>> policies_from_texts(const google::protobuf::RepeatedPtrField<v1::PolicyText>& texts);
+v1::Hold hold_to_proto(const Policy& policy);
+
 }  // namespace pinwarden

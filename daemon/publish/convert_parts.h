@@ -27,6 +27,8 @@ void set_invalidation(const InvalidationView& view, const Times& times, v1::Conf
 void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& out);
 // `held`: how long, so far or in all.
 void set_held_operation(const HoldView& view, Nanoseconds held, const Times& times, v1::HeldOperation& out);
+// Which process it is, and what else is known of it.
+void set_victim(const ProcessId& process, const ProcessFacts* facts, const Times& times, v1::Process& out);
 void set_signal(const SignalNotice& notice, const Times& times, v1::Signal& out);
 void set_revocation(const RevocationNotice& notice, const Times& times, v1::Revocation& out);
 

@@ -14,16 +14,6 @@ using google::protobuf::util::TimeUtil;
 
 constexpr int kDefaultDenyErrno = EBUSY;
 
-v1::Mode mode_to_proto(Mode mode)
-{
-    switch (mode) {
-        case Mode::kMonitor: return v1::MODE_MONITOR;
-        case Mode::kEnforce: return v1::MODE_ENFORCE;
-        case Mode::kOff: return v1::MODE_OFF;
-    }
-    return v1::MODE_UNSPECIFIED;
-}
-
 Result<Mode> mode_from_proto(v1::Mode mode)
 {
     switch (mode) {
@@ -293,14 +283,7 @@ void set_action(const Policy& policy, v1::Action& out)
         out.mutable_deny()->set_error(error);
         return;
     }
-    v1::Hold& hold = *out.mutable_hold();
-    *hold.mutable_timeout() = TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(policy.hold->timeout));
-    hold.set_on_timeout(outcome_to_proto(policy.hold->on_timeout));
-    hold.set_fallback(outcome_to_proto(policy.hold->fallback));
-    hold.set_error(error);
-    if (policy.hold->revoke) {
-        *hold.mutable_revoke() = revoke_to_proto(*policy.hold->revoke);
-    }
+    *out.mutable_hold() = hold_to_proto(policy);
 }
 
 Result<std::vector<std::string>> paths_from_proto(const google::protobuf::RepeatedPtrField<std::string>& in,
@@ -455,10 +438,35 @@ Result<std::vector<Policy>> policies_from_text(const std::string& yaml, const st
     return parsed;
 }
 
-Result<std::vector<Policy>> policies_from_texts(const v1::ApplyPolicyRequest& request)
+}  // namespace
+
+v1::Mode mode_to_proto(Mode mode)
+{
+    switch (mode) {
+        case Mode::kMonitor: return v1::MODE_MONITOR;
+        case Mode::kEnforce: return v1::MODE_ENFORCE;
+        case Mode::kOff: return v1::MODE_OFF;
+    }
+    return v1::MODE_UNSPECIFIED;
+}
+
+v1::Hold hold_to_proto(const Policy& policy)
+{
+    v1::Hold hold;
+    *hold.mutable_timeout() = TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(policy.hold->timeout));
+    hold.set_on_timeout(outcome_to_proto(policy.hold->on_timeout));
+    hold.set_fallback(outcome_to_proto(policy.hold->fallback));
+    hold.set_error(errno_name(policy.deny_errno));
+    if (policy.hold->revoke) {
+        *hold.mutable_revoke() = revoke_to_proto(*policy.hold->revoke);
+    }
+    return hold;
+}
+
+Result<std::vector<Policy>> policies_from_texts(const google::protobuf::RepeatedPtrField<v1::PolicyText>& texts)
 {
     std::vector<Policy> policies;
-    for (const v1::PolicyText& text : request.texts()) {
+    for (const v1::PolicyText& text : texts) {
         Result<std::vector<Policy>> parsed = policies_from_text(text.yaml(), text.source());
         if (!parsed) {
             return parsed;
@@ -469,7 +477,10 @@ Result<std::vector<Policy>> policies_from_texts(const v1::ApplyPolicyRequest& re
     return policies;
 }
 
-}  // namespace
+Result<Mode> mode_from_request(const v1::SetPolicyModeRequest& request)
+{
+    return mode_from_proto(request.mode());
+}
 
 Result<std::vector<Policy>> policies_from_request(const v1::ApplyPolicyRequest& request)
 {
@@ -482,7 +493,7 @@ Result<std::vector<Policy>> policies_from_request(const v1::ApplyPolicyRequest& 
     if (request.policies_size() > 0) {
         return policies_from_messages(request);
     }
-    return request.texts_size() > 0 ? policies_from_texts(request)
+    return request.texts_size() > 0 ? policies_from_texts(request.texts())
                                     : policies_from_text(request.yaml(), request.source());
 }
 
@@ -563,7 +574,12 @@ v1::ListPoliciesResponse policies_to_proto(const Snapshot& snapshot)
     out.set_generation(snapshot.policy_generation);
     for (const PolicyState& state : snapshot.policies) {
         v1::PolicyStatus& added = *out.add_policies();
-        *added.mutable_policy() = policy_to_proto(state.policy);
+        if (state.policy.operations.empty()) {
+            // Its text was not understood.
+            added.mutable_policy()->set_name(valid_utf8(state.policy.name));
+        } else {
+            *added.mutable_policy() = policy_to_proto(state.policy);
+        }
         added.set_state(valid_utf8(state.state));
         added.set_reason(valid_utf8(state.reason));
         added.set_source(valid_utf8(state.policy.source));

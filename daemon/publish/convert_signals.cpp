@@ -8,24 +8,6 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-// Which one it is, and what else is known of it.
-void set_victim(const ProcessId& process, const ProcessFacts* facts, const Times& times, v1::Process& out)
-{
-    out.set_pid(process.pid);
-    if (process.pid != 0) {
-        *out.mutable_start_time() = times.timestamp(process.start_time);
-    }
-    if (facts == nullptr) {
-        return;
-    }
-    if (facts->uid) {
-        out.set_uid(*facts->uid);
-    }
-    out.set_comm(valid_utf8(facts->comm));
-    out.set_executable(valid_utf8(facts->executable));
-    out.set_cgroup_path(valid_utf8(facts->cgroup));
-}
-
 void set_path(const std::string& path, v1::File& out)
 {
     out.set_path(valid_utf8(path));
@@ -56,6 +38,23 @@ void add_victim(const Revocation::Victim& victim, const std::map<ProcessId, Proc
 
 }  // namespace
 
+void set_victim(const ProcessId& process, const ProcessFacts* facts, const Times& times, v1::Process& out)
+{
+    out.set_pid(process.pid);
+    if (process.pid != 0) {
+        *out.mutable_start_time() = times.timestamp(process.start_time);
+    }
+    if (facts == nullptr) {
+        return;
+    }
+    if (facts->uid) {
+        out.set_uid(*facts->uid);
+    }
+    out.set_comm(valid_utf8(facts->comm));
+    out.set_executable(valid_utf8(facts->executable));
+    out.set_cgroup_path(valid_utf8(facts->cgroup));
+}
+
 void set_signal(const SignalNotice& notice, const Times& times, v1::Signal& out)
 {
     const ActReport& report = notice.report;
@@ -78,7 +77,7 @@ void set_revocation(const RevocationNotice& notice, const Times& times, v1::Revo
     out.set_policy(valid_utf8(notice.policy));
     out.set_operation(valid_utf8(notice.operation));
     set_path(notice.path, *out.mutable_file());
-    out.set_end(std::string(to_string(notice.end)));
+    out.set_end(notice.end ? std::string(to_string(*notice.end)) : "begun");
     for (const Revocation::Victim& victim : notice.victims) {
         add_victim(victim, notice.known, times, out);
     }

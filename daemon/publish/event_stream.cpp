@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "publish/convert.h"
+#include "publish/own_pins.h"
 #include "publish/status.h"
 
 namespace pinwarden {
@@ -35,8 +36,12 @@ public:
 // One subscriber's call. At most one write is in flight: what the subscriber does not take stays in its bounded queue.
 class EventStream final : public Reactor, public std::enable_shared_from_this<EventStream> {
 public:
-    EventStream(EventStreams& streams, std::shared_ptr<Fanout::Queue> queue, const v1::WatchEventsRequest& request)
-        : streams_(streams), queue_(std::move(queue)), kinds_(request.kinds().begin(), request.kinds().end())
+    EventStream(EventStreams& streams, std::shared_ptr<Fanout::Queue> queue, const v1::WatchEventsRequest& request,
+                std::optional<std::uint32_t> owner)
+        : streams_(streams),
+          queue_(std::move(queue)),
+          kinds_(request.kinds().begin(), request.kinds().end()),
+          owner_(owner)
     {
         // Tells the subscriber that nothing is missed from here on.
         StartSendInitialMetadata();
@@ -101,6 +106,9 @@ private:
                 return false;
             }
             lost_ += popped->dropped_before;
+            if (owner_ && !is_about_pins_of(*owner_, *popped->item)) {
+                continue;
+            }
             for (const v1::EventKind kind : event_kinds(*popped->item)) {
                 if (kinds_.empty() || kinds_.contains(kind)) {
                     waiting_.emplace_back(popped->item, kind);
@@ -118,6 +126,7 @@ private:
     std::mutex mutex_;
     std::shared_ptr<Fanout::Queue> queue_;
     const std::set<int> kinds_;
+    const std::optional<std::uint32_t> owner_;                                     // pid: only what is about its pins
     std::deque<std::pair<std::shared_ptr<const Notice>, v1::EventKind>> waiting_;  // several events from one notice
     v1::WatchEventsResponse current_;
     std::uint64_t lost_ = 0;
@@ -163,8 +172,13 @@ EventStreams::~EventStreams()
     thread_.join();
 }
 
-Reactor* EventStreams::open(const v1::WatchEventsRequest& request)
+Reactor* EventStreams::open(const v1::WatchEventsRequest& request, std::uint32_t asking)
 {
+    if (request.own_pins() && asking == 0) {
+        return new RefusedStream({grpc::StatusCode::FAILED_PRECONDITION,
+                                  "own_pins: it is not known which process asks, because it runs in a pid namespace "
+                                  "that the daemon cannot see; connect from the daemon's"});
+    }
     for (const int kind : request.kinds()) {
         if (kind == v1::EVENT_KIND_UNSPECIFIED || !v1::EventKind_IsValid(kind)) {
             return new RefusedStream(
@@ -175,7 +189,8 @@ Reactor* EventStreams::open(const v1::WatchEventsRequest& request)
     if (!queue) {
         return new RefusedStream(to_status(queue.error()));
     }
-    const auto stream = std::make_shared<EventStream>(*this, std::move(*queue), request);
+    const auto stream = std::make_shared<EventStream>(*this, std::move(*queue), request,
+                                                      request.own_pins() ? std::optional(asking) : std::nullopt);
     bool refused = false;
     {
         const std::scoped_lock lock(mutex_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -31,8 +32,10 @@ public:
     EventStreams(const EventStreams&) = delete;
     EventStreams& operator=(const EventStreams&) = delete;
 
-    // A new stream, or one that ends at once with the reason why there cannot be another. gRPC owns it.
-    grpc::ServerWriteReactor<v1::WatchEventsResponse>* open(const v1::WatchEventsRequest& request);
+    // A new stream, or one that ends at once with the reason why there cannot be another. gRPC owns it. `asking`: pid
+    // of the process that asks; 0: not known.
+    grpc::ServerWriteReactor<v1::WatchEventsResponse>* open(const v1::WatchEventsRequest& request,
+                                                            std::uint32_t asking);
     // Ends every stream, with UNAVAILABLE, and refuses new ones.
     void stop();
 

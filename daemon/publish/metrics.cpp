@@ -343,6 +343,7 @@ const std::vector<Metric>& metrics()
              out.add({"monitoring"}, source.now.policies_monitoring);
              out.add({"off"}, source.now.policies_off);
              out.add({"pending"}, source.now.policies_pending);
+             out.add({"refused"}, source.now.policies_refused);
          }},
         {{"pinwarden_policies_limited",
           "gauge",

@@ -26,6 +26,7 @@
 #include "ledger/ledger.h"
 #include "ledger/notifier_table.h"
 #include "policy/policy_set.h"
+#include "publish/dry_run_view.h"
 #include "publish/histogram.h"
 
 namespace pinwarden {
@@ -46,7 +47,7 @@ struct LossState {
 
 struct PolicyState {
     Policy policy;
-    std::string state;   // active, monitoring, off, pending, degraded
+    std::string state;   // active, monitoring, off, pending, degraded, refused
     std::string reason;  // empty when there is nothing to explain
     PolicyCounters counters;
 };
@@ -231,6 +232,7 @@ struct MetricsSnapshot {
     std::uint64_t policies_monitoring = 0;
     std::uint64_t policies_pending = 0;
     std::uint64_t policies_off = 0;
+    std::uint64_t policies_refused = 0;
     std::uint64_t policies_limited = 0;    // in monitor mode for having sent too many signals
     std::uint64_t audit_log_left_out = 0;  // denials and holds without a record
 };
@@ -292,13 +294,13 @@ struct SignalNotice {
     std::string path;  // of the file; empty: not known
     ActReport report;
 };
-// A revocation ended.
+// A revocation began or ended.
 struct RevocationNotice {
     std::string policy;
     std::string operation;
     std::string path;  // the same
-    RevocationEnd end = RevocationEnd::kAnswered;
-    std::vector<Revocation::Victim> victims;
+    std::optional<RevocationEnd> end = {};  // nothing: it began
+    std::vector<Revocation::Victim> victims = {};
     std::map<ProcessId, ProcessFacts> known = {};  // what the reports told of them, of those it told anything of
 };
 struct Notice {
@@ -334,6 +336,9 @@ public:
     virtual Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only,
                                         const Requester& asked_by) = 0;
     virtual Result<std::uint64_t> remove(std::string name, const Requester& asked_by) = 0;
+    virtual Result<std::uint64_t> set_mode(std::string name, Mode mode, const Requester& asked_by) = 0;
+    // Changes nothing. Error ENOENT: there is no such file; EINVAL: the question makes no sense.
+    virtual Result<DryRunView> test(DryRunQuestion question) = 0;
 };
 
 }  // namespace pinwarden

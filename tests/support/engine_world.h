@@ -11,6 +11,7 @@
 #include "support/fake_holds.h"
 #include "support/fake_owners.h"
 #include "support/fake_page_truth.h"
+#include "support/fake_policy_store.h"
 #include "support/fake_processes.h"
 #include "support/fake_signals.h"
 #include "support/fake_verdict_sink.h"
@@ -53,6 +54,7 @@ struct World {
     FakeSignals signals{happenings};
     FakeAuditLog audit_log{happenings};
     FakePathResolver paths;
+    FakePolicyStore store;
     FakePageTruth truth;
     FakeProcesses processes;
     FakeOwners owners;
@@ -73,7 +75,8 @@ struct World {
                    .names = names,
                    .cgroups = cgroups,
                    .fanout = fanout,
-                   .log_warning = [this](const std::string& text) { warnings.push_back(text); }},
+                   .log_warning = [this](const std::string& text) { warnings.push_back(text); },
+                   .policies = &store},
                   kGeometry,
                   "6.1.0-test",
                   {.leak_after = 5'000'000'000, .long_lived_after = 3'000'000'000}};

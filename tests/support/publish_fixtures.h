@@ -133,6 +133,24 @@ public:
         return ++answer.policy_generation;
     }
 
+    Result<std::uint64_t> set_mode(std::string name, Mode mode, const Requester& asked_by) override
+    {
+        const std::scoped_lock lock(mutex);
+        requester = asked_by;
+        const auto policy = std::ranges::find(applied, name, &Policy::name);
+        if (policy == applied.end()) {
+            return fail("no policy \"" + name + "\"", ENOENT);
+        }
+        policy->mode = mode;
+        return ++answer.policy_generation;
+    }
+    Result<DryRunView> test(DryRunQuestion question) override
+    {
+        const std::scoped_lock lock(mutex);
+        tested = std::move(question);
+        return fails ? Result<DryRunView>(std::unexpected(*fails)) : would_be;
+    }
+
     std::mutex mutex;
     Snapshot answer;
     MetricsSnapshot numbers;
@@ -145,6 +163,8 @@ public:
     std::optional<Requester> requester;  // of the last call that tells one
     std::optional<Error> fails;
     std::vector<Policy> applied;
+    DryRunQuestion tested;
+    DryRunView would_be;
 };
 
 inline constexpr FileKey kShownFile{.inode = 12, .device = (253U << 20U) | 1U, .generation = 7};

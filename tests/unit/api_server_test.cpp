@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <chrono>
@@ -238,6 +240,31 @@ TEST_CASE("watchers get what happens, of the kinds they asked for", "[grpc]")
     CHECK(all.next().kind() == v1::EVENT_KIND_VERDICT);
     CHECK(all.next().outcome() == "pins_gone");
     CHECK(some.next().conflict().policy() == "keep");
+}
+
+TEST_CASE("a watcher of its own pins gets what is about these", "[grpc]")
+{
+    Daemon daemon;
+    v1::WatchEventsRequest own;
+    own.set_own_pins(true);
+    Watch watch(daemon, own);
+    daemon.fanout.publish(pinned_notice(1));
+    daemon.fanout.publish(conflict_notice(PW_VERDICT_DENY, "keep"));
+    PinView ours = file_pin(7, 0, 16);
+    ours.pin.owner.process.pid = static_cast<std::uint32_t>(getpid());
+    daemon.fanout.publish({.time = 0, .boot_to_unix = 0, .what = PinnedNotice{ours}});
+    CHECK(watch.next().pin().id() == 7);
+    Notice begun = revocation_notice(RevocationEnd::kSpared, {released_victim(static_cast<std::uint32_t>(getpid()))});
+    std::get<RevocationNotice>(begun.what).end.reset();
+    daemon.fanout.publish(begun);
+    CHECK(watch.next().revocation().end() == "begun");
+    // Of an earlier process of the same number.
+    ours.pin.owner_exited = true;
+    daemon.fanout.publish({.time = 0, .boot_to_unix = 0, .what = OrphanedNotice{ours}});
+    ours.pin.owner_exited = false;
+    ours.pin.id = 8;
+    daemon.fanout.publish({.time = 0, .boot_to_unix = 0, .what = PinnedNotice{ours}});
+    CHECK(watch.next().pin().id() == 8);
 }
 
 TEST_CASE("a watcher that does not read loses events, and hears how many", "[grpc]")

@@ -30,7 +30,7 @@ struct Read {
 Read read(AuditFile& file, const AuditWish& wish)
 {
     Read all;
-    all.skipped_at_end = read_audit_lines(file.parts().value(), wish, look, [&](AuditLine line) {
+    all.skipped_at_end = read_audit_lines(file.parts().value(), wish, look, [&](const AuditLine& line) {
         all.lines.push_back(line.text);
         all.skipped.push_back(line.skipped_before);
         return true;
@@ -99,7 +99,7 @@ TEST_CASE("what is written while it is read is not", "[audit_log]")
     REQUIRE(parts);
     REQUIRE(bench.file.append("7 a", {}));
     Lines lines;
-    read_audit_lines(*parts, {.last = 1}, look, [&](AuditLine line) {
+    read_audit_lines(*parts, {.last = 1}, look, [&](const AuditLine& line) {
         lines.push_back(line.text);
         return true;
     });
@@ -110,7 +110,7 @@ TEST_CASE("reading ends when nobody wants more", "[audit_log]")
 {
     Bench bench;
     Lines lines;
-    read_audit_lines(bench.file.parts().value(), {}, look, [&](AuditLine line) {
+    read_audit_lines(bench.file.parts().value(), {}, look, [&](const AuditLine& line) {
         lines.push_back(line.text);
         return lines.size() < 2;
     });

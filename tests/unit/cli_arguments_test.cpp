@@ -122,7 +122,7 @@ TEST_CASE("wrong usage is status 2 with one message")
         {{"holds", "release", "0", "--deny"}, "ID"},
         {{"holds", "release", "seven", "--deny"}, "ID"},
         {{"holds", "release", "7", "8", "--deny"}, "8"},
-        {{"policy"}, "apply, list or delete"},
+        {{"policy"}, "apply, list, mode, test or delete"},
         {{"policy", "show"}, "show"},
         {{"policy", "apply"}, "FILE"},
         {{"policy", "delete"}, "NAME"},

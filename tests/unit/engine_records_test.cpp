@@ -172,6 +172,12 @@ TEST_CASE("a hold is recorded when it begins, when somebody decides, and when it
         CHECK(release.hold.operation.file == "/mnt/data/x");
         CHECK(release.asked_by->uid == 1001);
     }
+    SECTION("by an operator without a record, if it fails")
+    {
+        world.audit_log.full = true;
+        CHECK(world.engine.release_hold(7, Outcome::kDeny, kOperator));
+        CHECK(world.holds.released.at(7) == Outcome::kDeny);
+    }
     SECTION("not by an operator without a record")
     {
         world.audit_log.full = true;

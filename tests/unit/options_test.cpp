@@ -28,6 +28,10 @@ TEST_CASE("options: what is not given has its default, what is given is taken", 
     CHECK(defaults->leak_after == 30'000'000'000);
     CHECK(defaults->audit_log == "/var/log/pinwarden/audit.log");
     CHECK(defaults->protect.empty());
+    CHECK(defaults->state_dir == "/var/lib/pinwarden");
+    CHECK(defaults->state);
+    CHECK_FALSE(parse({"--no-state"})->state);
+    CHECK(parse({"--state-dir", "/srv/state"})->state_dir == "/srv/state");
 
     const auto given = parse({"--policy", "a.yaml", "--policy", "b", "--ring-size", "64KiB", "--socket", "/tmp/s"});
     REQUIRE(given.has_value());
@@ -56,6 +60,8 @@ TEST_CASE("options: wrong ones end with status 2 and a message that names them",
         {{"--audit-log", ""}, "--audit-log: wants the path of a file"},
         {{"--audit-log", "/var/log/"}, "--audit-log: wants the path of a file"},
         {{"--audit-log"}, "--audit-log"},
+        {{"--state-dir", "state"}, "--state-dir: wants the absolute path of a folder"},
+        {{"--state-dir", "/x", "--no-state"}, "--no-state"},
         {{"--protect", "bin/x"}, "--protect: protected process: \"bin/x\" is not absolute"},
         {{"--protect", "/usr/bin/"}, "--protect: protected process: \"/usr/bin/\" is a folder"},
         {{"--protect", ".."}, "--protect: protected process \"..\" names no executable"},

@@ -103,8 +103,9 @@ TEST_CASE("owners of pins that are taken away are signalled until they let go", 
     const auto verdict =
         watch.wait_for("the verdict", [](const auto& event) { return event.conflict().verdict() == "signal"; });
     CHECK(verdict.conflict().policy() == "owners");
-    const auto end = watch.wait_for("the end of the revocation",
-                                    [](const auto& event) { return event.kind() == v1::EVENT_KIND_REVOCATION; });
+    const auto end = watch.wait_for("the end of the revocation", [](const auto& event) {
+        return event.kind() == v1::EVENT_KIND_REVOCATION && event.revocation().end() != "begun";
+    });
     REQUIRE(end.revocation().victims_size() == 1);
     CHECK(end.revocation().end() == "released");
     CHECK(end.revocation().victims(0).signals_size() == 2);

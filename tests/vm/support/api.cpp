@@ -180,6 +180,31 @@ std::uint64_t Api::remove(const std::string& name)
     return response.generation();
 }
 
+std::uint64_t Api::set_mode(const std::string& name, v1::Mode mode)
+{
+    Context context;
+    v1::SetPolicyModeRequest request;
+    request.set_name(name);
+    request.set_mode(mode);
+    v1::SetPolicyModeResponse response;
+    expect_ok(policies_->SetPolicyMode(&context, request, &response), "SetPolicyMode");
+    return response.generation();
+}
+
+v1::TestPoliciesResponse Api::test(const std::string& path, const std::string& operation, const std::string& yaml)
+{
+    Context context;
+    v1::TestPoliciesRequest request;
+    request.set_path(path);
+    request.set_operation(operation);
+    if (!yaml.empty()) {
+        request.add_texts()->set_yaml(yaml);
+    }
+    v1::TestPoliciesResponse response;
+    expect_ok(policies_->TestPolicies(&context, request, &response), "TestPolicies");
+    return response;
+}
+
 std::vector<v1::PolicyStatus> Api::policies()
 {
     Context context;
@@ -214,9 +239,10 @@ AppliedPolicy::~AppliedPolicy()
     }
 }
 
-EventWatch::EventWatch(Api& api, const std::vector<v1::EventKind>& kinds)
+EventWatch::EventWatch(Api& api, const std::vector<v1::EventKind>& kinds, bool own_pins)
 {
     v1::WatchEventsRequest request;
+    request.set_own_pins(own_pins);
     for (const auto kind : kinds) {
         request.add_kinds(kind);
     }

@@ -31,6 +31,9 @@ public:
     // The message with which it was refused.
     std::string refuse(const std::string& yaml);
     std::uint64_t remove(const std::string& name);
+    std::uint64_t set_mode(const std::string& name, v1::Mode mode);
+    // What would become of the operation ("truncate:0") on the file; with a policy as YAML besides those in force.
+    v1::TestPoliciesResponse test(const std::string& path, const std::string& operation, const std::string& yaml = "");
     std::vector<v1::PolicyStatus> policies();
     v1::PolicyStatus policy(const std::string& name);
 
@@ -89,7 +92,7 @@ private:
 // Everything that happens from the construction on.
 class EventWatch {
 public:
-    explicit EventWatch(Api& api, const std::vector<v1::EventKind>& kinds = {});
+    explicit EventWatch(Api& api, const std::vector<v1::EventKind>& kinds = {}, bool own_pins = false);
     EventWatch(const EventWatch&) = delete;
     EventWatch& operator=(const EventWatch&) = delete;
     ~EventWatch();

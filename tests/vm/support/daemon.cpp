@@ -25,6 +25,10 @@ Daemon::Daemon(const std::vector<std::string>& options) : socket_(folder_.file("
     if (std::ranges::find(options, "--audit-log") == options.end()) {
         command.insert(command.end(), {"--audit-log", audit_log()});
     }
+    const auto keeps = [](const std::string& option) { return option == "--state-dir" || option == "--no-state"; };
+    if (std::ranges::none_of(options, keeps)) {
+        command.insert(command.end(), {"--state-dir", folder_.file("state")});
+    }
     process_.emplace(command, folder_.file("messages"));
     eventually(
         "pinwardend is ready",

@@ -1,0 +1,19 @@
+// A small file that is there as a whole, the old one or the new one, whatever happens meanwhile.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace pinwarden {
+
+// Replaces the file by one with this text, and returns once that is on the disk under its name. Folders that are
+// missing are made, with mode 0750; the file has mode 0640. On error the old one is as it was, but for an error at the
+// very end, when it is not known whether the new name is on the disk yet.
+Result<void> replace_file(const std::string& path, std::string_view text);
+
+// The file's text. Error code ENOENT when there is none; EFBIG when it has more than `most` bytes.
+Result<std::string> read_small_file(const std::string& path, std::size_t most);
+
+}  // namespace pinwarden

@@ -1,0 +1,79 @@
+// A process that listens for what concerns its own pins, and lets go when it is asked.
+#include <fcntl.h>
+#include <liburing.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "support/caller.h"
+#include "support/daemon.h"
+#include "support/machine.h"
+#include "support/pinned_file.h"
+
+using namespace pinwarden;
+using namespace pinwarden::test;
+
+namespace {
+
+// Pins of this process itself, on the first pages of a file in memory: those io_uring takes on every kernel.
+class OwnPins {
+public:
+    explicit OwnPins(const std::string& path)
+    {
+        const OwnedFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+        REQUIRE(fd.valid());
+        buffer_ = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+        REQUIRE(buffer_ != MAP_FAILED);
+        REQUIRE(io_uring_queue_init(2, &ring_, 0) == 0);
+        const iovec vector{.iov_base = buffer_, .iov_len = kBytes};
+        REQUIRE(io_uring_register_buffers(&ring_, &vector, 1) == 0);
+    }
+    OwnPins(const OwnPins&) = delete;
+    OwnPins& operator=(const OwnPins&) = delete;
+    ~OwnPins()
+    {
+        io_uring_queue_exit(&ring_);
+        munmap(buffer_, kBytes);
+    }
+
+    void let_go() { REQUIRE(io_uring_unregister_buffers(&ring_) == 0); }
+
+private:
+    static constexpr std::size_t kBytes = 16384;
+
+    io_uring ring_{};
+    void* buffer_ = MAP_FAILED;
+};
+
+}  // namespace
+
+TEST_CASE("an owner that listens for its own pins hears that it is asked, and nothing of others", "[own_pins]")
+{
+    Daemon& daemon = Daemon::shared();
+    PinnedFile others("tmpfs");
+    const std::string path = Machine::instance().folder("tmpfs") + "/own";
+    make_file(path, 65536);
+    EventWatch watch(daemon.api(), {}, true);
+    OwnPins own(path);
+    const auto pinned = watch.wait_for("the pin", [](const auto& event) { return event.kind() == v1::EVENT_KIND_PIN; });
+    CHECK(pinned.pin().owner().pid() == static_cast<unsigned>(getpid()));
+    // The daemon's parent is never signalled: this process can only let go because it hears of it.
+    const AppliedPolicy policy(daemon.api(), {.name = "asks-listeners",
+                                              .action = "hold: {timeout: 1m, revoke: {notify: SIGUSR1, grace: 30s}}"});
+    CHECK(call({"truncate", others.path, "65535"}) == "ok");
+    Caller caller({"truncate", path, "0"});
+    const auto asked = watch.wait_for("that it is asked", [](const auto& event) {
+        return event.kind() == v1::EVENT_KIND_REVOCATION && event.revocation().end() == "begun";
+    });
+    CHECK(asked.revocation().policy() == "asks-listeners");
+    CHECK(asked.revocation().file().path() == path);
+    own.let_go();
+    CHECK(caller.result() == "ok");
+    CHECK(size_of(path) == 0);
+    for (const auto& event : watch.so_far()) {
+        CHECK(event.conflict().file().path() != others.path);
+        CHECK((event.kind() != v1::EVENT_KIND_PIN || event.pin().owner().pid() == static_cast<unsigned>(getpid())));
+    }
+}
