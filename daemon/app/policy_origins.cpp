@@ -82,6 +82,7 @@ const KeptPolicy* PolicyOrigins::kept(std::string_view name) const
 std::vector<Policy> PolicyOrigins::of_files() const
 {
     std::vector<Policy> policies;
+    policies.reserve(file_order_.size());
     for (const std::string& name : file_order_) {
         policies.push_back(files_.at(name));
         if (const auto set = modes_.find(name); set != modes_.end()) {
@@ -103,6 +104,7 @@ std::optional<std::string> PolicyOrigins::mode_reason(const Policy& policy) cons
 KeptPolicies PolicyOrigins::all_kept() const
 {
     KeptPolicies all{.policies = kept_, .modes = {}};
+    all.modes.reserve(modes_.size());
     for (const auto& [name, mode] : modes_) {
         all.modes.push_back(mode);
     }

@@ -53,15 +53,6 @@ bool has_such_file(const Policy& policy, std::size_t slot, const CompiledPolicie
     });
 }
 
-pw_verdict verdict_of(const Policy& policy)
-{
-    const bool enforces = policy.mode == Mode::kEnforce;
-    if (policy.signal) {
-        return enforces ? PW_VERDICT_SIGNAL : PW_VERDICT_WOULD_SIGNAL;
-    }
-    return enforces ? PW_VERDICT_NOTIFY : PW_VERDICT_WOULD_NOTIFY;
-}
-
 }  // namespace
 
 InvalidationDecision decide(const PoliciesInForce& in_force, const InvalidationConflict& conflict, const Ledger& ledger,
@@ -85,7 +76,7 @@ InvalidationDecision decide(const PoliciesInForce& in_force, const InvalidationC
         decision.decided.matched |= std::uint64_t{1} << slot;
         if (decision.decided.policy < 0) {
             decision.decided.policy = static_cast<int>(slot);
-            decision.decided.verdict = verdict_of(policy);
+            decision.decided.verdict = ahead(policy);
             decision.pins = std::move(pins);
         }
     }

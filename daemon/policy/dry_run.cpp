@@ -22,6 +22,7 @@ std::string none_of(std::string_view value, const std::vector<std::string>& acce
 std::vector<std::string> texts(const std::vector<std::uint32_t>& numbers)
 {
     std::vector<std::string> all;
+    all.reserve(numbers.size());
     for (const std::uint32_t number : numbers) {
         all.push_back(std::to_string(number));
     }
@@ -298,12 +299,12 @@ void decide(const Policy& policy, bool by_doubt, OperationEvent& operation)
     operation.unresolved = by_doubt;
     operation.error = policy.deny_errno;
     if (policy.goes_ahead() && !(enforces && holds)) {
-        operation.verdict = policy.signal ? (enforces ? PW_VERDICT_SIGNAL : PW_VERDICT_WOULD_SIGNAL)
-                                          : (enforces ? PW_VERDICT_NOTIFY : PW_VERDICT_WOULD_NOTIFY);
-        return;
+        operation.verdict = ahead(policy);
+    } else if (holds) {
+        operation.verdict = enforces ? PW_VERDICT_HOLD : PW_VERDICT_WOULD_HOLD;
+    } else {
+        operation.verdict = enforces ? PW_VERDICT_DENY : PW_VERDICT_WOULD_DENY;
     }
-    operation.verdict = enforces ? (holds ? PW_VERDICT_HOLD : PW_VERDICT_DENY)
-                                 : (holds ? PW_VERDICT_WOULD_HOLD : PW_VERDICT_WOULD_DENY);
 }
 
 // Why there is no conflict; nothing when there may be one.

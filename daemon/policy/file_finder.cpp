@@ -17,7 +17,10 @@ namespace {
 
 std::string joined(const std::string& folder, const std::string& rest)
 {
-    return folder == "/" ? (rest.empty() ? "/" : rest) : folder + rest;
+    if (folder != "/") {
+        return folder + rest;
+    }
+    return rest.empty() ? folder : rest;
 }
 
 // Of the path and of the directories above it, up to `top`.

@@ -36,7 +36,7 @@ std::string entry(std::string_view key, std::string_view value)
     return value.empty() ? "" : std::string(key) + on_one_line(value) + "\n";
 }
 
-std::string ended(std::string text)
+std::string ended(const std::string& text)
 {
     return text.empty() || text.ends_with('\n') ? text : text + "\n";
 }

@@ -30,7 +30,7 @@ std::string quoted(std::string_view text)
 // How it is written.
 std::string form_of(pw_operation_kind operation)
 {
-    const std::string name(to_string(operation));
+    std::string name(to_string(operation));
     switch (operation) {
         case PW_OPERATION_TRUNCATE: return name + ":SIZE, such as truncate:0";
         case PW_OPERATION_UMOUNT: return name;
@@ -44,6 +44,7 @@ std::unexpected<Error> unknown(std::string_view name)
         return fail("operation: nothing can stop " + std::string(name) + ", so no policy decides about it", EINVAL);
     }
     std::vector<std::string> names;
+    names.reserve(kOperations.size());
     for (const pw_operation_kind operation : kOperations) {
         names.emplace_back(to_string(operation));
     }

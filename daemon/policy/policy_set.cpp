@@ -180,6 +180,15 @@ void PolicySet::tally(const Decided& decided, const std::vector<Policy>& decided
     }
 }
 
+pw_verdict ahead(const Policy& policy)
+{
+    const bool enforces = policy.mode == Mode::kEnforce;
+    if (policy.signal) {
+        return enforces ? PW_VERDICT_SIGNAL : PW_VERDICT_WOULD_SIGNAL;
+    }
+    return enforces ? PW_VERDICT_NOTIFY : PW_VERDICT_WOULD_NOTIFY;
+}
+
 bool suits(const ProcessSelector& selector, const Task& task)
 {
     if (!any_of(selector.uids, task.uid) || !any_of(selector.comms, task.comm)) {

@@ -173,6 +173,9 @@ private:
     std::map<std::string, PolicyCounters> counters_;
 };
 
+// What a policy that lets operations go ahead decides.
+pw_verdict ahead(const Policy& policy);
+
 // Whether what is known of the process suits.
 bool suits(const ProcessSelector& selector, const Task& task);
 
