@@ -35,6 +35,11 @@ std::vector<PolicyChange> changes_by_removing(const std::vector<Policy>& in_forc
     return {{.name = name, .before = before->mode, .after = std::nullopt, .source = before->source}};
 }
 
+bool sends_signals(const Policy& policy)
+{
+    return policy.mode == Mode::kEnforce && (policy.signal || (policy.hold && policy.hold->revoke));
+}
+
 bool enforces_more(const std::vector<Policy>& in_force, const std::vector<Policy>& coming)
 {
     return std::ranges::any_of(coming, [&](Policy policy) {

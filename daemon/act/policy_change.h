@@ -14,6 +14,9 @@ std::vector<PolicyChange> changes_by(const std::vector<Policy>& in_force, const 
 // Of the removal of one. Nothing when there is none of that name.
 std::vector<PolicyChange> changes_by_removing(const std::vector<Policy>& in_force, const std::string& name);
 
+// Whether it sends signals, to whomever.
+bool sends_signals(const Policy& policy);
+
 // Whether one of the policies that come enforces what it did not before. Those that stay may be among them.
 bool enforces_more(const std::vector<Policy>& in_force, const std::vector<Policy>& coming);
 

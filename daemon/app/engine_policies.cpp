@@ -76,13 +76,15 @@ PolicyEntry Engine::entry_for(const std::string& action, std::vector<PolicyChang
         .action = action, .policies = std::move(changes), .generation = enforcer_.generation(), .asked_by = asked_by};
 }
 
+// At the start. What was protected before is protected again, also where that cannot be recorded; but nobody is
+// signalled without a record.
 Result<void> Engine::put_on_record(const std::vector<Policy>& policies)
 {
     const auto put = [&] { return put_in_force(policies); };
     const auto& in_force = enforcer_.policies().policies();
     return policies.empty() ? put()
                             : on_record(entry_for("apply", changes_by(in_force, policies), {}),
-                                        enforces_more(in_force, policies), put);
+                                        std::ranges::any_of(policies, sends_signals), put);
 }
 
 Result<void> Engine::keep_and_put(const PolicyOrigins& next, bool more, const std::function<Result<void>()>& put)

@@ -41,7 +41,9 @@ std::string form_of(pw_operation_kind operation)
 std::unexpected<Error> unknown(std::string_view name)
 {
     if (std::ranges::find(kCannotBeStopped, name) != kCannotBeStopped.end()) {
-        return fail("operation: nothing can stop " + std::string(name) + ", so no policy decides about it", EINVAL);
+        return fail("operation: nothing can stop " + std::string(name) +
+                        "; this tells only of operations that the kernel can be asked about",
+                    EINVAL);
     }
     std::vector<std::string> names;
     names.reserve(kOperations.size());

@@ -172,7 +172,7 @@ TEST_CASE("an operation record becomes an event", "[decoder]")
         CHECK_FALSE(kDecoder.decode(bytes_of(waits)).has_value());
     }
     // Or was, until it went ahead.
-    for (const std::uint64_t hold : {0, 9}) {
+    for (const std::uint64_t hold : {0U, 9U}) {
         for (const pw_verdict verdict : {PW_VERDICT_SIGNAL, PW_VERDICT_NOTIFY}) {
             waits.verdict = verdict;
             waits.hold = hold;
@@ -406,7 +406,7 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.count = ~0ULL; }), Contains("count"));
     CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.span = ~0U; }), Contains("span"));
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.operation = 0; }), Contains("operation 0"));
-    CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.verdict = 5; }), Contains("verdict"));
+    CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.verdict = PW_VERDICTS; }), Contains("verdict"));
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.policy = 65; }), Contains("policy"));
     CHECK_THAT(refusal_of(raw_operation(), [](auto& raw) { raw.error = 1; }), Contains("errno"));
     const auto refused = [](auto change) { return refusal_of(raw_invalidation(), change); };

@@ -83,6 +83,7 @@ TEST_CASE("a dry run tells whom a policy would signal, and sends nothing", "[eng
     world.pin_file();
     const ProcessId owner = world.engine.ledger().find(5)->owner.process;
     REQUIRE(world.engine.apply(policies("hold: {revoke: {notify: SIGUSR1, grace: 1s, then: [SIGTERM]}}"), false));
+    world.happenings.clear();
     SECTION("an ordinary process")
     {
         world.signals.add(owner);

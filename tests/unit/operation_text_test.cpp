@@ -39,7 +39,8 @@ TEST_CASE("what is no operation is refused with a hint", "[operation_text]")
          "operation: \"4096+0\" is no range of a file; write punch_hole:OFFSET+LENGTH, such as "
          "punch_hole:64KiB+4096"},
         {"umount:0", "operation: umount is about all of a file system; write it without a range"},
-        {"munmap", "operation: nothing can stop munmap, so no policy decides about it"},
+        {"munmap",
+         "operation: nothing can stop munmap; this tells only of operations that the kernel can be asked about"},
         {"truncate:18446744073709551615", "operation: \"18446744073709551615\" is more than a file can have"},
     }));
     INFO(text);

@@ -85,7 +85,7 @@ TEST_CASE("a policy that holds together is valid", "[policy]")
 {
     CHECK(validate(good()));
     Policy full = good();
-    full.file = {{"/", "/mnt/pmem"}, {"ext4", "xfs", "tmpfs", "btrfs"}};
+    full.file = {.path_prefixes = {"/", "/mnt/pmem"}, .filesystems = {"ext4", "xfs", "tmpfs", "btrfs"}};
     full.pin = {{"rdma_rxe", "vfio"}, 1, 1};
     full.owner = {{0, 1000}, {"qemu-system-x86"}};
     CHECK(validate(full));

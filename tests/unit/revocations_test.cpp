@@ -311,7 +311,7 @@ TEST_CASE("two callers are signalled each, also about the same file")
 {
     Bench bench;
     bench.policy = signalling(SignalTarget::kCaller);
-    for (const std::uint32_t pid : {77, 78}) {
+    for (const std::uint32_t pid : {77U, 78U}) {
         bench.signals.add({pid, 7});
         bench.revocations.signal(bench.policy, 3, truncate_by({pid, 7}), kFile, {bench.ledger.find(5)});
     }
