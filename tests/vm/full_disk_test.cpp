@@ -30,7 +30,12 @@ public:
     ~SmallDisk() { shell("umount -l " + path_); }
 
     [[nodiscard]] std::string in(const std::string& name) const { return path_ + "/" + name; }
-    void fill() const { shell("cat /dev/zero > " + in("full") + " 2> /dev/null || true"); }
+    // What is left of the last block of a file that is written to, such as `log`, is used up, too.
+    void fill(const std::string& log) const
+    {
+        shell("cat /dev/zero > " + in("full") + " 2> /dev/null || true; tr '\\0' '\\n' < /dev/zero >> " + in(log) +
+              " 2> /dev/null || true");
+    }
 
 private:
     std::string path_;
@@ -70,7 +75,7 @@ TEST_CASE("a disk that fills up while callers are held keeps nobody stopped", "[
         {.name = "full-disk", .action = "hold: {timeout: 12s, revoke: {grace: 8s, then: [SIGTERM, 2s, SIGKILL]}}"}));
     {
         const auto callers = start_callers(daemon, file.path);
-        disk.fill();
+        disk.fill("audit.log");
         for (const auto& caller : callers) {
             CHECK(caller->result() == "EBUSY");
         }
