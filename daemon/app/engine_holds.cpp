@@ -221,7 +221,7 @@ void Engine::tell_end(const EndedRevocation& ended)
     if (around_.fanout.has_subscribers()) {
         const RevocationOrder& order = revocation.order();
         announce(around_.clock.now(), RevocationNotice{order.policy, order.operation.operation, order.operation.file,
-                                                       *revocation.end(), revocation.victims(), ended.known});
+                                                       revocation.end(), revocation.victims(), ended.known});
     }
 }
 

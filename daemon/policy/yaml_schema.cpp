@@ -15,7 +15,6 @@
 namespace pinwarden {
 namespace {
 
-using yaml::Choices;
 using yaml::Field;
 using yaml::field_names;
 using yaml::Named;

@@ -36,6 +36,7 @@ public:
         shell("cat /dev/zero > " + in("full") + " 2> /dev/null || true; tr '\\0' '\\n' < /dev/zero >> " + in(log) +
               " 2> /dev/null || true");
     }
+    void make_room() const { REQUIRE(shell("rm " + in("full")).status == 0); }
 
 private:
     std::string path_;
@@ -87,10 +88,12 @@ TEST_CASE("a disk that fills up while callers are held keeps nobody stopped", "[
                [&] { return count("pinwarden_holds_ended_total", "timed_out_deny") == kCallers; });
 
     // Their pins go.
+    disk.make_room();
     daemon.api().apply(to_yaml({.name = "full-disk", .action = "hold: {timeout: 10m}"}));
     {
         PinnedFile released("xfs");
         const auto callers = start_callers(daemon, released.path);
+        disk.fill("audit.log");
         released.pinner.ok("release");
         for (const auto& caller : callers) {
             CHECK(caller->result() == "ok");
