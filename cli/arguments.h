@@ -91,10 +91,10 @@ struct PolicyTestCommand {
     std::string comm = {};
 };
 
-using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
-                             HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
-                             PolicyListCommand, PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand,
-                             AuditLogCommand>;
+using Command =
+    std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
+                 HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand, PolicyListCommand,
+                 PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand, AuditLogCommand>;
 
 struct Arguments {
     std::string socket;

@@ -179,11 +179,10 @@ void Engine::tell(RevocationNews news)
     for (const Revocation& begun : news.begun) {
         if (around_.fanout.has_subscribers()) {
             const RevocationOrder& order = begun.order();
-            announce(around_.clock.now(),
-                     RevocationNotice{.policy = order.policy,
-                                      .operation = order.operation.operation,
-                                      .path = order.operation.file,
-                                      .victims = begun.victims()});
+            announce(around_.clock.now(), RevocationNotice{.policy = order.policy,
+                                                           .operation = order.operation.operation,
+                                                           .path = order.operation.file,
+                                                           .victims = begun.victims()});
         }
     }
     for (auto& [order, report] : news.acts) {
@@ -242,7 +241,8 @@ Result<void> Engine::release_hold(std::uint64_t id, Outcome outcome, std::option
         .hold = hold_entry(conflict_of(found->second.held.operation)), .outcome = outcome, .asked_by = asked_by};
     entry.hold.hold = id;
     // One that fails takes nothing away: nobody has to wait for room on a disk for that.
-    return on_record(entry, outcome == Outcome::kAllow, [&] { return holds_.release(id, outcome, around_.clock.now()); });
+    return on_record(entry, outcome == Outcome::kAllow,
+                     [&] { return holds_.release(id, outcome, around_.clock.now()); });
 }
 
 HoldView Engine::view_hold(const Holds::Held& held) const

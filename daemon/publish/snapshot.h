@@ -298,7 +298,7 @@ struct SignalNotice {
 struct RevocationNotice {
     std::string policy;
     std::string operation;
-    std::string path;  // the same
+    std::string path;                       // the same
     std::optional<RevocationEnd> end = {};  // nothing: it began
     std::vector<Revocation::Victim> victims = {};
     std::map<ProcessId, ProcessFacts> known = {};  // what the reports told of them, of those it told anything of
