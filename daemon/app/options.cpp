@@ -2,6 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <bit>
+#include <filesystem>
+#include <string>
+#include <system_error>
 
 #include "act/protected_processes.h"
 #include "policy/units.h"
@@ -36,7 +39,13 @@ std::string check_file(const std::string& text)
 
 std::string check_folder(const std::string& text)
 {
-    return text.starts_with('/') ? std::string() : "wants the absolute path of a folder, such as /var/lib/pinwarden";
+    if (!text.starts_with('/')) {
+        return "wants the absolute path of a folder, such as /var/lib/pinwarden";
+    }
+    std::error_code error;
+    return std::filesystem::exists(text, error) && !std::filesystem::is_directory(text, error)
+               ? text + " is no folder; name one, or a place where one can be made"
+               : std::string();
 }
 
 std::string check_protected(const std::string& text)
