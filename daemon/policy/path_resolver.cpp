@@ -198,56 +198,75 @@ std::optional<MountedPath> SystemPathResolver::mounted(std::uint32_t device, con
     return find_mounted(mounts_, device, path);
 }
 
+namespace {
+
+// What is at a path now.
+struct Found {
+    std::string path;  // symbolic links followed
+    DirectoryId id;
+    std::vector<Mount> mounts;
+};
+
+// Nothing when the path does not exist (yet).
+Result<std::optional<Found>> find_at(const std::string& path)
+{
+    const auto absent = [](const Error& error) -> Result<std::optional<Found>> {
+        return is_absent(error) ? Result<std::optional<Found>>(std::nullopt) : std::unexpected(error);
+    };
+    auto real = real_path(path);
+    if (!real) {
+        return absent(real.error());
+    }
+    auto mounts = read_mounts();
+    if (!mounts) {
+        return std::unexpected(mounts.error());
+    }
+    const auto id = identify(*real, *mounts);
+    if (!id) {
+        return absent(id.error());
+    }
+    return Found{std::move(*real), *id, std::move(*mounts)};
+}
+
+}  // namespace
+
 // In the kernel a file is matched by walking from its dentry up through its parents, looking each one up among the ids
 // returned here. That walk ends at the root of the file's own file system: it does not step over to the mountpoint. So
 // a plain directory inside a mount is found by its own id, but whatever is mounted below the prefix needs its root
 // listed.
 Result<ResolvedPath> SystemPathResolver::resolve(const std::string& path)
 {
-    const auto real = real_path(path);
-    if (!real) {
-        return is_absent(real.error()) ? Result<ResolvedPath>(ResolvedPath{path, {}}) : std::unexpected(real.error());
+    const auto at = find_at(path);
+    if (!at) {
+        return std::unexpected(at.error());
     }
-    const auto mounts = read_mounts();
-    if (!mounts) {
-        return std::unexpected(mounts.error());
+    if (!*at) {
+        return ResolvedPath{path, {}};
     }
-    const auto own = identify(*real, *mounts);
-    if (!own) {
-        return is_absent(own.error()) ? Result<ResolvedPath>(ResolvedPath{path, {}}) : std::unexpected(own.error());
-    }
-    std::set<DirectoryId> found = {*own};
-    for (const Mount& mount : *mounts) {
-        if (!at_or_below(mount.mountpoint, *real)) {
+    const auto& [real, own, mounts] = **at;
+    std::set<DirectoryId> found = {own};
+    for (const Mount& mount : mounts) {
+        if (!at_or_below(mount.mountpoint, real)) {
             continue;
         }
         // One that cannot be looked up is gone again, or hidden below another mount: no path leads there.
-        if (const auto root = identify(mount.mountpoint, *mounts)) {
+        if (const auto root = identify(mount.mountpoint, mounts)) {
             found.insert(*root);
         }
     }
-    return ResolvedPath{*real, {found.begin(), found.end()}};
+    return ResolvedPath{real, {found.begin(), found.end()}};
 }
 
 // Of several mounts on top of each other statx() sees the uppermost.
 Result<ResolvedPath> SystemPathResolver::mounted_at(const std::string& path)
 {
-    const auto real = real_path(path);
-    if (!real) {
-        return is_absent(real.error()) ? Result<ResolvedPath>(ResolvedPath{path, {}}) : std::unexpected(real.error());
+    const auto at = find_at(path);
+    if (!at) {
+        return std::unexpected(at.error());
     }
-    const auto mounts = read_mounts();
-    if (!mounts) {
-        return std::unexpected(mounts.error());
-    }
-    if (std::ranges::find(*mounts, *real, &Mount::mountpoint) == mounts->end()) {
-        return ResolvedPath{path, {}};
-    }
-    const auto root = identify(*real, *mounts);
-    if (!root) {
-        return is_absent(root.error()) ? Result<ResolvedPath>(ResolvedPath{path, {}}) : std::unexpected(root.error());
-    }
-    return ResolvedPath{*real, {*root}};
+    const bool mounted =
+        *at && std::ranges::find((*at)->mounts, (*at)->path, &Mount::mountpoint) != (*at)->mounts.end();
+    return mounted ? ResolvedPath{(*at)->path, {(*at)->id}} : ResolvedPath{path, {}};
 }
 
 // In the kernel a program is found by its directory entry, which another file may take over, as updates do.
@@ -261,20 +280,11 @@ Result<std::optional<ProgramId>> SystemPathResolver::program(const std::string& 
     }
     const std::size_t slash = path.rfind('/');
     const std::string folder = slash == 0 ? "/" : path.substr(0, slash);
-    const auto real_folder = real_path(folder);
-    if (!real_folder) {
-        return is_absent(real_folder.error()) ? Result<std::optional<ProgramId>>(std::nullopt)
-                                              : std::unexpected(real_folder.error());
+    const auto at = find_at(folder);
+    if (!at) {
+        return std::unexpected(at.error());
     }
-    const auto mounts = read_mounts();
-    if (!mounts) {
-        return std::unexpected(mounts.error());
-    }
-    const auto id = identify(*real_folder, *mounts);
-    if (!id) {
-        return is_absent(id.error()) ? Result<std::optional<ProgramId>>(std::nullopt) : std::unexpected(id.error());
-    }
-    return ProgramId{*id, path.substr(slash + 1)};
+    return *at ? std::optional(ProgramId{(*at)->id, path.substr(slash + 1)}) : std::nullopt;
 }
 
 std::optional<std::uint64_t> SystemPathResolver::cgroup(const std::string& path)
