@@ -6,66 +6,14 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
-#include <string_view>
 #include <utility>
+
+#include "base/durable_file.h"
 
 namespace pinwarden {
 namespace {
 
 constexpr mode_t kFileMode = 0640;
-constexpr mode_t kFolderMode = 0750;
-
-std::string folder_of(const std::string& path)
-{
-    const std::string folder = std::filesystem::path(path).parent_path();
-    return folder.empty() ? "." : folder;
-}
-
-// Makes the folder and those above it. One that is there is left as it is.
-Result<void> make_folder(const std::string& folder)
-{
-    struct stat there{};
-    if (stat(folder.c_str(), &there) == 0) {
-        return {};
-    }
-    const std::string above = folder_of(folder);
-    if (above != folder) {
-        if (auto made = make_folder(above); !made) {
-            return made;
-        }
-    }
-    if (mkdir(folder.c_str(), kFolderMode) != 0 && errno != EEXIST) {
-        return std::unexpected(system_error("make the folder " + folder, errno));
-    }
-    return {};
-}
-
-// A file that was just made, or renamed, has that name for good only once its folder is on the disk.
-Result<void> sync_folder(const std::string& folder)
-{
-    const OwnedFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    // EINVAL: a file system that has nothing to wait for.
-    if (!fd.valid() || (fsync(fd.get()) != 0 && errno != EINVAL)) {
-        return std::unexpected(system_error("sync the folder " + folder, errno));
-    }
-    return {};
-}
-
-Result<void> write_all(int fd, std::string_view text)
-{
-    while (!text.empty()) {
-        const ssize_t wrote = write(fd, text.data(), text.size());
-        if (wrote < 0 && errno == EINTR) {
-            continue;
-        }
-        if (wrote <= 0) {
-            return std::unexpected(system_error("write", wrote < 0 ? errno : EIO));
-        }
-        text.remove_prefix(static_cast<std::size_t>(wrote));
-    }
-    return {};
-}
 
 // Whether the file ends in the middle of a line: the daemon, or the machine, ended while it was written.
 bool is_torn(int fd, const struct stat& file)

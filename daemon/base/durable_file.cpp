@@ -16,6 +16,23 @@ namespace {
 constexpr mode_t kFileMode = 0640;
 constexpr mode_t kFolderMode = 0750;
 
+Result<void> write_synced(const std::string& path, std::string_view text)
+{
+    const OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, kFileMode));
+    if (!fd.valid()) {
+        return std::unexpected(system_error("make the file " + path, errno));
+    }
+    if (auto wrote = write_all(fd.get(), text); !wrote) {
+        return std::unexpected(wrote.error().within(path));
+    }
+    if (fsync(fd.get()) != 0) {
+        return std::unexpected(system_error("sync " + path, errno));
+    }
+    return {};
+}
+
+}  // namespace
+
 std::string folder_of(const std::string& path)
 {
     const std::string folder = std::filesystem::path(path).parent_path();
@@ -40,7 +57,6 @@ Result<void> make_folder(const std::string& folder)
     return {};
 }
 
-// A name is there for good only once its folder is on the disk.
 Result<void> sync_folder(const std::string& folder)
 {
     const OwnedFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -51,29 +67,20 @@ Result<void> sync_folder(const std::string& folder)
     return {};
 }
 
-Result<void> write_synced(const std::string& path, std::string_view text)
+Result<void> write_all(int fd, std::string_view text)
 {
-    const OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, kFileMode));
-    if (!fd.valid()) {
-        return std::unexpected(system_error("make the file " + path, errno));
-    }
     while (!text.empty()) {
-        const ssize_t wrote = write(fd.get(), text.data(), text.size());
+        const ssize_t wrote = write(fd, text.data(), text.size());
         if (wrote < 0 && errno == EINTR) {
             continue;
         }
         if (wrote <= 0) {
-            return std::unexpected(system_error("write to " + path, wrote < 0 ? errno : EIO));
+            return std::unexpected(system_error("write", wrote < 0 ? errno : EIO));
         }
         text.remove_prefix(static_cast<std::size_t>(wrote));
     }
-    if (fsync(fd.get()) != 0) {
-        return std::unexpected(system_error("sync " + path, errno));
-    }
     return {};
 }
-
-}  // namespace
 
 Result<void> replace_file(const std::string& path, std::string_view text)
 {

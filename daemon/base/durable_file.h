@@ -8,6 +8,15 @@
 
 namespace pinwarden {
 
+// The folder that the path is in; "." where it names none.
+std::string folder_of(const std::string& path);
+// Makes the folder and those above it, with mode 0750. One that is there is left as it is.
+Result<void> make_folder(const std::string& folder);
+// A file that was made, or renamed, has that name for good only once its folder is on the disk: when this returns.
+Result<void> sync_folder(const std::string& folder);
+// All of it, also where the kernel takes a part at a time.
+Result<void> write_all(int fd, std::string_view text);
+
 // Replaces the file by one with this text, and returns once that is on the disk under its name. Folders that are
 // missing are made, with mode 0750; the file has mode 0640. On error the old one is as it was, but for an error at the
 // very end, when it is not known whether the new name is on the disk yet.
