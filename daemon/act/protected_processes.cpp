@@ -27,11 +27,6 @@ bool keeps_the_machine_usable(std::string_view name)
            std::ranges::any_of(kNamePrefixes, [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
-std::string quoted(std::string_view text)
-{
-    return "\"" + shorten(text) + "\"";
-}
-
 }  // namespace
 
 Result<ProtectedProcesses> ProtectedProcesses::with(const std::vector<std::string>& configured)

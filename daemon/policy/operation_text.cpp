@@ -22,11 +22,6 @@ constexpr std::array<std::string_view, 5> kCannotBeStopped{"munmap", "mmap_fixed
 // A file's offsets are signed in the kernel.
 constexpr auto kGreatest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 
-std::string quoted(std::string_view text)
-{
-    return "\"" + shorten(text) + "\"";
-}
-
 // How it is written.
 std::string form_of(pw_operation_kind operation)
 {

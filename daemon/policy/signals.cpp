@@ -28,11 +28,6 @@ constexpr std::array<std::pair<std::string_view, int>, 4> kAliases = {{
 
 constexpr std::string_view kForm = "write signals with durations between them, such as [SIGTERM, 5s, SIGKILL]";
 
-std::string quoted(std::string_view text)
-{
-    return "\"" + shorten(text) + "\"";
-}
-
 std::string entry(std::size_t index)
 {
     return "[" + std::to_string(index) + "]";

@@ -81,4 +81,14 @@ std::string shorten(std::string_view text)
     return std::string(text.substr(0, shown)) + "...";
 }
 
+std::string quoted(std::string_view text)
+{
+    return "\"" + shorten(text) + "\"";
+}
+
+bool is_control(char letter)
+{
+    return static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f;
+}
+
 }  // namespace pinwarden

@@ -15,5 +15,8 @@ std::string join(const std::vector<std::string>& words);
 
 // For showing in a message: what is longer than a line is cut.
 std::string shorten(std::string_view text);
+// The same in quotation marks.
+std::string quoted(std::string_view text);
+bool is_control(char letter);
 
 }  // namespace pinwarden
