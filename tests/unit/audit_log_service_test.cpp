@@ -220,10 +220,10 @@ TEST_CASE("audit log: where there is none it says why", "[grpc][audit_log]")
     const AuditLogSource* source = GENERATE_REF(static_cast<const AuditLogSource*>(nullptr), &broken);
     const std::string socket = daemon.folder.file("t");
     const auto server = ApiServer::start(socket, daemon.pipeline, daemon.fanout, source).value();
-    const auto stub =
+    const auto client =
         v1::AuditLogService::NewStub(grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials()));
     auto call = context();
-    const auto reader = stub->WatchAuditLog(call.get(), {});
+    const auto reader = client->WatchAuditLog(call.get(), {});
     v1::WatchAuditLogResponse response;
     CHECK_FALSE(reader->Read(&response));
     const grpc::Status status = reader->Finish();

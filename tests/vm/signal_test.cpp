@@ -128,7 +128,12 @@ TEST_CASE("a policy that is deleted signals no further", "[signal]")
         CHECK(call({"truncate", file.path, "16384"}) == "ok");
         eventually("the first signal is sent", [&] { return signals("sent") == before + 1; });
     }
-    shell("sleep 4");
+    // Another that began later has come to its end: by then this one's would have been there.
+    PinnedFile later("tmpfs");
+    later.pinner.ok("ignore");
+    const AppliedPolicy policy(daemon.api(), signalling("outlives", "signals: [SIGTERM, 2s, SIGKILL]"));
+    CHECK(call({"truncate", later.path, "16384"}) == "ok");
+    CHECK(later.pinner.wait() == 128 + SIGKILL);
     CHECK(file.pinner.ok("pid") == std::to_string(file.pinner.pid()));
 }
 
