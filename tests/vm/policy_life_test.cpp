@@ -84,8 +84,8 @@ TEST_CASE("policies of the API are in force again after a restart", "[policy_lif
     const TemporaryFolder folder;
     const std::string file_policy = folder.file("file.yaml");
     std::ofstream(file_policy) << to_yaml({.name = "of-a-file", .operations = "punch_hole", .error = "EPERM"});
-    const std::vector<std::string> options{"--state-dir", folder.file("state"), "--policy", file_policy};
-    const std::string kept = folder.file("state/policies.yaml");
+    const std::vector<std::string> options{"--state-dir", folder.file("var/state"), "--policy", file_policy};
+    const std::string kept = folder.file("var/state/policies.yaml");
     PinnedFile file("ext4");
     {
         Daemon daemon(options);
@@ -106,9 +106,9 @@ TEST_CASE("policies of the API are in force again after a restart", "[policy_lif
         CHECK(file.whole());
         daemon.stop();
     }
-    // One whose folder cannot be written to any more changes nothing that it could not keep.
-    std::filesystem::rename(folder.file("state"), folder.file("state.before"));
-    std::ofstream(folder.file("state")) << "in the way";
+    // One whose folder cannot be made any more changes nothing that it could not keep.
+    std::filesystem::rename(folder.file("var"), folder.file("var.before"));
+    std::ofstream(folder.file("var")) << "in the way";
     {
         Daemon daemon(options);
         CHECK(states(daemon) == Texts{"of-a-file active"});
@@ -118,8 +118,8 @@ TEST_CASE("policies of the API are in force again after a restart", "[policy_lif
         CHECK(noticed(daemon, "could not be kept"));
         daemon.stop();
     }
-    std::filesystem::remove(folder.file("state"));
-    std::filesystem::rename(folder.file("state.before"), folder.file("state"));
+    std::filesystem::remove(folder.file("var"));
+    std::filesystem::rename(folder.file("var.before"), folder.file("var"));
     // Damaged: the daemon runs without, says so and keeps what there was.
     std::filesystem::resize_file(kept, std::filesystem::file_size(kept) / 2);
     {
