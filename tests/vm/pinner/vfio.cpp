@@ -18,8 +18,8 @@ constexpr std::uint64_t kFirstAddress = 1U << 20U;
 
 class DmaMapping final : public Registration {
 public:
-    DmaMapping(int container, std::uint64_t address, std::uint64_t bytes)
-        : container_(container), address_(address), bytes_(bytes)
+    DmaMapping(int container, std::uint64_t address, std::uint64_t bytes, std::uint64_t& next)
+        : container_(container), address_(address), bytes_(bytes), next_(next)
     {
     }
     ~DmaMapping() override
@@ -29,12 +29,17 @@ public:
         unmap.iova = address_;
         unmap.size = bytes_;
         ioctl(container_, VFIO_IOMMU_UNMAP_DMA, &unmap);
+        // There are not that many addresses: the last are given out again.
+        if (next_ == address_ + bytes_) {
+            next_ = address_;
+        }
     }
 
 private:
     int container_;
     std::uint64_t address_;
     std::uint64_t bytes_;
+    std::uint64_t& next_;
 };
 
 class Vfio final : public Device {
@@ -53,7 +58,7 @@ public:
             return std::unexpected(system_error("VFIO_IOMMU_MAP_DMA", errno));
         }
         next_ += memory.size();
-        return std::make_unique<DmaMapping>(container_.get(), map.iova, map.size);
+        return std::make_unique<DmaMapping>(container_.get(), map.iova, map.size, next_);
     }
 
 private:
