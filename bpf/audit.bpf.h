@@ -60,7 +60,8 @@ static __noinline int emit_adopted(__u64 pin, __u64 pages, __u32 folio_pages)
     record->pinned_pages = pages;
     record->function = folio_pages ? PW_ADOPTED_FOLIO : PW_ADOPTED;
     record->flags = PW_PIN_LONGTERM;
-    bpf_ringbuf_submit(record, 0);
+    __sync_fetch_and_add(&shared.unfollowed_made, 1);
+    submit(record);
     return 1;
 }
 
@@ -94,6 +95,7 @@ int adopt_pages(void *ctx)
     } else {
         ranges_by_page(&call, pin, 0, total);
     }
+    raise_list(call.pages, total);
     struct list_walk walk = {.pages = call.pages, .pin = pin, .total = total};
     bpf_loop(PW_AUDIT_PAGES / PW_PAGES_PER_CHUNK, pages_step, &walk, 0);
     adopted_pin = pin;

@@ -1,37 +1,14 @@
-// Reserving and filling records, counting every one that does not fit.
+// What records are filled with, and which pages are worth one.
 #pragma once
 
 #include "maps.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 
-static __always_inline void count(__u32 counter)
-{
-    __u64 *value = bpf_map_lookup_elem(&counters, &counter);
-    if (value)
-        *value += 1;
-    if (pw_affects_ledger(counter))
-        __sync_fetch_and_add(&ledger_losses, 1);
-}
-
 static __always_inline bool ledger_certain(void)
 {
-    return *(volatile __u64 *)&ledger_losses == *(volatile __u64 *)&ledger_losses_mended;
+    return *(volatile __u64 *)&shared.ledger_losses == *(volatile __u64 *)&shared.ledger_losses_mended;
 }
-
-// A record of the given struct with its header filled, or NULL when the ring is full (counted as `lost`).
-#define RESERVE(type, record_kind, lost)                                                                               \
-    ({                                                                                                                 \
-        struct type *reserved_ = bpf_ringbuf_reserve(&events, sizeof(struct type), 0);                                 \
-        if (reserved_) {                                                                                               \
-            reserved_->header.kind = (record_kind);                                                                    \
-            reserved_->header.bytes = sizeof(struct type);                                                             \
-            reserved_->header.time = bpf_ktime_get_boot_ns();                                                          \
-        } else {                                                                                                       \
-            count(lost);                                                                                               \
-        }                                                                                                              \
-        reserved_;                                                                                                     \
-    })
 
 static __always_inline void fill_current_task(struct pw_task *task)
 {

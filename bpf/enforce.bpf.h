@@ -226,6 +226,9 @@ static __always_inline int on_setattr(struct dentry *dentry, struct iattr *attri
 {
     if (earlier || !(attributes->ia_valid & ATTR_SIZE))
         return earlier;
+    struct inode *inode = dentry->d_inode;
+    if (inode && !files_by_inode[inode->i_ino % FILTER_PLACES] && !holds_under_way)
+        return 0;
     struct operation truncate = {
         .kind = PW_OPERATION_TRUNCATE,
         .file_size = BPF_CORE_READ(dentry, d_inode, i_size),

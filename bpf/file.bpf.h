@@ -76,7 +76,7 @@ __noinline int emit_file(struct file_range *range)
         (walk.cut || !range->mount ? PW_FILE_PATH_CUT : 0) | (BPF_CORE_READ(inode, i_nlink) ? 0 : PW_FILE_UNLINKED);
     record->path_bytes = walk.bytes;
     record->header.bytes = offsetof(struct pw_file, path) + walk.bytes;
-    bpf_ringbuf_submit(record, 0);
+    submit(record);
     return 1;
 }
 
@@ -108,7 +108,12 @@ static __always_inline struct pw_file_pins *file_entry(struct pw_file_key *key)
     if (pins)
         return pins;
     bpf_map_update_elem(&file_acks, key, &fresh_ack, BPF_NOEXIST);
-    if (!bpf_map_update_elem(&file_pins, key, &fresh_pins, BPF_NOEXIST))
+    // The filter first: whoever finds the entry must not be kept from looking.
+    __u32 *place = &files_by_inode[key->inode % FILTER_PLACES];
+    __sync_fetch_and_add(place, 1);
+    if (bpf_map_update_elem(&file_pins, key, &fresh_pins, BPF_NOEXIST))
+        __sync_fetch_and_add(place, -1);
+    else
         __sync_fetch_and_add(&files_known, 1);
     pins = bpf_map_lookup_elem(&file_pins, key);
     if (!pins)
@@ -164,6 +169,6 @@ __noinline int record_range(struct file_range *range)
     record->pages = range->pages;
     record->file = key;
     record->sequence = note_range(range, pins);
-    bpf_ringbuf_submit(record, 0);
+    submit(record);
     return 0;
 }

@@ -99,7 +99,7 @@ static __noinline int end_hold(__u32 outcome, __u32 error)
     // Before it is told: the daemon would take one that is still in the table for another that goes on.
     remove_hold(tid);
     if (record)
-        bpf_ringbuf_submit(record, 0);
+        submit_now(record);
     return 0;
 }
 

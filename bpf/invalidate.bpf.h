@@ -71,13 +71,8 @@ static __noinline int report_invalidation(struct invalidation *what)
     fill_current_task(&record->caller);
     record->operation = what->operation;
     record->reserved = 0;
-    bpf_ringbuf_submit(record, 0);
+    submit(record);
     return 0;
-}
-
-static __always_inline bool concerns_pins(__u64 mm)
-{
-    return bpf_map_lookup_elem(&mm_pins, &mm);
 }
 
 static __always_inline bool is_error_value(__u64 value)
@@ -89,9 +84,9 @@ static __always_inline bool is_error_value(__u64 value)
 SEC("?fexit/" SYSCALL_FUNCTION("munmap"))
 int munmap_exit(void *ctx)
 {
-    __u64 mm = current_mm();
-    if (!concerns_pins(mm) || return_value(ctx))
+    if (!concerns_own_pins() || return_value(ctx))
         return 0;
+    __u64 mm = current_mm();
     struct pt_regs___syscall *registers = (void *)ARGUMENT(ctx, 0);
     __u64 address = SYSCALL_ARGUMENT(registers, 0);
     struct invalidation what = {
@@ -108,13 +103,15 @@ int munmap_exit(void *ctx)
 SEC("?fexit/" SYSCALL_FUNCTION("mmap"))
 int mmap_exit(void *ctx)
 {
+    if (!concerns_own_pins())
+        return 0;
     struct pt_regs___syscall *registers = (void *)ARGUMENT(ctx, 0);
     __u64 flags = SYSCALL_ARGUMENT(registers, 3);
     if (!(flags & MAP_FIXED) || flags & MAP_FIXED_NOREPLACE)
         return 0;
     __u64 mm = current_mm();
     __u64 address = return_value(ctx);
-    if (!concerns_pins(mm) || is_error_value(address))
+    if (is_error_value(address))
         return 0;
     struct invalidation what = {
         .operation = PW_INVALIDATION_MMAP_FIXED,
@@ -130,10 +127,10 @@ int mmap_exit(void *ctx)
 SEC("?fexit/" SYSCALL_FUNCTION("mremap"))
 int mremap_exit(void *ctx)
 {
-    __u64 mm = current_mm();
     __u64 mapped = return_value(ctx);
-    if (!concerns_pins(mm) || is_error_value(mapped))
+    if (!concerns_own_pins() || is_error_value(mapped))
         return 0;
+    __u64 mm = current_mm();
     struct pt_regs___syscall *registers = (void *)ARGUMENT(ctx, 0);
     __u64 address = SYSCALL_ARGUMENT(registers, 0);
     __u64 old_bytes = page_end(SYSCALL_ARGUMENT(registers, 1));

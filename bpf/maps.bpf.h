@@ -18,20 +18,7 @@ enum {
     SPACES_MAX = 1 << 16,
 };
 
-// One ring for all records: shared, so that records are in the order in which they were reserved on any processor.
-struct {
-    __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 1 << 24);  // set by the loader
-} events SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, PW_COUNTERS);
-    __type(key, __u32);
-    __type(value, __u64);
-} counters SEC(".maps");
-
-// How many tracked pins lie in a block of pages. Raised here, lowered by the daemon through its own mapping of the map:
+// How many pins lie in a block of pages, but for those that are followed by their object. Raised here, lowered by the daemon through its own mapping of the map:
 // eight bytes each, because the kernel spaces smaller elements eight bytes apart as well.
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -175,13 +162,11 @@ __u64 cgroups_made;
 __u64 cgroups_known;
 // Entries of file_pins: without any, nobody asks what is renamed.
 __u64 files_known;
-// Whether the pages of a large folio are not told apart: after a loss, or when pins were adopted, it is not known which
-// of them the ledger's pins are on. The kernel does not know it either, it counts pins by folio. Written by the daemon.
-__u32 releases_by_folio;
-// Losses after which the daemon's ledger may be wrong, and of how many of them the daemon says that it is right again,
-// or ~0 that it is not. Unless the two are equal, what it said about pins is not relied upon.
-__u64 ledger_losses;
-__u64 ledger_losses_mended;
+// The same, and of mm_pins, by a hash of the file's inode number or the address space: most operations are on files and
+// address spaces that nobody ever pinned, and go no further than this.
+enum { FILTER_PLACES = 1 << 12 };
+__u32 files_by_inode[FILTER_PLACES];
+__u32 spaces_by_address[FILTER_PLACES];
 // Entries of holds: without any, nobody looks for its own.
 __u64 holds_under_way;
 // The last number given to a hold.

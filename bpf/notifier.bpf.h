@@ -22,7 +22,7 @@ static __noinline int report_notifier(struct pw_notifier *what)
     fill_current_task(&record->owner);
     record->kind = what->kind;
     record->gone = what->gone;
-    bpf_ringbuf_submit(record, 0);
+    submit(record);
     return 0;
 }
 

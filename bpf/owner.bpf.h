@@ -39,7 +39,7 @@ __noinline int emit_owner(struct owner *owner)
                     (has_lost_name(dentry) || !BPF_CORE_READ(inode, i_nlink) ? PW_FILE_UNLINKED : 0);
     record->path_bytes = walk.bytes;
     record->header.bytes = offsetof(struct pw_owner, path) + walk.bytes;
-    bpf_ringbuf_submit(record, 0);
+    submit(record);
     return 1;
 }
 

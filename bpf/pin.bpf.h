@@ -191,6 +191,20 @@ static long block_step(__u32 step, struct block_walk *walk)
     return 0;
 }
 
+static __always_inline void raise_list(__u64 *pages, __u64 total)
+{
+    struct block_walk walk = {.pages = pages, .block = zero, .run = zero};
+    bpf_loop(total < PAGES_MAX ? total : PAGES_MAX, block_step, &walk, 0);
+    raise_block(&walk);
+}
+
+// Not static: the verifier looks at it once, by itself.
+__noinline int raise_blocks(__u64 pages, __u64 total)
+{
+    raise_list((__u64 *)pages, total);
+    return 0;
+}
+
 // Three sizes of record, because a reservation's size must be a constant, and most registrations are small.
 #define EMIT_PAGES(capacity, walk, at, wanted)                                                                         \
     ({                                                                                                                 \
@@ -207,7 +221,7 @@ static long block_step(__u32 step, struct block_walk *walk)
             record_->first = (at);                                                                                     \
             record_->count = (wanted);                                                                                 \
             bpf_probe_read_kernel(record_->page, size_, &(walk)->pages[at]);                                           \
-            bpf_ringbuf_submit(record_, 0);                                                                            \
+            submit(record_);                                                                                           \
         }                                                                                                              \
         !!record_;                                                                                                     \
     })
@@ -221,10 +235,6 @@ static long pages_step(__u32 step, struct list_walk *walk)
         return 1;
     __u64 left = walk->total - at;
     __u32 wanted = left < PW_PAGES_PER_CHUNK ? left : PW_PAGES_PER_CHUNK;
-    // Blocks are raised first: a release that follows at once must not be taken for one of an untracked page.
-    struct block_walk block = {.pages = &walk->pages[at], .block = zero, .run = zero};
-    bpf_loop(wanted, block_step, &block, 0);
-    raise_block(&block);
     if (wanted <= 8)
         sent = EMIT_PAGES(8, walk, at, wanted);
     else if (wanted <= 64)
@@ -244,16 +254,25 @@ static __always_inline __u64 note_space(struct acquire *call)
     return note_addresses(call->mm ? call->mm : current_mm(), call->address, call->returned);
 }
 
+enum {
+    PIN_LOST,
+    PIN_TRACKED,   // by the pages it is on
+    PIN_FOLLOWED,  // by the object it is for
+};
+
 static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
 {
     if (!call)
         return 0;
     bool long_term = call->flags & foll_longterm;
-    note_owner();
+    struct task_state *task = long_term ? this_task() : 0;
+    bool more = task && task->scope && task->described && call->returned > 0;
+    if (!more)
+        note_owner();
     struct pw_pin *record = RESERVE(pw_pin, PW_KIND_PIN, PW_LOST_PIN);
     if (!record) {
         note_space(call);
-        return 0;
+        return PIN_LOST;
     }
     record->pin = pin;
     record->address = call->address;
@@ -265,16 +284,27 @@ static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
     record->function = call->function;
     record->flags = (call->flags & foll_longterm ? PW_PIN_LONGTERM : 0) |
                     (call->flags & foll_write ? PW_PIN_WRITE : 0) |
-                    (call->mm && call->mm != current_mm() ? PW_PIN_REMOTE : 0);
-    struct task_state *task = this_task();
-    record->scope = task && long_term ? task->scope : 0;
-    record->scope_kind = task && long_term ? task->kind : 0;
+                    (call->mm && call->mm != current_mm() ? PW_PIN_REMOTE : 0) | (more ? PW_PIN_MORE : 0);
+    record->scope = task ? task->scope : 0;
+    record->scope_kind = task ? task->kind : 0;
+    bool followed = record->scope;
+    if (!followed && call->returned > 0)
+        __sync_fetch_and_add(&shared.unfollowed_made, 1);
     record->reserved = 0;
     fill_current_task(&record->owner);
-    long bytes = bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0);
+    // What takes longest by far.
+    long bytes = more ? 0 : bpf_get_stack(ctx, record->stack, sizeof(record->stack), 0);
     record->stack_depth = bytes > 0 ? bytes / sizeof(__u64) : 0;
-    bpf_ringbuf_submit(record, 0);
-    return 1;
+    if (task && call->returned > 0)
+        task->described = 1;
+    submit(record);
+    return followed ? PIN_FOLLOWED : PIN_TRACKED;
+}
+
+// Whether a call is nobody's business: nothing it pins is there for long, and nothing that is could be mistaken for it.
+static __always_inline bool passes_by(__u32 flags)
+{
+    return !(flags & foll_longterm) && every_pin_is_followed();
 }
 
 static __noinline int on_acquire(void *ctx, struct acquire *call)
@@ -295,13 +325,16 @@ static __noinline int on_acquire(void *ctx, struct acquire *call)
     if (!long_term && !track_short_term && !any_tracked(call->pages, returned))
         return 0;
     __u64 pin = __sync_fetch_and_add(&last_pin, 1) + 1;
-    bool known = emit_pin(ctx, call, pin);
+    int told = emit_pin(ctx, call, pin);
     if (returned < 0)
         return 0;
     if (long_term)
         record_ranges(call, pin, returned);
-    if (!known)
+    if (told == PIN_LOST)
         return 0;
+    // First: a release that follows at once must not be taken for one of an untracked page.
+    if (told == PIN_TRACKED)
+        raise_blocks((__u64)call->pages, returned);
     struct list_walk walk = {.pages = call->pages, .pin = pin, .total = returned};
     bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, pages_step, &walk, 0);
     return 0;
@@ -310,6 +343,8 @@ static __noinline int on_acquire(void *ctx, struct acquire *call)
 // long pin_user_pages(unsigned long start, unsigned long nr_pages, unsigned int gup_flags, struct page **pages, ...)
 MUST_NOT_MISS("?fexit/pin_user_pages", pin_user_pages_exit)
 {
+    if (passes_by(FLAGS(ctx, 2)))
+        return 0;
     struct acquire call = {
         .function = PW_PIN_USER_PAGES,
         .address = ARGUMENT(ctx, 0),
@@ -324,6 +359,8 @@ MUST_NOT_MISS("?fexit/pin_user_pages", pin_user_pages_exit)
 // int pin_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flags, struct page **pages)
 MUST_NOT_MISS("?fexit/pin_user_pages_fast", pin_user_pages_fast_exit)
 {
+    if (passes_by(FLAGS(ctx, 2)))
+        return 0;
     struct acquire call = {
         .function = PW_PIN_USER_PAGES_FAST,
         .address = ARGUMENT(ctx, 0),
@@ -338,6 +375,8 @@ MUST_NOT_MISS("?fexit/pin_user_pages_fast", pin_user_pages_fast_exit)
 // int pin_user_pages_fast_only(unsigned long start, int nr_pages, unsigned int gup_flags, struct page **pages)
 MUST_NOT_MISS("?fexit/pin_user_pages_fast_only", pin_user_pages_fast_only_exit)
 {
+    if (passes_by(FLAGS(ctx, 2)))
+        return 0;
     struct acquire call = {
         .function = PW_PIN_USER_PAGES_FAST_ONLY,
         .address = ARGUMENT(ctx, 0),
@@ -353,6 +392,8 @@ MUST_NOT_MISS("?fexit/pin_user_pages_fast_only", pin_user_pages_fast_only_exit)
 //                            struct page **pages, ...)
 MUST_NOT_MISS("?fexit/pin_user_pages_remote", pin_user_pages_remote_exit)
 {
+    if (passes_by(FLAGS(ctx, 3)))
+        return 0;
     struct acquire call = {
         .function = PW_PIN_USER_PAGES_REMOTE,
         .mm = ARGUMENT(ctx, 0),
@@ -409,6 +450,8 @@ int BPF_KRETPROBE(pin_user_pages_remote_kretprobe, long returned)
 // gup_flags)
 MUST_NOT_MISS("?fexit/pin_user_pages_unlocked", pin_user_pages_unlocked_exit)
 {
+    if (passes_by(FLAGS(ctx, 3)))
+        return 0;
     struct acquire call = {
         .function = PW_PIN_USER_PAGES_UNLOCKED,
         .address = ARGUMENT(ctx, 0),
@@ -439,7 +482,7 @@ static __always_inline int on_memfd_pin_folios(void *ctx)
     if (call.returned == 0)
         return 0;
     __u64 pin = __sync_fetch_and_add(&last_pin, 1) + 1;
-    bool known = emit_pin(ctx, &call, pin);
+    int told = emit_pin(ctx, &call, pin);
     if (call.returned < 0)
         return 0;
     struct file_range range = {
@@ -452,8 +495,10 @@ static __always_inline int on_memfd_pin_folios(void *ctx)
         .pages = call.requested,
     };
     record_range(&range);
-    if (!known)
+    if (told == PIN_LOST)
         return 0;
+    if (told == PIN_TRACKED)
+        raise_blocks((__u64)call.pages, call.returned);
     struct list_walk walk = {.pages = call.pages, .pin = pin, .total = call.returned};
     bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, pages_step, &walk, 0);
     return 0;

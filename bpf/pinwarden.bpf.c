@@ -20,6 +20,7 @@ EXPORT_LAYOUT(pw_range);
 EXPORT_LAYOUT(pw_pages);
 EXPORT_LAYOUT(pw_release);
 EXPORT_LAYOUT(pw_release_pages);
+EXPORT_LAYOUT(pw_release_object);
 EXPORT_LAYOUT(pw_file);
 EXPORT_LAYOUT(pw_operation);
 EXPORT_LAYOUT(pw_exit);

@@ -50,7 +50,7 @@ __noinline int emit_rename(struct renaming *renaming)
     record->flags = renaming->flags | (before.cut || after.cut ? PW_RENAME_CUT : 0);
     record->path_bytes = before.bytes;
     record->new_path_bytes = after.bytes;
-    bpf_ringbuf_submit(record, 0);
+    submit(record);
     return 1;
 }
 

@@ -33,6 +33,6 @@ static __noinline int report_operation(const struct decision *decision, const st
     fill_operation(record, decision, operation);
     record->verdict = verdict;
     record->hold = hold;
-    bpf_ringbuf_submit(record, 0);
+    submit_now(record);
     return 0;
 }

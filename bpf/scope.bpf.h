@@ -22,9 +22,7 @@ static __always_inline bool is_error(__u64 pointer)
 
 static __always_inline __u64 next_scope(void)
 {
-    __u32 key = 0;
-    __u64 *last = bpf_map_lookup_elem(&last_scope, &key);
-    return last ? __sync_fetch_and_add(last, 1) + 1 : 0;
+    return __sync_fetch_and_add(&shared.last_scope, 1) + 1;
 }
 
 static __always_inline __u64 scope_of(__u32 kind, __u64 object)
@@ -37,7 +35,10 @@ static __always_inline __u64 scope_of(__u32 kind, __u64 object)
 static __always_inline void name_object(__u32 kind, __u64 object, __u64 scope)
 {
     struct object_key key = {.object = object, .kind = kind};
-    bpf_map_update_elem(&objects, &key, &scope, BPF_ANY);
+    // Without a name nobody can tell that the object is let go. It counts as a pin that stays for ever, so that each
+    // page is told of from now on.
+    if (bpf_map_update_elem(&objects, &key, &scope, BPF_ANY))
+        __sync_fetch_and_add(&shared.unfollowed_made, 1);
 }
 
 // Unless its memory has already become another object, which has a number of its own.
@@ -61,6 +62,8 @@ static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object, bo
     if (!task)
         return 0;
     __u8 depth = pins ? 0 : task->depth;
+    if (!task->depth)
+        __sync_fetch_and_add(&shared.in_scope, 1);
     task->depth = depth + 1;
     if (depth && !scope)
         return 0;
@@ -69,25 +72,61 @@ static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object, bo
     task->object = object;
     task->released = 0;
     task->making = making;
+    task->whole = 0;
+    task->described = 0;
     return 0;
 }
 
-// Returns the number of the scope that was left; with `forget`, an object whose pins were let go is not known any more.
-static __always_inline __u64 leave_scope(bool forget)
+// All that is pinned for the object is let go.
+static __always_inline void tell_released(const struct task_state *task)
+{
+    struct pw_release_object *record = RESERVE(pw_release_object, PW_KIND_RELEASE_OBJECT, PW_LOST_RELEASE);
+    if (!record)
+        return;
+    __u64 pid_tgid = bpf_get_current_pid_tgid();
+    record->mm = (__u64)BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), mm);
+    record->scope = task->scope;
+    record->scope_kind = task->kind;
+    record->pid = pid_tgid >> 32;
+    record->tid = (__u32)pid_tgid;
+    record->reserved = 0;
+    submit(record);
+}
+
+// What becomes of an object whose function ends.
+enum ending {
+    ENDS_NOTHING,
+    ENDS_IF_RELEASED,  // it and its pins are gone if a page was let go
+    ENDS_ALL,          // it and its pins are gone
+};
+
+static __always_inline int leave_scope(enum ending ending)
 {
     if (in_interrupt())
         return 0;
     struct task_state *task = this_task();
     if (!task)
         return 0;
-    __u64 scope = task->scope;
     __u8 depth = task->depth;
+    bool released = task->released;
+    if (task->whole) {
+        typeof(shared.releases[0]) *place = RELEASE_PLACE(bpf_get_current_task());
+        released = place->released;
+        place->task = 0;
+        task->whole = 0;
+        if (released || ending == ENDS_ALL)
+            tell_released(task);
+    } else if (ending == ENDS_ALL && task->scope) {
+        tell_released(task);
+    }
+    if (task->scope && (ending == ENDS_ALL || (ending == ENDS_IF_RELEASED && released)))
+        forget_object(task->kind, task->object, task->scope);
     if (depth > 1) {
         task->depth = depth - 1;
-        return scope;
+        return 0;
     }
-    if (forget && task->released)
-        forget_object(task->kind, task->object, scope);
+    if (depth)
+        __sync_fetch_and_add(&shared.in_scope, -1);
     if (task->in_longterm_loop) {
         task->depth = 0;
         task->scope = 0;
@@ -96,7 +135,7 @@ static __always_inline __u64 leave_scope(bool forget)
     } else {
         forget_task();
     }
-    return scope;
+    return 0;
 }
 
 // An object is made: it gets its number now, and its address when that is known.
@@ -111,8 +150,7 @@ static __always_inline int leave_making(__u32 kind, __u64 object)
     struct task_state *task = this_task();
     if (task && task->scope && !is_error(object))
         name_object(kind, object, task->scope);
-    leave_scope(false);
-    return 0;
+    return leave_scope(ENDS_NOTHING);
 }
 
 // An object that may be gone afterwards, if this was its last user.
@@ -121,8 +159,26 @@ static __always_inline int enter_release(__u32 kind, __u64 object)
     return enter_scope(kind, scope_of(kind, object), object, false, false);
 }
 
+// The same where the function lets go all that is pinned for the object, or nothing: its pages need not be told one by
+// one. Where the ledger may have them wrong they are.
+static __always_inline int enter_whole_release(__u32 kind, __u64 object)
+{
+    enter_release(kind, object);
+    struct task_state *task = in_interrupt() ? 0 : this_task();
+    if (!task || !task->scope || task->depth != 1 || task->in_longterm_loop || shared.releases_by_folio)
+        return 0;
+    __u64 self = bpf_get_current_task();
+    typeof(shared.releases[0]) *place = RELEASE_PLACE(self);
+    __u64 taken = __sync_val_compare_and_swap(&place->task, 0, self);
+    // Its own, if the kernel skipped the program that should have left.
+    if (taken && taken != self)
+        return 0;
+    place->released = 0;
+    task->whole = 1;
+    return 0;
+}
+
 static __always_inline int leave_release(void)
 {
-    leave_scope(true);
-    return 0;
+    return leave_scope(ENDS_IF_RELEASED);
 }

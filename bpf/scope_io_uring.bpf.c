@@ -37,7 +37,7 @@ MUST_NOT_MISS("?fentry/io_buffer_unmap", buffer_unmap_enter)
 {
     __u64 buffer = 0;
     bpf_probe_read_kernel(&buffer, sizeof(buffer), (void *)ARGUMENT(ctx, 1));
-    return enter_release(PW_SCOPE_IO_URING_BUFFER, buffer);
+    return enter_whole_release(PW_SCOPE_IO_URING_BUFFER, buffer);
 }
 
 MUST_NOT_MISS("?fexit/io_buffer_unmap", buffer_unmap_exit)
@@ -48,7 +48,7 @@ MUST_NOT_MISS("?fexit/io_buffer_unmap", buffer_unmap_exit)
 // void io_release_ubuf(void *priv), from 6.15 on; priv is the struct io_mapped_ubuf
 MUST_NOT_MISS("?fentry/io_release_ubuf", release_ubuf_enter)
 {
-    return enter_release(PW_SCOPE_IO_URING_BUFFER, ARGUMENT(ctx, 0));
+    return enter_whole_release(PW_SCOPE_IO_URING_BUFFER, ARGUMENT(ctx, 0));
 }
 
 MUST_NOT_MISS("?fexit/io_release_ubuf", release_ubuf_exit)

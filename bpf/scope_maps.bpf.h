@@ -1,11 +1,7 @@
-// What the programs that follow owning objects share with those that follow pages. They are objects of their own
-// (scope_*.bpf.c), because most of what they attach to is in modules that come and go; the daemon hands them these
-// maps.
+// Owning objects, and the threads that are in the middle of making one or letting one go.
 #pragma once
 
-#include <bpf/bpf_helpers.h>
-
-#include <pinwarden/abi.h>
+#include "shared.bpf.h"
 
 enum {
     TASKS_MAX = 1 << 15,
@@ -21,6 +17,8 @@ struct task_state {
     __u8 in_longterm_loop;  // what it releases there is not the owner's
     __u8 released;          // something was released in this scope
     __u8 making;            // the object is being made
+    __u8 described;         // a pin for the object has been told of with its stack
+    __u8 whole;             // it is let go with all that is pinned for it, and RELEASE_PLACE is this thread's
 };
 
 // By thread; only while it is in the middle of something.
@@ -46,14 +44,6 @@ struct {
     __type(value, __u64);
 } objects SEC(".maps");
 
-// The last number given to an object.
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, __u64);
-} last_scope SEC(".maps");
-
 // How many calls second programs caught, by enum pw_caught: see caught.bpf.h.
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -68,6 +58,15 @@ static __always_inline void count_caught(__u32 kind)
     if (calls)
         __sync_fetch_and_add(calls, 1);
 }
+
+// A thread's places in `shared`, which another may have taken.
+static __always_inline __u32 place_of(__u64 task)
+{
+    return (task >> 8) & (THREAD_PLACES - 1);
+}
+
+#define RELEASE_PLACE(task) (&shared.releases[place_of(task)])
+#define USE_PLACE(task) (&shared.uses[place_of(task)])
 
 static __always_inline struct task_state *this_task(void)
 {

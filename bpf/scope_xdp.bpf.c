@@ -24,7 +24,7 @@ MUST_NOT_MISS("?fexit/xdp_umem_create", umem_create_exit)
 // void xdp_put_umem(struct xdp_umem *umem, bool defer_cleanup)
 MUST_NOT_MISS("?fentry/xdp_put_umem", put_umem_enter)
 {
-    return enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0));
+    return enter_whole_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0));
 }
 
 MUST_NOT_MISS("?fexit/xdp_put_umem", put_umem_exit)
@@ -35,7 +35,7 @@ MUST_NOT_MISS("?fexit/xdp_put_umem", put_umem_exit)
 // void xdp_umem_release_deferred(struct work_struct *work)
 MUST_NOT_MISS("?fentry/xdp_umem_release_deferred", release_deferred_enter)
 {
-    return enter_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0) - bpf_core_field_offset(struct xdp_umem, work));
+    return enter_whole_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0) - bpf_core_field_offset(struct xdp_umem, work));
 }
 
 MUST_NOT_MISS("?fexit/xdp_umem_release_deferred", release_deferred_exit)

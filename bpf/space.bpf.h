@@ -5,6 +5,23 @@
 
 #include <bpf/bpf_tracing.h>
 
+// Its place in the filter. By its distance from something, because the verifier lets typed pointers only be subtracted.
+static __always_inline __u32 space_place(__u64 mm)
+{
+    return ((mm - (__u64)&spaces_by_address) >> 8) % FILTER_PLACES;
+}
+
+static __always_inline bool concerns_pins(__u64 mm)
+{
+    return spaces_by_address[space_place(mm)] && bpf_map_lookup_elem(&mm_pins, &mm);
+}
+
+static __always_inline bool concerns_own_pins(void)
+{
+    struct mm_struct *mm = bpf_get_current_task_btf()->mm;
+    return mm && concerns_pins((__u64)mm);
+}
+
 // The entry of an address space, made if there is none. NULL when the table is full.
 static __always_inline struct pw_mm_pins *space_entry(__u64 mm)
 {
@@ -12,7 +29,11 @@ static __always_inline struct pw_mm_pins *space_entry(__u64 mm)
     if (pins)
         return pins;
     struct pw_mm_pins fresh = {.space = __sync_fetch_and_add(&last_space, 1) + 1, .first_address = ~0ULL};
-    bpf_map_update_elem(&mm_pins, &mm, &fresh, BPF_NOEXIST);
+    // The filter first: whoever finds the entry must not be kept from looking.
+    __u32 *place = &spaces_by_address[space_place(mm)];
+    __sync_fetch_and_add(place, 1);
+    if (bpf_map_update_elem(&mm_pins, &mm, &fresh, BPF_NOEXIST))
+        __sync_fetch_and_add(place, -1);
     pins = bpf_map_lookup_elem(&mm_pins, &mm);
     if (!pins)
         count(PW_LOST_SPACE);
@@ -43,7 +64,7 @@ SEC("?fentry/exit_mmap")
 int exit_mmap_enter(void *ctx)
 {
     __u64 mm = ARGUMENT(ctx, 0);
-    if (bpf_map_lookup_elem(&mm_pins, &mm))
-        bpf_map_delete_elem(&mm_pins, &mm);
+    if (concerns_pins(mm) && !bpf_map_delete_elem(&mm_pins, &mm))
+        __sync_fetch_and_add(&spaces_by_address[space_place(mm)], -1);
     return 0;
 }

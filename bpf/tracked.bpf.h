@@ -8,6 +8,13 @@ enum {
     PAGES_MAX = 1 << 23,  // bpf_loop's own limit: 32 GiB in one call
 };
 
+// Whether all pins that are tracked are of objects that are followed. False as well where each page is to be told of.
+static __always_inline bool every_pin_is_followed(void)
+{
+    return !track_short_term &&
+           *(volatile __u64 *)&shared.unfollowed_made == *(volatile __u64 *)&shared.unfollowed_gone;
+}
+
 struct block_range {
     __u32 first;
     __u32 tracked;
@@ -38,7 +45,7 @@ __noinline int page_tracked(__u64 page)
 {
     if (block_tracked(block_of(page)))
         return true;
-    if (!releases_by_folio)
+    if (!shared.releases_by_folio)
         return false;
     __u64 folio = page_folio(page);
     __u32 span = folio_pages((void *)folio);

@@ -11,6 +11,9 @@
         value_;                                                                                                        \
     })
 
+// Of a 32-bit argument, which every kernel lets be read from the context: that is cheaper.
+#define FLAGS(ctx, n) ((__u32)((__u64 *)(ctx))[n])
+
 static __always_inline __u64 return_value(void *ctx)
 {
     __u64 value = 0;

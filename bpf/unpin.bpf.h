@@ -8,6 +8,35 @@
 #include "interrupt.bpf.h"
 #include "pin.bpf.h"
 
+// Whether nobody has to be told of a page that is let go: because it is told with its object, or because nobody has
+// pinned it for long: while all who did are objects, what is let go outside of these is not theirs.
+static __always_inline bool untold(void)
+{
+    bool all_followed = every_pin_is_followed();
+    if (!shared.in_scope)
+        return all_followed;
+    __u64 self = bpf_get_current_task();
+    typeof(shared.releases[0]) *place = RELEASE_PLACE(self);
+    if (place->task != self)
+        return false;
+    // Where brief pins are recorded, what ends in an interrupt on top of this thread must be told of.
+    if (place->released && all_followed)
+        return true;
+    if (in_interrupt())
+        return false;
+    place->released = 1;
+    return true;
+}
+
+// Whether the thread is in the middle of an object whose number is known: what it lets go is told whatever is tracked.
+static __always_inline bool for_object(void)
+{
+    if (!shared.in_scope || in_interrupt())
+        return false;
+    struct task_state *task = this_task();
+    return task && task->scope;
+}
+
 struct releaser {
     __u64 mm;
     __u64 pid_tgid;
@@ -57,7 +86,7 @@ __noinline int emit_release(__u64 page, __u64 pages, __u32 span, __u32 function,
     record->flags = by.flags;
     record->offset = offset;
     record->reserved = 0;
-    bpf_ringbuf_submit(record, 0);
+    submit(record);
     return 0;
 }
 
@@ -89,7 +118,7 @@ struct release_walk {
             record_->tid = (__u32)(walk)->by.pid_tgid;                                                                 \
             record_->count = (wanted);                                                                                 \
             bpf_probe_read_kernel(record_->page, size_, &(walk)->pages[at]);                                           \
-            bpf_ringbuf_submit(record_, 0);                                                                            \
+            submit(record_);                                                                            \
         }                                                                                                              \
         !!record_;                                                                                                     \
     })
@@ -133,7 +162,7 @@ struct folio_walk {
 
 static __always_inline void flush_release(struct release_run *run, __u32 function)
 {
-    if (run->count && run_tracked(run->page, run->span ? run->span : run->count))
+    if (run->count && (run_tracked(run->page, run->span ? run->span : run->count) || for_object()))
         emit_release(run->page, run->count, run->span, function, run->offset);
 }
 
@@ -191,9 +220,9 @@ __noinline int emit_releases_by_folio(__u64 list, __u64 first, __u64 total, __u3
 static __always_inline int on_release_list(__u64 *pages, __u64 total, __u32 function)
 {
     struct release_walk walk = {.pages = pages, .total = total, .function = function};
-    if (!any_tracked(pages, total))
+    if (!any_tracked(pages, total) && !for_object())
         return 0;
-    if (releases_by_folio)
+    if (shared.releases_by_folio)
         return emit_releases_by_folio((__u64)pages, 0, total, function);
     if (!identify_releaser(&walk.by))
         return 0;
@@ -205,7 +234,7 @@ static __always_inline int on_release_list(__u64 *pages, __u64 total, __u32 func
 static __always_inline int on_release_folio(__u64 folio, __u64 pins, __u32 function, __u32 offset)
 {
     __u32 span = folio_pages((void *)folio);
-    if (!run_tracked(folio, span))
+    if (!run_tracked(folio, span) && !for_object())
         return 0;
     return emit_release(folio, pins, span > 1 ? span : 0, function, offset);
 }
@@ -214,11 +243,13 @@ static __always_inline int on_release_folio(__u64 folio, __u64 pins, __u32 funct
 // io_uring names the head of a folio of which it has pinned another page, in another block perhaps.
 MUST_NOT_MISS("?fentry/unpin_user_page", unpin_user_page_enter)
 {
+    if (untold())
+        return 0;
     __u64 page = ARGUMENT(ctx, 0);
     __u64 folio = page_folio(page);
     if (page == folio)
         return on_release_folio(folio, 1, PW_UNPIN_USER_PAGE, 0);
-    if (!page_tracked(page))
+    if (!page_tracked(page) && !for_object())
         return 0;
     __u32 span = folio_pages((void *)folio);
     __u32 offset = (page - folio) / bpf_core_type_size(struct page);
@@ -228,14 +259,14 @@ MUST_NOT_MISS("?fentry/unpin_user_page", unpin_user_page_enter)
 // void unpin_user_pages(struct page **pages, unsigned long npages)
 MUST_NOT_MISS("?fentry/unpin_user_pages", unpin_user_pages_enter)
 {
-    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES);
+    return untold() ? 0 : on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES);
 }
 
 // void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool make_dirty)
 // Without make_dirty it calls unpin_user_pages(), which reports it.
 MUST_NOT_MISS("?fentry/unpin_user_pages_dirty_lock", unpin_user_pages_dirty_lock_enter)
 {
-    if (!(ARGUMENT(ctx, 2) & 0xff))
+    if (untold() || !(ARGUMENT(ctx, 2) & 0xff))
         return 0;
     return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_PAGES_DIRTY_LOCK);
 }
@@ -243,11 +274,13 @@ MUST_NOT_MISS("?fentry/unpin_user_pages_dirty_lock", unpin_user_pages_dirty_lock
 // void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty)
 MUST_NOT_MISS("?fentry/unpin_user_page_range_dirty_lock", unpin_user_page_range_dirty_lock_enter)
 {
+    if (untold())
+        return 0;
     __u64 page = ARGUMENT(ctx, 0);
     __u64 pages = ARGUMENT(ctx, 1);
-    if (releases_by_folio)
+    if (shared.releases_by_folio)
         return emit_releases_by_folio(0, page, pages, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK);
-    if (!run_tracked(page, pages))
+    if (!run_tracked(page, pages) && !for_object())
         return 0;
     return emit_release(page, pages, 0, PW_UNPIN_USER_PAGE_RANGE_DIRTY_LOCK, PW_ANY_PAGE);
 }
@@ -255,18 +288,18 @@ MUST_NOT_MISS("?fentry/unpin_user_page_range_dirty_lock", unpin_user_page_range_
 // void unpin_user_folio(struct folio *folio, unsigned long npages)
 MUST_NOT_MISS("?fentry/unpin_user_folio", unpin_user_folio_enter)
 {
-    return on_release_folio(ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_FOLIO, PW_ANY_PAGE);
+    return untold() ? 0 : on_release_folio(ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_USER_FOLIO, PW_ANY_PAGE);
 }
 
 // void unpin_folio(struct folio *folio)
 MUST_NOT_MISS("?fentry/unpin_folio", unpin_folio_enter)
 {
-    return on_release_folio(ARGUMENT(ctx, 0), 1, PW_UNPIN_FOLIO, PW_ANY_PAGE);
+    return untold() ? 0 : on_release_folio(ARGUMENT(ctx, 0), 1, PW_UNPIN_FOLIO, PW_ANY_PAGE);
 }
 
 // void unpin_folios(struct folio **folios, unsigned long nfolios)
 // The list names folios by their heads, as memfd_pin_folios() gave them out.
 MUST_NOT_MISS("?fentry/unpin_folios", unpin_folios_enter)
 {
-    return on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_FOLIOS);
+    return untold() ? 0 : on_release_list((__u64 *)ARGUMENT(ctx, 0), ARGUMENT(ctx, 1), PW_UNPIN_FOLIOS);
 }

@@ -44,6 +44,9 @@ public:
     // Whether releases are to be told by folio: from a loss or an adoption on it is not known which pages of a large
     // folio the ledger's pins are on, until none of those is left.
     virtual void tell_by_folio(bool on) = 0;
+    // How many pins of no object that is followed are gone, of all there ever were. When none is left, the kernel tells
+    // of no page that is let go, but of objects.
+    virtual void forget_unfollowed(std::uint64_t pins) = 0;
     // Pages the ledger let go of: lowers their block counters.
     virtual void untrack(const std::vector<PageRun>& pages) = 0;
 };

@@ -299,7 +299,7 @@ Result<void> run_daemon(const Options& options)
     if (auto started = engine.start_policies(*policies); !started) {
         return std::unexpected(started.error());
     }
-    auto ring = RingReader::open((*programs)->maps().events,
+    auto ring = RingReader::open((*programs)->maps().events, (*programs)->shared().reader_waits,
                                  [&engine](std::span<const std::byte> record) { engine.step(record); });
     if (!ring) {
         return std::unexpected(ring.error());

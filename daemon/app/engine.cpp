@@ -64,7 +64,12 @@ void Engine::on(PinEvent& event)
         on_failed(event);
         return;
     }
-    const std::string driver = classify_driver(name_stack(event.stack, around_.names));
+    const PinRecord* first = event.more ? ledger_.first_of(event.scope) : nullptr;
+    if (first != nullptr) {
+        event.stack = first->stack;
+    }
+    const std::string driver =
+        first != nullptr ? first->driver : classify_driver(name_stack(event.stack, around_.names));
     ++acquired_[driver];
     unannounced_[event.pin] = event.time;
     ledger_.pin(event, driver);
@@ -380,6 +385,10 @@ void Engine::flush()
     }
     // After what is known of the files, which counts again with it.
     tell_certainty();
+    if (const std::uint64_t gone = ledger_.unfollowed_gone(); gone != told_unfollowed_gone_) {
+        around_.verdicts.forget_unfollowed(gone);
+        told_unfollowed_gone_ = gone;
+    }
     announce_pins();
     step_holds();
 }

@@ -226,8 +226,9 @@ private:
     std::uint64_t other_losses_ = 0;   // what that side does not know of
     std::optional<std::uint64_t> told_certain_ = 0;
     bool holds_nobody_ = false;  // and that was said
-    bool by_folio_ = false;      // whether releases are told by folio, because
-    PinId last_vague_pin_ = 0;   // up to this one, pins may be on other pages of their folios
+    std::uint64_t told_unfollowed_gone_ = 0;
+    bool by_folio_ = false;     // whether releases are told by folio, because
+    PinId last_vague_pin_ = 0;  // up to this one, pins may be on other pages of their folios
 
     struct AuditRequest {
         AuditOptions options;

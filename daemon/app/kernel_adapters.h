@@ -43,6 +43,7 @@ public:
         maps_.set_ledger_losses_mended(after_losses.value_or(~std::uint64_t{0}));
     }
     void tell_by_folio(bool on) override { maps_.set_releases_by_folio(on); }
+    void forget_unfollowed(std::uint64_t pins) override { maps_.set_unfollowed_gone(pins); }
     void untrack(const std::vector<PageRun>& pages) override;
 
 private:

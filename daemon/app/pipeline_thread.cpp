@@ -10,12 +10,16 @@
 #include <cerrno>
 #include <chrono>
 #include <future>
+#include <limits>
+#include <utility>
 
 namespace pinwarden {
 namespace {
 
 // Records handled before the kernel is told what they changed and others get their turn.
 constexpr std::size_t kBatch = 4096;
+// How often the ring is looked at while records come.
+constexpr Nanoseconds kLookEvery = 1'000'000;
 constexpr Nanoseconds kTickEvery = 300'000'000;
 constexpr std::chrono::seconds kAnswerWithin{5};
 constexpr std::chrono::seconds kAuditWithin{600};
@@ -219,12 +223,19 @@ void PipelineThread::drain_ring()
 {
     // What is in the ring now was there before whatever is asked next: a request sees everything that came before it.
     for (;;) {
-        const auto handled = ring_.consume(kBatch);
+        const std::size_t handled = take_records();
         engine_.flush();
-        if (!handled || *handled < kBatch) {
+        if (handled < kBatch) {
             return;
         }
     }
+}
+
+std::size_t PipelineThread::take_records()
+{
+    const std::size_t handled = ring_.consume(kBatch).value_or(0);
+    records_come_ = records_come_ || handled > 0;
+    return handled;
 }
 
 void PipelineThread::run_tasks()
@@ -253,13 +264,25 @@ int PipelineThread::wait_milliseconds(Nanoseconds next_regular) const
     return due <= at ? 0 : static_cast<int>((due - at + kMillisecond - 1) / kMillisecond);
 }
 
+// When the ring is to be looked at again, asked before each wait. Being woken for each record would cost those who pin
+// more than all else: while records come nobody wakes this thread, but for what cannot wait.
+Nanoseconds PipelineThread::next_look()
+{
+    if (!std::exchange(records_come_, false) && ring_.wait_for_next()) {
+        return std::numeric_limits<Nanoseconds>::max();
+    }
+    return now() + kLookEvery;
+}
+
 void PipelineThread::run()
 {
     Nanoseconds next_regular = now();
+    bool more = true;
     while (!stopping_) {
         std::array<epoll_event, 4> events{};
-        const int count =
-            epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_milliseconds(next_regular));
+        const Nanoseconds look = more ? 0 : next_look();
+        const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                     wait_milliseconds(std::min(next_regular, look)));
         for (int i = 0; i < count; ++i) {
             const int fd = events.at(static_cast<std::size_t>(i)).data.fd;
             if (fd == wake_.get()) {
@@ -269,8 +292,9 @@ void PipelineThread::run()
                 engine_.mounts_changed();
             }
         }
-        const auto handled = ring_.consume(kBatch);
-        if (handled && *handled > 0) {
+        const std::size_t handled = take_records();
+        more = handled == kBatch;
+        if (handled > 0) {
             engine_.flush();
         }
         run_tasks();

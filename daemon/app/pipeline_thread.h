@@ -62,6 +62,8 @@ private:
     void run();
     void drain_ring();
     void run_tasks();
+    std::size_t take_records();
+    [[nodiscard]] Nanoseconds next_look();
     [[nodiscard]] int wait_milliseconds(Nanoseconds next_regular) const;
 
     Engine& engine_;
@@ -74,6 +76,7 @@ private:
     std::mutex mutex_;
     std::vector<std::function<void()>> tasks_;
     bool accepting_ = true;
+    bool records_come_ = false;  // some were read since it was last asked when to look again
     std::atomic<bool> stopping_ = false;
     std::thread thread_;
 };

@@ -17,7 +17,7 @@ constexpr std::uint64_t kPinLimit = 1ULL << 32U;
 // A file's size is a signed 64-bit number of bytes.
 constexpr std::uint64_t kFilePageLimit = 1ULL << (63U - PW_PAGE_SHIFT);
 
-constexpr std::uint32_t kPinFlags = PW_PIN_LONGTERM | PW_PIN_WRITE | PW_PIN_REMOTE;
+constexpr std::uint32_t kPinFlags = PW_PIN_LONGTERM | PW_PIN_WRITE | PW_PIN_REMOTE | PW_PIN_MORE;
 constexpr std::uint32_t kReleaseFlags = PW_RELEASE_MAKING;
 
 Result<PageNumber> page_number(const PageGeometry& geometry, std::uint64_t page)
@@ -140,6 +140,7 @@ Result<Event> decode_pin(Record record)
     event.long_term = (raw.flags & PW_PIN_LONGTERM) != 0;
     event.writable = (raw.flags & PW_PIN_WRITE) != 0;
     event.remote = (raw.flags & PW_PIN_REMOTE) != 0;
+    event.more = (raw.flags & PW_PIN_MORE) != 0;
     event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
     event.owner = task(raw.owner);
     event.stack.assign(raw.stack, raw.stack + raw.stack_depth);
@@ -237,6 +238,28 @@ Result<Event> decode_release_pages(const PageGeometry& geometry, Record record)
     }
     ReleaseEvent event = released_by(raw);
     event.runs = std::move(*runs);
+    return event;
+}
+
+Result<Event> decode_release_object(Record record)
+{
+    const auto raw = read<pw_release_object>(record);
+    if (auto checked = check_fixed("release_object", record, raw.header.bytes, sizeof(raw)); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.scope_kind == PW_SCOPE_NONE || raw.scope_kind >= PW_SCOPE_KINDS) {
+        return out_of_range("release_object", "scope_kind", raw.scope_kind);
+    }
+    if (raw.scope == 0) {
+        return out_of_range("release_object", "scope", raw.scope);
+    }
+    ReleaseEvent event;
+    event.time = raw.header.time;
+    event.mm = raw.mm;
+    event.pid = raw.pid;
+    event.tid = raw.tid;
+    event.scope = {static_cast<pw_scope_kind>(raw.scope_kind), raw.scope};
+    event.whole = true;
     return event;
 }
 

@@ -16,6 +16,7 @@ Result<Event> Decoder::decode(std::span<const std::byte> record) const
         case PW_KIND_PAGES: return decode_pages(geometry_, record);
         case PW_KIND_RELEASE: return decode_release(geometry_, record);
         case PW_KIND_RELEASE_PAGES: return decode_release_pages(geometry_, record);
+        case PW_KIND_RELEASE_OBJECT: return decode_release_object(record);
         case PW_KIND_FILE: return decode_file(record);
         case PW_KIND_OPERATION: return decode_operation(record);
         case PW_KIND_EXIT: return decode_exit(record);

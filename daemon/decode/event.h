@@ -97,6 +97,7 @@ struct PinEvent {
     bool writable = false;
     bool remote = false;
     bool inferred = false;  // the owner was not reported, but found out
+    bool more = false;      // the object had pins already: the stack, left out here, is that of its first
     Scope scope;
     Task owner;
     std::vector<std::uint64_t> stack;
@@ -135,6 +136,7 @@ struct ReleaseEvent {
     bool making = false;     // the object is still being made: what stays of the same pin holds the memory alone
     bool repair = false;     // nobody was seen letting go, but the kernel has fewer pins there than the ledger had
     std::uint64_t only = 0;  // with repair: of this pin and no other
+    bool whole = false;      // everything that is pinned for the object; no runs
 };
 
 // What one mount adds to a path. Both texts are "" or "/a/b".

@@ -45,6 +45,7 @@ Result<Event> decode_range(Record record);
 Result<Event> decode_pages(const PageGeometry& geometry, Record record);
 Result<Event> decode_release(const PageGeometry& geometry, Record record);
 Result<Event> decode_release_pages(const PageGeometry& geometry, Record record);
+Result<Event> decode_release_object(Record record);
 Result<Event> decode_operation(Record record);
 Result<Event> decode_hold_end(Record record);
 Result<Event> decode_exit(Record record);

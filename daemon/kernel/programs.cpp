@@ -447,7 +447,8 @@ MapFds Programs::maps() const
             .file_pins = bpf_map__fd(skeleton_->maps.file_pins),
             .tasks = bpf_map__fd(skeleton_->maps.tasks),
             .objects = bpf_map__fd(skeleton_->maps.objects),
-            .last_scope = bpf_map__fd(skeleton_->maps.last_scope),
+            .counters = bpf_map__fd(skeleton_->maps.counters),
+            .shared = bpf_map__fd(skeleton_->maps.data_shared),
             .holds = bpf_map__fd(skeleton_->maps.holds),
             .hold_releases = bpf_map__fd(skeleton_->maps.hold_releases)};
 }
@@ -458,9 +459,11 @@ SharedVariables Programs::shared() const
             .prefix_count = &skeleton_->bss->prefix_count,
             .cgroups_made = &skeleton_->bss->cgroups_made,
             .cgroups_known = &skeleton_->bss->cgroups_known,
-            .ledger_losses = &skeleton_->bss->ledger_losses,
-            .ledger_losses_mended = &skeleton_->bss->ledger_losses_mended,
-            .releases_by_folio = &skeleton_->bss->releases_by_folio,
+            .ledger_losses = &skeleton_->data_shared->shared.ledger_losses,
+            .ledger_losses_mended = &skeleton_->data_shared->shared.ledger_losses_mended,
+            .releases_by_folio = &skeleton_->data_shared->shared.releases_by_folio,
+            .unfollowed_gone = &skeleton_->data_shared->shared.unfollowed_gone,
+            .reader_waits = &skeleton_->data_shared->shared.reader_waits,
             .holds_under_way = &skeleton_->bss->holds_under_way,
             .attended_until = &skeleton_->bss->attended_until,
             .unattended = &skeleton_->bss->unattended};

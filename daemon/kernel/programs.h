@@ -56,7 +56,8 @@ struct MapFds {
     int file_pins = -1;
     int tasks = -1;
     int objects = -1;
-    int last_scope = -1;
+    int counters = -1;
+    int shared = -1;  // see bpf/shared.bpf.h
     int holds = -1;
     int hold_releases = -1;
 };
@@ -70,6 +71,8 @@ struct SharedVariables {
     const __u64* ledger_losses = nullptr;
     __u64* ledger_losses_mended = nullptr;
     std::uint32_t* releases_by_folio = nullptr;
+    __u64* unfollowed_gone = nullptr;
+    __u64* reader_waits = nullptr;
     __u64* holds_under_way = nullptr;
     __u64* attended_until = nullptr;
     std::uint32_t* unattended = nullptr;

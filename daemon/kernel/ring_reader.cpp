@@ -2,8 +2,10 @@
 
 #include <bpf/libbpf.h>
 #include <pinwarden/abi.h>
+#include <poll.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -14,9 +16,9 @@ void RingReader::Free::operator()(ring_buffer* ring) const
     ring_buffer__free(ring);
 }
 
-Result<std::unique_ptr<RingReader>> RingReader::open(int ring_fd, Handler handler)
+Result<std::unique_ptr<RingReader>> RingReader::open(int ring_fd, __u64* waits, Handler handler)
 {
-    auto reader = std::unique_ptr<RingReader>(new RingReader(std::move(handler)));
+    auto reader = std::unique_ptr<RingReader>(new RingReader(ring_fd, waits, std::move(handler)));
     reader->ring_.reset(ring_buffer__new(ring_fd, on_record, reader.get(), nullptr));
     if (!reader->ring_) {
         return std::unexpected(system_error("map the event ring", errno));
@@ -27,6 +29,18 @@ Result<std::unique_ptr<RingReader>> RingReader::open(int ring_fd, Handler handle
 int RingReader::poll_fd() const
 {
     return ring_buffer__epoll_fd(ring_.get());
+}
+
+bool RingReader::wait_for_next()
+{
+    std::atomic_ref<__u64>(*waits_).store(1);
+    // Asks the ring itself, after the store, which system calls are a barrier for: it counts what is reserved, too.
+    pollfd ring{.fd = ring_fd_, .events = POLLIN, .revents = 0};
+    if (poll(&ring, 1, 0) == 0) {
+        return true;
+    }
+    std::atomic_ref<__u64>(*waits_).store(0);
+    return false;
 }
 
 int RingReader::on_record(void* self, void* data, std::size_t size)

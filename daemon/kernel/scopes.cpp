@@ -58,9 +58,7 @@ std::vector<KindTable> kind_tables()
         {"vfio mappings",
          {"vfio_iommu_type1"},
          scope_vfio_bpf__elf_bytes,
-         {{{"pin_pages_enter", "pin_pages_exit", "unpin_pages_enter", "unpin_pages_exit", "remove_dma_enter",
-            "remove_dma_exit"},
-           {}}}},
+         {{{"pin_pages_enter", "ioctl_exit", "attach_group_exit", "unmap_unpin_enter", "unmap_unpin_exit"}, {}}}},
         {"af_xdp umems",
          {},
          scope_xdp_bpf__elf_bytes,
@@ -176,8 +174,9 @@ struct Scopes::Kind {
         if (!set_tasks_preempt(preempt)) {
             return fail("the BPF object has not the read-only data it should have");
         }
-        for (const auto& [name, fd] : {std::pair("tasks", maps.tasks), std::pair("objects", maps.objects),
-                                       std::pair("last_scope", maps.last_scope)}) {
+        for (const auto& [name, fd] :
+             {std::pair("tasks", maps.tasks), std::pair("objects", maps.objects), std::pair("events", maps.events),
+              std::pair("counters", maps.counters), std::pair(".data.shared", maps.shared)}) {
             bpf_map* map = bpf_object__find_map_by_name(object, name);
             if (map == nullptr || bpf_map__reuse_fd(map, fd) != 0) {
                 return fail(std::string("the BPF object cannot share the map ") + name);

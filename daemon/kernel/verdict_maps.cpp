@@ -180,6 +180,11 @@ void VerdictMaps::set_releases_by_folio(bool on)
     std::atomic_ref<std::uint32_t>(*shared_.releases_by_folio).store(on ? 1 : 0);
 }
 
+void VerdictMaps::set_unfollowed_gone(std::uint64_t pins)
+{
+    std::atomic_ref<__u64>(*shared_.unfollowed_gone).store(pins);
+}
+
 void VerdictMaps::untrack(std::uint64_t page_address, std::uint64_t pins)
 {
     // The same arithmetic as block_of() in bpf/emit.bpf.h.

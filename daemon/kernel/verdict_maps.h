@@ -55,6 +55,8 @@ public:
     void set_ledger_losses_mended(std::uint64_t losses);
     // Whether releases are told by folio: see bpf/maps.bpf.h.
     void set_releases_by_folio(bool on);
+    // See `unfollowed_made` in bpf/shared.bpf.h.
+    void set_unfollowed_gone(std::uint64_t pins);
     // Lowers the block counter of the page with this struct page address by `pins`.
     void untrack(std::uint64_t page_address, std::uint64_t pins);
 

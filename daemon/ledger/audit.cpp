@@ -222,8 +222,9 @@ void Audit::compare(const PageState& state)
 
 // Compares what was looked at in the step before, now that every record sent before the look has been handled. Where
 // the ledger has changed since, the two numbers are of different moments and say nothing. Where it has not, the kernel
-// can have more only by a call that has not returned yet; less it cannot have, because a release is reported before it
-// happens. What has just been adopted may be about to be let go by a call whose report came before.
+// can have more only by a call that pins and has not returned yet, and less only by one that lets go an object: pages
+// that are let go one by one are reported before it happens. What has just been adopted may be about to be let go by a
+// call whose report came before.
 void Audit::judge(Nanoseconds now)
 {
     waits_ = false;
@@ -242,7 +243,7 @@ void Audit::judge(Nanoseconds now)
         const bool same_numbers =
             !changed && held == suspect->second.ledger_pins && look.state.pins == suspect->second.state.pins;
         const Calls calls = same_numbers && suspect->second.calls ? suspect->second.calls : under_way_;
-        const bool waits = equal || (look.state.pins > held && any_goes_on(calls, now));
+        const bool waits = equal || (look.state.pins != held && any_goes_on(calls, now));
         const bool same = same_numbers && !waits;
         waits_ = waits_ || waits;
         suspect->second = {look.state, held, same ? suspect->second.since : now, calls};

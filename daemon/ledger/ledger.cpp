@@ -81,6 +81,9 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     }
     details_[pin.id].live = LivePositions(event.pinned_pages);
     by_owner_[pin.owner.process].insert(pin.id);
+    if (pin.scope.object != 0) {
+        by_object_[pin.scope.object].insert(pin.id);
+    }
     set_bytes(pin, event.pinned_pages * kPageBytes);
     map(event.space, pin);
 }
@@ -155,10 +158,16 @@ void Ledger::pages(const PagesEvent& event)
         if (!pin.long_term) {
             detail.listed.push_back({run.first, run.count, pin.id, position});
         }
+        if (pin.scope.object != 0) {
+            detail.object_pages.add(run);
+        }
         position += run.count;
         detail.next_position = position;
         pin.listed_pages += run.count;
         pin.live_pages += run.count;
+    }
+    if (pin.listed_pages == pin.pinned_pages) {
+        detail.object_pages.close();
     }
 }
 
@@ -225,7 +234,8 @@ std::vector<PinId> Ledger::holders(PageRun run) const
 }
 
 // Books the parts, which the extent index no longer has, out of the pin.
-Released Ledger::let_go(PinId id, std::span<const Extent> parts)
+// With `all`, nothing of it is left, whether it was listed or not.
+Released Ledger::let_go(PinId id, std::span<const Extent> parts, bool all)
 {
     PinRecord& pin = pins_.at(id);
     Detail& detail = details_.at(id);
@@ -235,7 +245,7 @@ Released Ledger::let_go(PinId id, std::span<const Extent> parts)
         released.pages += part.count;
         detail.live.remove(part.position, part.count);
     }
-    released.fully = detail.live.empty();
+    released.fully = all || detail.live.empty();
     if (released.fully) {
         released.bytes = pin.bytes;
         released.record = pin;
@@ -278,6 +288,14 @@ void Ledger::drop(PinId id)
             gone_long_lived_.pop_front();
         }
     }
+    if (pin.scope.object == 0) {
+        ++unfollowed_gone_;
+    } else if (const auto object = by_object_.find(pin.scope.object); object != by_object_.end()) {
+        object->second.erase(id);
+        if (object->second.empty()) {
+            by_object_.erase(object);
+        }
+    }
     set_bytes(pin, 0);
     addresses_.erase(id);
     details_.erase(detail);
@@ -288,6 +306,12 @@ const PinRecord* Ledger::find(PinId id) const
 {
     const auto found = pins_.find(id);
     return found == pins_.end() ? nullptr : &found->second;
+}
+
+const PinRecord* Ledger::first_of(const Scope& object) const
+{
+    const auto found = by_object_.find(object.object);
+    return found == by_object_.end() ? nullptr : find(*found->second.begin());
 }
 
 std::vector<const PinRecord*> Ledger::pins_on(const FileKey& file, std::uint64_t first_page,

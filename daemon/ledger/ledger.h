@@ -27,6 +27,7 @@
 #include "ledger/address_index.h"
 #include "ledger/extent_index.h"
 #include "ledger/file_table.h"
+#include "ledger/listed_pages.h"
 #include "ledger/live_positions.h"
 #include "ledger/orphans.h"
 #include "ledger/records.h"
@@ -44,6 +45,7 @@ public:
 
     // Takes pages from whoever holds them; see attribution.h for whose they are. With event.span > 0, among pins that
     // are equal otherwise, one that has enough pages on the folio goes before one that has not; lowest pages first.
+    // With event.whole it takes all pages of all pins of the object.
     ReleaseOutcome release(const ReleaseEvent& event);
 
     // Pages are no longer mapped where they were. The pins stay: the pages are pinned all the same. Where the mapping
@@ -82,6 +84,9 @@ public:
     [[nodiscard]] std::uint64_t held(PageRun run) const;
     [[nodiscard]] std::vector<PinId> holders(PageRun run) const;
 
+    // The oldest pin for the object; nullptr when it has none.
+    [[nodiscard]] const PinRecord* first_of(const Scope& object) const;
+
     [[nodiscard]] bool certain() const { return certain_; }
     [[nodiscard]] const PinRecord* find(PinId id) const;
     [[nodiscard]] const FileRecord* find_file(const FileKey& key) const { return files_.find(key); }
@@ -112,6 +117,8 @@ public:
     // In pages.
     [[nodiscard]] std::uint64_t unmatched_releases() const { return unmatched_releases_; }
     [[nodiscard]] std::uint64_t pinned_bytes() const { return pinned_bytes_; }
+    // How many pins of no object are gone, in all.
+    [[nodiscard]] std::uint64_t unfollowed_gone() const { return unfollowed_gone_; }
     // Pages whose release could have been several pins'.
     [[nodiscard]] std::uint64_t ambiguous_releases() const { return ambiguous_releases_; }
 
@@ -124,12 +131,14 @@ private:
         std::vector<std::pair<std::uint64_t, std::uint64_t>>
             gaps;                    // positions first .. end - 1 of lists that were lost
         std::vector<Extent> listed;  // of a pin without FOLL_LONGTERM
+        ListedPages object_pages;    // of a pin for an object; those that were let go may be in it
     };
 
     ReleaseRule rule_for(const ReleaseEvent& event, const PinRecord& pin, std::span<const Extent> parts);
     std::uint64_t take_runs(const ReleaseEvent& event, std::vector<Extent>& taken);
     std::uint64_t take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span, std::vector<Extent>& taken);
-    Released let_go(PinId id, std::span<const Extent> parts);
+    ReleaseOutcome release_object(const ReleaseEvent& event);
+    Released let_go(PinId id, std::span<const Extent> parts, bool all = false);
     void drop(PinId id);
 
     void orphan_pins_of(const ProcessId& process, Nanoseconds time, std::vector<PinId>& orphaned);
@@ -152,11 +161,13 @@ private:
     FileTable files_;
     absl::btree_map<ProcessId, absl::btree_set<PinId>> by_owner_;
     Orphans orphans_;
-    absl::btree_set<std::pair<Nanoseconds, PinId>> brief_;  // pins that are not shown, by acquisition
-    std::deque<PinId> gone_long_lived_;                     // whose file ranges may still be on their way
+    absl::flat_hash_map<std::uint64_t, absl::btree_set<PinId>> by_object_;  // by its number
+    absl::btree_set<std::pair<Nanoseconds, PinId>> brief_;                  // pins that are not shown, by acquisition
+    std::deque<PinId> gone_long_lived_;  // whose file ranges may still be on their way
     std::uint64_t unmatched_releases_ = 0;
     std::uint64_t ambiguous_releases_ = 0;
     std::uint64_t pinned_bytes_ = 0;
+    std::uint64_t unfollowed_gone_ = 0;
     bool certain_ = true;
 };
 

@@ -21,12 +21,18 @@ void append(std::vector<PageRun>& runs, PageRun run)
 
 ReleaseOutcome Ledger::release(const ReleaseEvent& event)
 {
+    if (event.whole) {
+        return release_object(event);
+    }
     ReleaseOutcome outcome;
     std::vector<Extent> taken;
     outcome.unmatched_pages = take_runs(event, taken);
     unmatched_releases_ += outcome.unmatched_pages;
     for (const Extent& extent : taken) {
-        append(outcome.let_go, {extent.first, extent.count});
+        // The pages of an object's pins were never counted.
+        if (pins_.at(extent.pin).scope.object == 0) {
+            append(outcome.let_go, {extent.first, extent.count});
+        }
     }
     std::sort(taken.begin(), taken.end(), [](const Extent& left, const Extent& right) {
         return std::tie(left.pin, left.position) < std::tie(right.pin, right.position);
@@ -40,6 +46,23 @@ ReleaseOutcome Ledger::release(const ReleaseEvent& event)
         outcome.released.push_back(let_go(id, std::span(first, end)));
         outcome.released.back().rule = rule;
         first = end;
+    }
+    return outcome;
+}
+
+ReleaseOutcome Ledger::release_object(const ReleaseEvent& event)
+{
+    ReleaseOutcome outcome;
+    const auto found = by_object_.find(event.scope.object);
+    if (found == by_object_.end()) {
+        return outcome;
+    }
+    const auto pins = found->second;
+    for (const PinId id : pins) {
+        std::vector<Extent> taken;
+        details_.at(id).object_pages.visit([&](PageRun run) { extents_.remove_of(id, run, run.count, taken); });
+        outcome.released.push_back(let_go(id, taken, true));
+        outcome.released.back().rule = ReleaseRule::kObject;
     }
     return outcome;
 }

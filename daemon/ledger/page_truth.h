@@ -72,7 +72,8 @@ public:
     // missing.
     virtual Result<std::vector<std::uint64_t>> live_objects() = 0;
     // In order. One that pins has pinned pages already and will report them when it returns, and a registration of
-    // gigabytes takes a while; one that lets go has reported, or kept to itself, what is still to be let go.
+    // gigabytes takes a while; one that lets go has reported, or kept to itself, what is still to be let go, or reports
+    // all of it when it returns.
     virtual Result<std::vector<CallUnderWay>> calls_under_way() = 0;
 };
 

@@ -47,6 +47,7 @@ enum pw_kind {
     PW_KIND_INVALIDATION,   // addresses lost their pages where pins may be: struct pw_invalidation
     PW_KIND_NOTIFIER,       // an mmu notifier came or went: struct pw_notifier
     PW_KIND_HOLD_END,       // an operation is held no longer: struct pw_hold_end
+    PW_KIND_RELEASE_OBJECT,  // all that is pinned for an object is being released: struct pw_release_object
 };
 
 // The kernel function an event was seen in.
@@ -73,6 +74,7 @@ enum pw_pin_flags {
     PW_PIN_LONGTERM = 1 << 0,
     PW_PIN_WRITE = 1 << 1,
     PW_PIN_REMOTE = 1 << 2,  // pages of another mm than the caller's may be pinned
+    PW_PIN_MORE = 1 << 3,    // the object has pins already: the stack is that of its first, and left out
 };
 
 // The kind of object that pages are pinned for, where the driver's own functions tell.
@@ -300,6 +302,18 @@ struct pw_release_pages {
     __u64 page[PW_PAGES_PER_CHUNK];
 };
 PW_ASSERT_SIZE(pw_release_pages, 56 + 8 * PW_PAGES_PER_CHUNK);
+
+// The release of everything that is pinned for the object, in place of one for each page.
+struct pw_release_object {
+    struct pw_header header;
+    __u64 mm;
+    __u64 scope;       // number of the object
+    __u32 scope_kind;  // enum pw_scope_kind
+    __u32 pid;
+    __u32 tid;
+    __u32 reserved;
+};
+PW_ASSERT_SIZE(pw_release_object, 16 + 32);
 
 enum pw_file_flags {
     PW_FILE_PATH_CUT = 1 << 0,

@@ -35,6 +35,7 @@ public:
     std::uint64_t counted_losses = 0;
     std::optional<std::uint64_t> trusted = 0;
     bool by_folio = false;
+    std::uint64_t unfollowed_gone = 0;
     // Calls that begin with one of these fail and change nothing.
     std::set<std::string> failing;
 
@@ -76,6 +77,7 @@ public:
         calls.push_back(after_losses ? "trust after " + std::to_string(*after_losses) : "distrust");
     }
 
+    void forget_unfollowed(std::uint64_t pins) override { unfollowed_gone = pins; }
     void tell_by_folio(bool on) override { by_folio = on; }
 
     void untrack(const std::vector<PageRun>& pages) override

@@ -243,6 +243,19 @@ inline pw_notifier raw_notifier()
     return notifier;
 }
 
+// All of raw_pin()'s object.
+inline pw_release_object raw_release_object()
+{
+    pw_release_object release{};
+    release.header = {PW_KIND_RELEASE_OBJECT, sizeof(release), 1121};
+    release.mm = 0xffff888000001000;
+    release.scope = 6;
+    release.scope_kind = PW_SCOPE_RDMA_REGION;
+    release.pid = 100;
+    release.tid = 101;
+    return release;
+}
+
 // One valid record of every kind.
 inline std::vector<Bytes> one_of_each()
 {
@@ -258,7 +271,8 @@ inline std::vector<Bytes> one_of_each()
             owner_record("x\0bin\0"sv),
             bytes_of(raw_rename()),
             bytes_of(raw_invalidation()),
-            bytes_of(raw_notifier())};
+            bytes_of(raw_notifier()),
+            bytes_of(raw_release_object())};
 }
 
 // Events, with what a test does not care about filled in.

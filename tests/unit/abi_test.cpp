@@ -61,6 +61,8 @@ TEST_CASE("every struct of the contract has the same members in the same places 
         MEMBER(pw_pages, page),
         MEMBER(pw_release, span),
         MEMBER(pw_release, tid),
+        MEMBER(pw_release_object, scope),
+        MEMBER(pw_release_object, tid),
         MEMBER(pw_release_pages, count),
         MEMBER(pw_release_pages, page),
         MEMBER(pw_file, filesystem),

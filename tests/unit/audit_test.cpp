@@ -342,6 +342,37 @@ TEST_CASE("what a call that is under way has pinned is not adopted before it ret
     }
 }
 
+TEST_CASE("what a call that is under way has let go is not dropped before it returns")
+{
+    Books books;
+    acquire(books.ledger, 1, 100, 10);
+    books.truth.pin({100, 4});
+    std::uint32_t asked = 0;
+    const CallUnderWay call{7, 8};
+    SECTION("it returns, and reports the release")
+    {
+        books.truth.under_way = [&] {
+            if (++asked == 30) {
+                books.truth.unpin({100, 4});
+                books.ledger.release(release_event({{100, 10}}));
+            }
+            return asked < 30 ? std::vector{call} : std::vector<CallUnderWay>();
+        };
+        const AuditReport report = books.audit({.soon = true, .repair = true});
+        CHECK(report.exact);
+        CHECK(report.surplus_pins == 0);
+        CHECK(known(books.ledger).empty());
+    }
+    SECTION("it does not return: then it is not waited for beyond reason")
+    {
+        books.truth.under_way = [&] { return std::vector{call}; };
+        const AuditReport report = books.audit({.soon = true, .repair = true});
+        CHECK(report.exact);
+        CHECK(report.dropped_pins == 6);
+        CHECK(books.ledger.held({100, 10}) == 4);
+    }
+}
+
 TEST_CASE("what was adopted while a call was about to let it go is let go with it")
 {
     Books books;

@@ -117,6 +117,29 @@ TEST_CASE("page lists are compressed into runs", "[decoder]")
     }
 }
 
+TEST_CASE("the release of an object names no pages", "[decoder]")
+{
+    const auto release = decoded<ReleaseEvent>(bytes_of(raw_release_object()));
+    CHECK(release.whole);
+    CHECK(release.scope == Scope{PW_SCOPE_RDMA_REGION, 6});
+    CHECK(release.time == 1121);
+    CHECK(release.mm == 0xffff888000001000);
+    CHECK(release.pid == 100);
+    CHECK(release.tid == 101);
+    CHECK(release.runs.empty());
+    CHECK_FALSE(decoded<ReleaseEvent>(bytes_of(raw_release(1, 1))).whole);
+}
+
+TEST_CASE("a pin may leave its stack to the first of its object", "[decoder]")
+{
+    pw_pin pin = raw_pin();
+    CHECK_FALSE(decoded<PinEvent>(bytes_of(pin)).more);
+    pin.flags |= PW_PIN_MORE;
+    pin.stack_depth = 0;
+    CHECK(decoded<PinEvent>(bytes_of(pin)).more);
+    CHECK(decoded<PinEvent>(bytes_of(pin)).stack.empty());
+}
+
 TEST_CASE("a page list may lie in a record that was reserved longer", "[decoder]")
 {
     auto record = pages_record(5, 0, page_addresses({7, 8}));
@@ -389,7 +412,7 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.header.kind = 99; }), Contains("kind 99"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.pin = 0; }), Contains("pin 0"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.function = 16; }), Contains("function"));
-    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.flags = 8; }), Contains("flags"));
+    CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.flags = 16; }), Contains("flags"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.stack_depth = 25; }), Contains("stack_depth"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.pinned_pages = ~0ULL; }), Contains("pinned_pages"));
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.error = 14; }), Contains("errno"));
@@ -397,6 +420,9 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_pin(), [](auto& raw) { raw.scope_kind = PW_SCOPE_KINDS; }), Contains("scope_kind"));
     CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.scope_kind = ~0U; }), Contains("scope_kind"));
     CHECK_THAT(refusal_of(raw_release(1, 1), [](auto& raw) { raw.flags = 2; }), Contains("flags"));
+    CHECK_THAT(refusal_of(raw_release_object(), [](auto& raw) { raw.scope = 0; }), Contains("scope"));
+    CHECK_THAT(refusal_of(raw_release_object(), [](auto& raw) { raw.scope_kind = 0; }), Contains("scope_kind"));
+    CHECK_THAT(refusal_of(raw_release_object(), [](auto& raw) { raw.scope_kind = 99; }), Contains("scope_kind"));
     CHECK_THAT(refusal_of(raw_release(1, 1, 4), [](auto& raw) { raw.offset = 4; }), Contains("offset"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pin = 0; }), Contains("pin"));
     CHECK_THAT(refusal_of(raw_range(), [](auto& raw) { raw.pages = 0; }), Contains("pages"));

@@ -98,8 +98,46 @@ TEST_CASE("after the last release the file is acknowledged as free and its block
     CHECK(world.engine.ledger().pins().empty());
     const auto& state = world.sink.acks.at(kFile).state;
     CHECK(state.first_page == state.end_page);
-    CHECK(world.sink.untracked == std::vector<PageRun>{{100, 12}});
+    // Those of an object were never counted.
+    CHECK(world.sink.untracked.empty());
+    CHECK(world.sink.unfollowed_gone == 0);
     CHECK(world.engine.metrics().pins_released.at("rdma_rxe") == 1);
+}
+
+TEST_CASE("the pages of a pin of no object are let go in the kernel's count, and so is the pin", "[engine]")
+{
+    World world;
+    pw_pin pin = raw_pin();
+    pin.scope = 0;
+    pin.scope_kind = PW_SCOPE_NONE;
+    world.feed(pin);
+    world.engine.step(pages_record(5, 0, page_addresses({100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111})));
+    pw_release release = raw_release(100, 12);
+    release.scope = 0;
+    release.scope_kind = PW_SCOPE_NONE;
+    world.feed(release);
+    CHECK(world.sink.unfollowed_gone == 0);
+    world.engine.flush();
+    CHECK(world.sink.untracked == std::vector<PageRun>{{100, 12}});
+    CHECK(world.sink.unfollowed_gone == 1);
+}
+
+TEST_CASE("an object's later pins have the stack and the driver of its first, and go with it", "[engine]")
+{
+    World world;
+    world.pin_file();
+    pw_pin more = raw_pin();
+    more.pin = 8;
+    more.flags |= PW_PIN_MORE;
+    more.stack_depth = 0;
+    world.feed(more);
+    const PinRecord& first = *world.engine.ledger().find(5);
+    const PinRecord& second = *world.engine.ledger().find(8);
+    CHECK(second.stack == first.stack);
+    CHECK(second.driver == first.driver);
+    world.feed(raw_release_object());
+    CHECK(world.engine.ledger().pins().empty());
+    CHECK(world.engine.metrics().pins_released.at("rdma_rxe") == 2);
 }
 
 TEST_CASE("an operation that meets the pin is a conflict of its driver, counted by verdict", "[engine]")
