@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -13,10 +12,13 @@
 #include <string>
 #include <vector>
 
+#include "bench/engine_bench.h"
 #include "bench/heap.h"
 #include "bench/indexes.h"
 #include "bench/layouts.h"
 #include "bench/ledger_memory.h"
+#include "bench/snapshot_bench.h"
+#include "bench/stopwatch.h"
 #include "bench/table.h"
 
 namespace pinwarden::bench {
@@ -26,21 +28,6 @@ constexpr std::uint64_t kSeed = 1;
 constexpr std::size_t kLookups = 1'000'000;
 constexpr std::array<std::size_t, 3> kSizes = {10'000, 1'000'000, 10'000'000};
 constexpr std::array kLayouts = {Layout::kContiguous, Layout::kRuns, Layout::kLone, Layout::kCrowded};
-
-class Stopwatch {
-public:
-    // Nanoseconds for each of `count` since the last lap.
-    double lap(std::size_t count)
-    {
-        const auto now = std::chrono::steady_clock::now();
-        const std::chrono::duration<double, std::nano> took = now - since_;
-        since_ = now;
-        return took.count() / static_cast<double>(count);
-    }
-
-private:
-    std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
-};
 
 // One life of an index: everything in, lookups, everything out in another order.
 template <typename Index>
@@ -107,6 +94,8 @@ try {
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
         return 2;
     }
+    register_engine_throughput();
+    register_snapshot_latency();
     for (const Layout layout : kLayouts) {
         for (const std::size_t extents : kSizes) {
             add<Ours>(layout, extents);

@@ -24,6 +24,12 @@ std::string processor()
     return "an unknown processor";
 }
 
+// Three digits that count.
+int digits(double value)
+{
+    return value < 10 ? 2 : (value < 100 ? 1 : 0);
+}
+
 }  // namespace
 
 bool TableReporter::ReportContext(const Context& context)
@@ -72,9 +78,8 @@ void TableReporter::Finalize()
             fmt::format_to(std::back_inserter(text), "\n| {} |", row.name);
             for (const std::string& column : columns) {
                 const auto found = row.counters.find(column);
-                text += found == row.counters.end()
-                            ? " |"
-                            : fmt::format(" {:.{}f} |", found->second, found->second < 100 ? 1 : 0);
+                text += found == row.counters.end() ? " |"
+                                                    : fmt::format(" {:.{}f} |", found->second, digits(found->second));
             }
         }
         text += '\n';
