@@ -40,16 +40,25 @@ Result<PageNumber> page_number(const PageGeometry& geometry, std::uint64_t page)
 Result<std::vector<PageRun>> page_runs(const PageGeometry& geometry, Record list)
 {
     std::vector<PageRun> runs;
+    std::uint64_t next = 0;  // the page that goes on with the last run
     for (std::size_t at = 0; at < list.size(); at += sizeof(std::uint64_t)) {
-        const auto number = page_number(geometry, read<std::uint64_t>(list.subspan(at, sizeof(std::uint64_t))));
-        if (!number) {
-            return std::unexpected(number.error());
-        }
-        if (!runs.empty() && runs.back().first + runs.back().count == *number) {
+        std::uint64_t page = 0;
+        std::memcpy(&page, list.data() + at, sizeof(page));
+        // What is a number plus one is known without the division, which is most of what a page of a long run costs.
+        if (!runs.empty() && page == next && page >= geometry.vmemmap_base &&
+            runs.back().first + runs.back().count < kPageNumberLimit) {
             ++runs.back().count;
         } else {
+            const auto number = page_number(geometry, page);
+            if (!number) {
+                return std::unexpected(number.error());
+            }
+            if (runs.size() == 1) {
+                runs.reserve(1 + (list.size() - at) / sizeof(page));
+            }
             runs.push_back({*number, 1});
         }
+        next = page + geometry.struct_page_bytes;
     }
     return runs;
 }

@@ -486,6 +486,22 @@ TEST_CASE("addresses that are no struct page are refused, and not shown", "[deco
     CHECK_FALSE(Decoder(PageGeometry{0, 0}).decode(bytes_of(raw_release(0, 1))).has_value());
 }
 
+TEST_CASE("a run ends where the memory map does", "[decoder]")
+{
+    using Catch::Matchers::Contains;
+    constexpr std::uint64_t kBytes = 64;
+    constexpr std::uint64_t kLast = kBytes * ((1ULL << 40U) - 1);
+    const Decoder low(PageGeometry{0, kBytes});
+    const auto pages = low.decode(pages_record(5, 0, {kLast - kBytes, kLast}));
+    REQUIRE(pages.has_value());
+    CHECK(std::get<PagesEvent>(*pages).runs == std::vector<PageRun>{{(1ULL << 40U) - 2, 2}});
+    const auto beyond = low.decode(pages_record(5, 0, {kLast - kBytes, kLast, kLast + kBytes}));
+    REQUIRE_FALSE(beyond.has_value());
+    CHECK_THAT(beyond.error().message, Contains("beyond the memory map"));
+    // Where the map ends with the address space, nothing goes on at its beginning.
+    CHECK_THAT(refusal(pages_record(5, 0, {~0ULL - (kBytes - 1), 0})), Contains("before the memory map"));
+}
+
 TEST_CASE("random bytes never crash the decoder", "[decoder]")
 {
     std::mt19937_64 random(1);
