@@ -4,27 +4,14 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace pinwarden {
 namespace {
 
 constexpr std::uint64_t kBlockPages = 1U << PW_BLOCK_PAGES_SHIFT;
-
-void append(std::vector<Extent>& extents, const Extent& extent)
-{
-    if (!extents.empty()) {
-        Extent& last = extents.back();
-        if (last.pin == extent.pin && last.first + last.count == extent.first &&
-            last.position + last.count == extent.position) {
-            last.count += extent.count;
-            return;
-        }
-    }
-    extents.push_back(extent);
-}
 
 PageNumber end_of(PageRun run)
 {
@@ -39,101 +26,158 @@ PageRun within_block(PageRun run, PageNumber from)
 
 }  // namespace
 
-bool ExtentIndex::Part::continues_as(const Part& next) const
-{
-    return pin() == next.pin() && block() == next.block() && end() == next.first() &&
-           position() + count() == next.position();
-}
+class ExtentIndex::Ranks {
+public:
+    explicit Ranks(Rank rank) : rank_(rank) {}
 
-void ExtentIndex::Part::set_pages(PageNumber first, std::uint64_t count) const
-{
-    position_ = static_cast<std::uint32_t>(position() + first - this->first());
-    where_ = first << 8U | count;
-}
+    std::uint32_t of(std::uint64_t pin)
+    {
+        if (asked_ != pin) {
+            asked_ = pin;
+            answer_ = rank_(pin);
+        }
+        return answer_;
+    }
 
-bool ExtentIndex::InOrder::operator()(const Part& left, const Part& right) const
-{
-    if (left.block() != right.block()) {
-        return left.block() < right.block();
+private:
+    Rank rank_;
+    std::optional<std::uint64_t> asked_;
+    std::uint32_t answer_ = kNever;
+};
+
+class ExtentIndex::Taken {
+public:
+    explicit Taken(std::vector<Extent>& extents) : extents_(extents) {}
+
+    void add(const Extent& extent)
+    {
+        pages_ += extent.count;
+        if (!extents_.empty()) {
+            Extent& last = extents_.back();
+            if (last.pin == extent.pin && last.first + last.count == extent.first &&
+                last.position + last.count == extent.position) {
+                last.count += extent.count;
+                return;
+            }
+        }
+        extents_.push_back(extent);
     }
-    if (left.pin() != right.pin()) {
-        return left.pin() < right.pin();
-    }
-    return left.position() < right.position();
-}
+
+    [[nodiscard]] std::uint64_t pages() const { return pages_; }
+
+private:
+    std::vector<Extent>& extents_;
+    std::uint64_t pages_ = 0;
+};
 
 void ExtentIndex::insert(const Extent& extent)
 {
-    const PageRun run{extent.first, extent.count};
-    for (PageNumber from = run.first; from < end_of(run);) {
-        const PageRun pages = within_block(run, from);
-        insert_part({pages.first, pages.count, extent.pin, extent.position + (from - run.first)});
-        from = end_of(pages);
+    for (PageNumber from = extent.first; from < extent.first + extent.count;) {
+        from = insert_from(extent, from);
     }
 }
 
-void ExtentIndex::insert_part(const Part& part)
+// What of the extent goes in at one place: the pages of a block, and with them those of the blocks behind it as long as
+// nobody has anything there. Returns where they end.
+PageNumber ExtentIndex::insert_from(const Extent& extent, PageNumber from)
 {
-    const auto next = parts_.lower_bound(part);
-    const auto previous = next == parts_.begin() ? parts_.end() : std::prev(next);
-    const bool joins_next = next != parts_.end() && part.continues_as(*next);
-    if (previous != parts_.end() && previous->continues_as(part)) {
-        previous->set_pages(previous->first(), previous->count() + part.count() + (joins_next ? next->count() : 0));
+    constexpr std::size_t kAtOnce = 16;
+    const PageRun run{extent.first, extent.count};
+    const auto part_from = [&](PageNumber page) {
+        return Part(page, within_block(run, page).count, extent.pin, extent.position + (page - run.first));
+    };
+    std::array<Part, kAtOnce> parts;
+    parts[0] = part_from(from);
+    const Part& part = parts[0];
+    const PartTable::Place place = parts_.find(part);
+    PartTable::Place next = place;
+    PartTable::Place previous = place;
+    const bool has_next = parts_.forward(next);
+    const bool has_previous = parts_.back(previous);
+    const Part behind = has_next ? PartTable::at(next) : Part();
+    const Part before = has_previous ? PartTable::at(previous) : Part();
+    const bool joins_next = has_next && part.continues_as(behind);
+    if (has_previous && before.continues_as(part)) {
+        parts_.set_pages(previous, before.first(), before.count() + part.count() + (joins_next ? behind.count() : 0));
         if (joins_next) {
-            parts_.erase(next);
+            parts_.erase(next, 1);
         }
-        return;
+        return part.end();
     }
     if (joins_next) {
-        next->set_pages(part.first(), part.count() + next->count());
-        return;
+        parts_.set_pages(next, part.first(), part.count() + behind.count());
+        return part.end();
     }
-    const bool first_of_block = (previous == parts_.end() || previous->block() != part.block()) &&
-                                (next == parts_.end() || next->block() != part.block());
-    blocks_ += first_of_block ? 1U : 0U;
-    parts_.insert(next, part);
+    const bool first_of_block =
+        (!has_previous || before.block() != part.block()) && (!has_next || behind.block() != part.block());
+    std::size_t count = 1;
+    for (PageNumber page = part.end(); count < kAtOnce && page < end_of(run); page = parts[count++].end()) {
+        if (has_next && behind.block() <= page / kBlockPages) {
+            break;
+        }
+        parts[count] = part_from(page);
+    }
+    count = parts_.insert(place, std::span(parts).first(count));
+    blocks_ += count - 1 + (first_of_block ? 1U : 0U);
+    return parts[count - 1].end();
 }
 
-bool ExtentIndex::alone(Parts::const_iterator part) const
+bool ExtentIndex::alone(PartTable::Place place) const
 {
-    const auto next = std::next(part);
-    return (next == parts_.end() || next->block() != part->block()) &&
-           (part == parts_.begin() || std::prev(part)->block() != part->block());
+    const std::uint64_t block = PartTable::at(place).block();
+    PartTable::Place next = place;
+    ++next.slot;
+    return (!parts_.forward(next) || PartTable::at(next).block() != block) &&
+           (!parts_.back(place) || PartTable::at(place).block() != block);
 }
 
 // Takes pages that lie in one part out of it.
-void ExtentIndex::take(const Extent& extent, std::vector<Extent>& removed)
+void ExtentIndex::take(const Extent& extent, Taken& taken)
 {
-    append(removed, extent);
-    const auto at = std::prev(parts_.upper_bound(Part(extent.first, extent.count, extent.pin, extent.position)));
-    const PageNumber first = at->first();
-    const PageNumber end = at->end();
+    const Part from(extent.first, extent.count, extent.pin, extent.position);
+    PartTable::Place place = parts_.find(from);
+    if (!parts_.forward(place) || PartTable::at(place).block() != from.block() ||
+        PartTable::at(place).pin() != extent.pin || PartTable::at(place).position() != extent.position) {
+        static_cast<void>(parts_.back(place));
+    }
+    take_at(place, extent, taken);
+}
+
+void ExtentIndex::take_at(const PartTable::Place& place, const Extent& extent, Taken& taken)
+{
+    taken.add(extent);
+    const Part part = PartTable::at(place);
     const PageNumber taken_end = extent.first + extent.count;
-    if (first == extent.first && end == taken_end) {
-        blocks_ -= alone(at) ? 1U : 0U;
-        parts_.erase(at);
-    } else if (first == extent.first) {
-        at->set_pages(taken_end, end - taken_end);
+    if (part.first() == extent.first && part.end() == taken_end) {
+        blocks_ -= alone(place) ? 1U : 0U;
+        parts_.erase(place, 1);
+    } else if (part.first() == extent.first) {
+        parts_.set_pages(place, taken_end, part.end() - taken_end);
     } else {
-        at->set_pages(first, extent.first - first);
-        if (taken_end < end) {
-            parts_.insert(std::next(at), Part(taken_end, end - taken_end, extent.pin, extent.position + extent.count));
+        parts_.set_pages(place, part.first(), extent.first - part.first());
+        if (taken_end < part.end()) {
+            const Part rest(taken_end, part.end() - taken_end, extent.pin, extent.position + extent.count);
+            PartTable::Place behind = place;
+            ++behind.slot;
+            parts_.insert(behind, std::span(&rest, 1));
         }
     }
 }
 
-// The parts that touch the run in the first block where there are any; returns which pages of the run lie in that
-// block, none when there is no such block.
-PageRun ExtentIndex::next_block(PageRun run, Block& block) const
+// The parts that touch the run in the first block where there are any, and the place of the last of them; returns which
+// pages of the run lie in that block, none when there is no such block.
+PageRun ExtentIndex::next_block(PageRun run, Block& block, PartTable::Place& last) const
 {
     block.clear();
-    auto at = parts_.lower_bound(least(run.first / kBlockPages));
-    while (at != parts_.end() && at->block() * kBlockPages < end_of(run)) {
-        const std::uint64_t number = at->block();
+    PartTable::Place at = parts_.find_block(run.first / kBlockPages);
+    while (parts_.forward(at) && PartTable::at(at).block() * kBlockPages < end_of(run)) {
+        const std::uint64_t number = PartTable::at(at).block();
         const PageRun pages = within_block(run, std::max(run.first, number * kBlockPages));
-        for (; at != parts_.end() && at->block() == number; ++at) {
-            if (at->first() < end_of(pages) && at->end() > pages.first) {
-                block.push_back(*at);
+        for (; parts_.forward(at) && PartTable::at(at).block() == number; ++at.slot) {
+            const Part part = PartTable::at(at);
+            if (part.first() < end_of(pages) && part.end() > pages.first) {
+                block.push_back(part);
+                last = at;
             }
         }
         if (!block.empty()) {
@@ -145,17 +189,73 @@ PageRun ExtentIndex::next_block(PageRun run, Block& block) const
 
 std::uint64_t ExtentIndex::remove(PageRun run, Rank rank, std::vector<Extent>& removed)
 {
-    std::uint64_t taken = 0;
+    Ranks ranks(rank);
+    Taken taken(removed);
     Block block;
+    PartTable::Place last;
     for (PageRun left = run; left.count > 0;) {
-        const PageRun pages = next_block(left, block);
-        left = {end_of(pages), end_of(run) - end_of(pages)};
-        taken += remove_in_block(pages, block, rank, removed);
+        const PageRun pages = next_block(left, block, last);
+        PageNumber done = end_of(pages);
+        if (block.size() == 1) {
+            done = remove_only(last, pages, left, ranks, taken);
+        } else {
+            remove_in_block(pages, block, ranks, taken);
+        }
+        left = {done, end_of(run) - done};
     }
-    return run.count - taken;
+    return run.count - taken.pages();
 }
 
-std::uint64_t ExtentIndex::remove_in_block(PageRun pages, const Block& block, Rank rank, std::vector<Extent>& removed)
+// Where one part alone has pages of the run in a block, `pages`, there is nothing to choose but whether it gives them
+// up. Returns up to which page the run is dealt with.
+PageNumber ExtentIndex::remove_only(const PartTable::Place& place, PageRun pages, PageRun run, Ranks& ranks,
+                                    Taken& taken)
+{
+    const Part part = PartTable::at(place);
+    const PageNumber first = std::max(part.first(), pages.first);
+    const PageNumber end = std::min(part.end(), end_of(pages));
+    if (ranks.of(part.pin()) == kNever) {
+        return end_of(pages);
+    }
+    if (part.first() == first && part.end() == end) {
+        return remove_whole(place, run, ranks, taken);
+    }
+    take_at(place, {first, end - first, part.pin(), part.position() + (first - part.first())}, taken);
+    return end_of(pages);
+}
+
+// Takes the part, which lies within the run and gives its pages up, and with it all behind it in the same leaf of which
+// that is true and that are alone in their blocks: a run of many blocks costs one look-up for each leaf.
+PageNumber ExtentIndex::remove_whole(const PartTable::Place& place, PageRun run, Ranks& ranks, Taken& taken)
+{
+    const std::size_t left = PartTable::left_in_leaf(place);
+    PartTable::Place at = place;
+    Part part = PartTable::at(at);
+    std::size_t blocks = alone(place) ? 1 : 0;
+    std::size_t count = 0;
+    for (;;) {
+        taken.add({part.first(), part.count(), part.pin(), part.position()});
+        // Of the last one in the leaf it is not known whether it is alone.
+        if (++count + 1 >= left) {
+            break;
+        }
+        ++at.slot;
+        const Part next = PartTable::at(at);
+        PartTable::Place behind = at;
+        ++behind.slot;
+        if (next.block() == part.block() || next.end() > end_of(run) || PartTable::at(behind).block() == next.block() ||
+            ranks.of(next.pin()) == kNever) {
+            break;
+        }
+        part = next;
+        ++blocks;
+    }
+    parts_.erase(place, count);
+    blocks_ -= blocks;
+    return std::min((part.block() + 1) * kBlockPages, end_of(run));
+}
+
+void ExtentIndex::remove_in_block(PageRun pages, const Block& block, Ranks& ranks, Taken& taken)
 {
     struct Giver {
         std::uint32_t rank = kNever;
@@ -163,24 +263,17 @@ std::uint64_t ExtentIndex::remove_in_block(PageRun pages, const Block& block, Ra
     };
     std::array<Giver, kBlockPages> givers;  // by page
     const auto giver = [&](PageNumber page) -> Giver& { return givers[page % kBlockPages]; };
-    std::optional<std::uint64_t> asked;
-    std::uint32_t answer = kNever;
     for (const Part& part : block) {
         const PageNumber end = std::min(part.end(), end_of(pages));
         for (PageNumber page = std::max(part.first(), pages.first); page < end; ++page) {
             if (giver(page).rank == 0) {
                 continue;
             }
-            if (asked != part.pin()) {
-                asked = part.pin();
-                answer = rank(part.pin());
-            }
-            if (answer < giver(page).rank) {
-                giver(page) = {answer, &part};
+            if (const std::uint32_t rank = ranks.of(part.pin()); rank < giver(page).rank) {
+                giver(page) = {rank, &part};
             }
         }
     }
-    std::uint64_t taken = 0;
     for (PageNumber page = pages.first; page < end_of(pages);) {
         const Part* const part = giver(page).part;
         PageNumber end = page + 1;
@@ -188,21 +281,20 @@ std::uint64_t ExtentIndex::remove_in_block(PageRun pages, const Block& block, Ra
             ++end;
         }
         if (part != nullptr) {
-            take({page, end - page, part->pin(), part->position() + (page - part->first())}, removed);
-            taken += end - page;
+            take({page, end - page, part->pin(), part->position() + (page - part->first())}, taken);
         }
         page = end;
     }
-    return taken;
 }
 
 std::uint64_t ExtentIndex::remove_of(std::uint64_t pin, PageRun within, std::uint64_t limit,
                                      std::vector<Extent>& removed)
 {
-    std::uint64_t taken = 0;
+    Taken taken(removed);
     Block block;
-    for (PageRun left = within; left.count > 0 && taken < limit;) {
-        const PageRun pages = next_block(left, block);
+    PartTable::Place last;
+    for (PageRun left = within; left.count > 0 && taken.pages() < limit;) {
+        const PageRun pages = next_block(left, block, last);
         left = {end_of(pages), end_of(within) - end_of(pages)};
         const auto start = [&](const Part& part) { return std::max(part.first(), pages.first); };
         const auto others =
@@ -210,14 +302,13 @@ std::uint64_t ExtentIndex::remove_of(std::uint64_t pin, PageRun within, std::uin
         std::sort(block.begin(), others, [&](const Part& one, const Part& two) {
             return std::pair(start(one), one.position()) < std::pair(start(two), two.position());
         });
-        for (auto part = block.begin(); part != others && taken < limit; ++part) {
+        for (auto part = block.begin(); part != others && taken.pages() < limit; ++part) {
             const PageNumber first = start(*part);
-            const std::uint64_t count = std::min(std::min(part->end(), end_of(pages)) - first, limit - taken);
-            take({first, count, pin, part->position() + (first - part->first())}, removed);
-            taken += count;
+            const std::uint64_t count = std::min(std::min(part->end(), end_of(pages)) - first, limit - taken.pages());
+            take({first, count, pin, part->position() + (first - part->first())}, taken);
         }
     }
-    return taken;
+    return taken.pages();
 }
 
 std::vector<std::uint64_t> ExtentIndex::block_numbers(std::size_t about, std::uint64_t salt) const
@@ -226,8 +317,8 @@ std::vector<std::uint64_t> ExtentIndex::block_numbers(std::size_t about, std::ui
     std::vector<std::uint64_t> numbers;
     numbers.reserve(blocks_ / one_in);
     std::optional<std::uint64_t> last;
-    for (const Part& part : parts_) {
-        const std::uint64_t number = part.block();
+    for (PartTable::Place at = parts_.begin(); parts_.forward(at); ++at.slot) {
+        const std::uint64_t number = PartTable::at(at).block();
         if (number != last && (one_in == 1 || absl::HashOf(number, salt) % one_in == 0)) {
             numbers.push_back(number);
         }
@@ -241,11 +332,15 @@ void ExtentIndex::visit(PageRun within, Visitor visitor) const
     if (within.count == 0) {
         return;
     }
-    auto part = parts_.lower_bound(least(within.first / kBlockPages));
-    for (; part != parts_.end() && part->block() * kBlockPages < end_of(within); ++part) {
-        const PageNumber from = std::max(part->first(), within.first);
-        const PageNumber to = std::min(part->end(), end_of(within));
-        if (from < to && !visitor({from, to - from, part->pin(), part->position() + (from - part->first())})) {
+    PartTable::Place at = parts_.find_block(within.first / kBlockPages);
+    for (; parts_.forward(at); ++at.slot) {
+        const Part part = PartTable::at(at);
+        if (part.block() * kBlockPages >= end_of(within)) {
+            return;
+        }
+        const PageNumber from = std::max(part.first(), within.first);
+        const PageNumber to = std::min(part.end(), end_of(within));
+        if (from < to && !visitor({from, to - from, part.pin(), part.position() + (from - part.first())})) {
             return;
         }
     }

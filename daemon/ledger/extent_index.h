@@ -4,17 +4,18 @@
 //
 // A page may be held by several pins, and by one pin at several positions (the same frame mapped twice).
 //
-// An extent takes 20 bytes, and with the tree's share 23 (inserted in order) to 29 (in random order), at any number of
-// them, crowded or far apart: docs/adr/0004-extents-in-a-b-tree.md has what was measured and says why a tree.
+// An extent takes 20 bytes, and with the tree's share 21 (inserted in order) to 31 (in random order), at any number of
+// them, crowded or far apart: docs/adr/0004-extents-in-a-b-tree.md has what was measured and says why a tree, and why
+// this one.
 //
 // Cost, with N extents and E of them in a block (1 for a long run, at most 64 for scattered pages of one pin): for each
 // block with extents that is touched, O(log N) to insert, O(log N + E) to visit, and O(log N) more for each extent that
-// a removal takes or cuts. Blocks without extents cost nothing, however many a run spans.
+// a removal takes or cuts. Of a run of many blocks, what lies between two neighbours goes in at once, and what lies in
+// one leaf of the tree comes out at once. Blocks without extents cost nothing, however many a run spans.
 #pragma once
 
 #include <pinwarden/abi.h>
 
-#include <absl/container/btree_set.h>
 #include <absl/container/inlined_vector.h>
 #include <absl/functional/function_ref.h>
 
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "decode/event.h"
+#include "ledger/part_table.h"
 
 namespace pinwarden {
 
@@ -39,7 +41,8 @@ struct Extent {
 class ExtentIndex {
 public:
     // How gladly a pin gives up a page: the least rank goes first, among equals the least pin, and kNever not at all.
-    // A pin is asked at most once for each block, and not at all when the answer was 0 for all pages it has there.
+    // A pin is asked at most once for each block, and not at all when the answer was 0 for all pages it has there; the
+    // answer is the same throughout a call.
     static constexpr std::uint32_t kNever = UINT32_MAX;
     using Rank = absl::FunctionRef<std::uint32_t(std::uint64_t pin)>;
     // Return false to stop.
@@ -57,6 +60,11 @@ public:
     // many.
     std::uint64_t remove_of(std::uint64_t pin, PageRun within, std::uint64_t limit, std::vector<Extent>& removed);
 
+    // Soon something will be asked or changed there: spares that call most of the wait for memory. Who has a list of
+    // pages says so kAhead runs ahead, by when memory has answered.
+    static constexpr std::size_t kAhead = 8;
+    void prefetch(PageNumber page) const { parts_.prefetch(page / kBlockPages); }
+
     // Every extent that touches `within`, cut to it and to block borders; blocks ascend, extents of a block come by
     // pin.
     void visit(PageRun within, Visitor visitor) const;
@@ -70,47 +78,23 @@ public:
 private:
     static constexpr std::uint32_t kBlockPages = 1U << PW_BLOCK_PAGES_SHIFT;
 
-    // An extent within its block, packed: there may be millions.
-    class [[gnu::packed, gnu::aligned(4)]] Part {
-    public:
-        Part(PageNumber first, std::uint64_t count, std::uint64_t pin, std::uint64_t position)
-            : pin_(pin), where_(first << 8U | count), position_(static_cast<std::uint32_t>(position))
-        {
-        }
-
-        [[nodiscard]] std::uint64_t block() const { return where_ >> (8U + PW_BLOCK_PAGES_SHIFT); }
-        [[nodiscard]] std::uint64_t pin() const { return pin_; }
-        [[nodiscard]] std::uint64_t position() const { return position_; }
-        [[nodiscard]] PageNumber first() const { return where_ >> 8U; }
-        [[nodiscard]] std::uint64_t count() const { return where_ & 0xffU; }
-        [[nodiscard]] PageNumber end() const { return first() + count(); }
-        [[nodiscard]] bool continues_as(const Part& next) const;
-
-        // Of an element of the tree. What is before and behind it there must stay so.
-        void set_pages(PageNumber first, std::uint64_t count) const;
-
-    private:
-        std::uint64_t pin_;
-        mutable std::uint64_t where_;  // first page << 8 | how many
-        mutable std::uint32_t position_;
-    };
-    static_assert(sizeof(Part) == 20);
-
-    // What can be merged lies side by side.
-    struct InOrder {
-        bool operator()(const Part& left, const Part& right) const;
-    };
-    using Parts = absl::btree_set<Part, InOrder>;
+    // The parts of one block that touch a run.
     using Block = absl::InlinedVector<Part, 4>;
+    // What pins' ranks are; a pin is asked once as long as no other is.
+    class Ranks;
+    // What a removal has taken so far.
+    class Taken;
 
-    static Part least(std::uint64_t block, std::uint64_t pin = 0) { return {block * kBlockPages, 0, pin, 0}; }
-    [[nodiscard]] PageRun next_block(PageRun run, Block& block) const;
-    void insert_part(const Part& part);
-    std::uint64_t remove_in_block(PageRun pages, const Block& block, Rank rank, std::vector<Extent>& removed);
-    void take(const Extent& extent, std::vector<Extent>& removed);
-    [[nodiscard]] bool alone(Parts::const_iterator part) const;
+    PageNumber insert_from(const Extent& extent, PageNumber from);
+    PageRun next_block(PageRun run, Block& block, PartTable::Place& last) const;
+    PageNumber remove_only(const PartTable::Place& place, PageRun pages, PageRun run, Ranks& ranks, Taken& taken);
+    PageNumber remove_whole(const PartTable::Place& place, PageRun run, Ranks& ranks, Taken& taken);
+    void remove_in_block(PageRun pages, const Block& block, Ranks& ranks, Taken& taken);
+    void take(const Extent& extent, Taken& taken);
+    void take_at(const PartTable::Place& place, const Extent& extent, Taken& taken);
+    [[nodiscard]] bool alone(PartTable::Place place) const;
 
-    Parts parts_;
+    PartTable parts_;
     std::size_t blocks_ = 0;
 };
 
