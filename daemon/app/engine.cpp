@@ -356,7 +356,7 @@ void Engine::tell_by_folio(bool on)
 void Engine::look_for_old_pins()
 {
     const auto& pins = ledger_.pins();
-    const bool none_left = pins.empty() || pins.begin()->first > last_vague_pin_;
+    const bool none_left = pins.empty() || pins.first_id() > last_vague_pin_;
     const bool repairing = audit_ && audits_.front().options.repair;
     if (by_folio_ && none_left && ledger_.certain() && !repairing) {
         tell_by_folio(false);

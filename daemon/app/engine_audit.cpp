@@ -78,7 +78,7 @@ void Engine::finish_audit(const Result<void>& result)
         audit_counters_.unsettled_folios = report.unsettled_folios;
         const bool mended = !certain_before_audit_ || report.adopted_pins + report.dropped_pins > 0;
         if (request.options.repair && mended && !ledger_.pins().empty()) {
-            last_vague_pin_ = ledger_.pins().rbegin()->first;
+            last_vague_pin_ = ledger_.pins().last_id();
         }
         if (!report.exact && report.differing_folios > 0 && !request.options.repair) {
             ledger_.lost_events();

@@ -56,12 +56,12 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     if (event.error != 0 || event.pinned_pages == 0) {
         return;
     }
-    const auto [at, added] = pins_.try_emplace(event.pin);
-    if (!added) {
+    PinTable::Entry* const entry = pins_.add(event.pin);
+    if (entry == nullptr) {
         certain_ = false;
         return;
     }
-    PinRecord& pin = at->second;
+    PinRecord& pin = entry->pin;
     pin.id = event.pin;
     pin.owner = event.owner;
     pin.inferred = event.inferred;
@@ -79,7 +79,7 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     if (!pin.shown()) {
         brief_.emplace(pin.acquired, pin.id);
     }
-    details_[pin.id].live = LivePositions(event.pinned_pages);
+    entry->detail.live = LivePositions(event.pinned_pages);
     by_owner_[pin.owner.process].insert(pin.id);
     if (pin.scope.object != 0) {
         by_object_[pin.scope.object].insert(pin.id);
@@ -90,21 +90,21 @@ void Ledger::pin(const PinEvent& event, std::string driver)
 
 void Ledger::range(const RangeEvent& event)
 {
-    const auto found = pins_.find(event.pin);
-    if (found == pins_.end() && std::ranges::find(gone_long_lived_, event.pin) != gone_long_lived_.end()) {
+    PinTable::Entry* const entry = pins_.find(event.pin);
+    if (entry == nullptr && std::ranges::find(gone_long_lived_, event.pin) != gone_long_lived_.end()) {
         // Its files were asked for when it was as good as gone.
         files_.range_arrived(event.file, event.sequence);
         files_.mark_changed(event.file);
         return;
     }
-    if (found == pins_.end()) {
+    if (entry == nullptr) {
         files_.range_lost(event.file, event.sequence);
         certain_ = false;
         return;
     }
     files_.range_arrived(event.file, event.sequence);
-    PinRecord& pin = found->second;
-    Detail& detail = details_.at(pin.id);
+    PinRecord& pin = entry->pin;
+    PinDetail& detail = entry->detail;
     const std::uint64_t start = pin.address >> PW_PAGE_SHIFT;
     const std::uint64_t page = event.address >> PW_PAGE_SHIFT;
     PinnedFileRange range{event.file, event.page_index, event.pages, 0};
@@ -134,13 +134,13 @@ void Ledger::range(const RangeEvent& event)
 
 void Ledger::pages(const PagesEvent& event)
 {
-    const auto found = pins_.find(event.pin);
-    if (found == pins_.end()) {
+    PinTable::Entry* const entry = pins_.find(event.pin);
+    if (entry == nullptr) {
         certain_ = false;
         return;
     }
-    PinRecord& pin = found->second;
-    Detail& detail = details_.at(pin.id);
+    PinRecord& pin = entry->pin;
+    PinDetail& detail = entry->detail;
     if (event.first != detail.next_position) {
         certain_ = false;
         if (event.first > detail.next_position) {
@@ -148,7 +148,11 @@ void Ledger::pages(const PagesEvent& event)
         }
     }
     std::uint64_t position = event.first;
-    for (const PageRun& run : event.runs) {
+    for (std::size_t i = 0; i < event.runs.size(); ++i) {
+        const PageRun& run = event.runs[i];
+        if (i + ExtentIndex::kAhead < event.runs.size()) {
+            extents_.prefetch(event.runs[i + ExtentIndex::kAhead].first);
+        }
         // A position is listed once, and none beyond what the call said it pinned.
         if (position < detail.next_position || position + run.count > pin.pinned_pages) {
             certain_ = false;
@@ -188,8 +192,7 @@ std::uint64_t Ledger::drop_unlisted(Nanoseconds before)
         }
     }
     for (const PinId id : unlisted) {
-        PinRecord& pin = pins_.at(id);
-        Detail& detail = details_.at(id);
+        auto& [pin, detail] = pins_.entry(id);
         const std::uint64_t live = detail.live.count();
         detail.gaps.emplace_back(detail.next_position, pin.pinned_pages);
         for (const auto& [first, end] : detail.gaps) {
@@ -237,8 +240,7 @@ std::vector<PinId> Ledger::holders(PageRun run) const
 // With `all`, nothing of it is left, whether it was listed or not.
 Released Ledger::let_go(PinId id, std::span<const Extent> parts, bool all)
 {
-    PinRecord& pin = pins_.at(id);
-    Detail& detail = details_.at(id);
+    auto& [pin, detail] = pins_.entry(id);
     Released released;
     released.pin = id;
     for (const Extent& part : parts) {
@@ -248,8 +250,7 @@ Released Ledger::let_go(PinId id, std::span<const Extent> parts, bool all)
     released.fully = all || detail.live.empty();
     if (released.fully) {
         released.bytes = pin.bytes;
-        released.record = pin;
-        drop(id);
+        released.record = drop(id);
         return released;
     }
     if (pin.live_pages == pin.listed_pages) {
@@ -263,12 +264,10 @@ Released Ledger::let_go(PinId id, std::span<const Extent> parts, bool all)
     return released;
 }
 
-void Ledger::drop(PinId id)
+PinRecord Ledger::drop(PinId id)
 {
-    const auto found = pins_.find(id);
-    PinRecord& pin = found->second;
-    const auto detail = details_.find(id);
-    for (const FileKey& file : detail->second.files) {
+    auto& [pin, detail] = pins_.entry(id);
+    for (const FileKey& file : detail.files) {
         files_.set_span(file, id, std::nullopt);
         files_.mark_changed(file);
     }
@@ -296,16 +295,17 @@ void Ledger::drop(PinId id)
             by_object_.erase(object);
         }
     }
-    set_bytes(pin, 0);
     addresses_.erase(id);
-    details_.erase(detail);
-    pins_.erase(found);
+    pinned_bytes_ -= pin.shown() ? pin.bytes : 0;
+    PinRecord record = std::move(pin);
+    pins_.erase(id);
+    return record;
 }
 
 const PinRecord* Ledger::find(PinId id) const
 {
-    const auto found = pins_.find(id);
-    return found == pins_.end() ? nullptr : &found->second;
+    const PinTable::Entry* const entry = pins_.find(id);
+    return entry == nullptr ? nullptr : &entry->pin;
 }
 
 const PinRecord* Ledger::first_of(const Scope& object) const
@@ -364,7 +364,7 @@ void Ledger::set_bytes(PinRecord& pin, std::uint64_t bytes)
     pin.bytes = bytes;
 }
 
-void Ledger::count_bytes(PinRecord& pin, const Detail& detail)
+void Ledger::count_bytes(PinRecord& pin, const PinDetail& detail)
 {
     if (pin.coalesced) {
         set_bytes(pin, pin.pinned_pages * kPageBytes);
@@ -400,7 +400,7 @@ void Ledger::classify_backing(PinRecord& pin) const
 }
 
 // The file pages of one range that are live; the range's pin has a live page at least.
-std::optional<FileSpan> Ledger::live_span(const PinRecord& pin, const Detail& detail, const PinnedFileRange& range)
+std::optional<FileSpan> Ledger::live_span(const PinRecord& pin, const PinDetail& detail, const PinnedFileRange& range)
 {
     if (holds_whole(pin)) {
         return FileSpan(range.first_page, range.first_page + range.pages);
@@ -413,7 +413,7 @@ std::optional<FileSpan> Ledger::live_span(const PinRecord& pin, const Detail& de
                     range.first_page + (live->second - range.position));
 }
 
-std::optional<FileSpan> Ledger::live_span(const PinRecord& pin, const Detail& detail, const FileKey& file)
+std::optional<FileSpan> Ledger::live_span(const PinRecord& pin, const PinDetail& detail, const FileKey& file)
 {
     std::optional<FileSpan> all;
     for (const PinnedFileRange& range : pin.ranges) {
@@ -429,7 +429,7 @@ std::optional<FileSpan> Ledger::live_span(const PinRecord& pin, const Detail& de
 
 // Brings the spans of the pin's files up to date after `parts` of it were let go. Only those whose first or last page
 // is concerned are looked at anew.
-void Ledger::shrink_files(const PinRecord& pin, const Detail& detail, std::span<const Extent> parts)
+void Ledger::shrink_files(const PinRecord& pin, const PinDetail& detail, std::span<const Extent> parts)
 {
     for (const FileKey& file : detail.files) {
         files_.mark_changed(file);
@@ -461,7 +461,7 @@ void Ledger::shrink_files(const PinRecord& pin, const Detail& detail, std::span<
 bool Ledger::has_live_page(const PinRecord& pin, const FileKey& file, std::uint64_t first_page,
                            std::uint64_t end_page) const
 {
-    const Detail& detail = details_.at(pin.id);
+    const PinDetail& detail = pins_.detail(pin.id);
     return std::any_of(pin.ranges.begin(), pin.ranges.end(), [&](const PinnedFileRange& range) {
         const std::uint64_t first = std::max(first_page, range.first_page);
         const std::uint64_t end = std::min(end_page, range.first_page + range.pages);

@@ -10,8 +10,6 @@
 
 #include <absl/container/btree_map.h>
 #include <absl/container/btree_set.h>
-#include <absl/container/flat_hash_map.h>
-#include <absl/container/inlined_vector.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -27,9 +25,8 @@
 #include "ledger/address_index.h"
 #include "ledger/extent_index.h"
 #include "ledger/file_table.h"
-#include "ledger/listed_pages.h"
-#include "ledger/live_positions.h"
 #include "ledger/orphans.h"
+#include "ledger/pin_table.h"
 #include "ledger/records.h"
 
 namespace pinwarden {
@@ -107,7 +104,7 @@ public:
     // How many pins are shown, and how much they hold.
     [[nodiscard]] std::size_t shown_pins() const { return pins_.size() - brief_.size(); }
     // All pins, brief ones too, in order of id (which is order of acquisition, per processor).
-    [[nodiscard]] const absl::btree_map<PinId, PinRecord>& pins() const { return pins_; }
+    [[nodiscard]] const PinTable& pins() const { return pins_; }
     // All files known, also those that are not pinned any more.
     [[nodiscard]] std::vector<FileKey> files() const { return files_.keys(); }
     [[nodiscard]] absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals() const;
@@ -123,41 +120,31 @@ public:
     [[nodiscard]] std::uint64_t ambiguous_releases() const { return ambiguous_releases_; }
 
 private:
-    // What goes with a record but is nobody else's business.
-    struct Detail {
-        LivePositions live;  // pages that were not listed included
-        absl::InlinedVector<FileKey, 1> files;
-        std::uint64_t next_position = 0;  // page lists come in order
-        std::vector<std::pair<std::uint64_t, std::uint64_t>>
-            gaps;                    // positions first .. end - 1 of lists that were lost
-        std::vector<Extent> listed;  // of a pin without FOLL_LONGTERM
-        ListedPages object_pages;    // of a pin for an object; those that were let go may be in it
-    };
-
     ReleaseRule rule_for(const ReleaseEvent& event, const PinRecord& pin, std::span<const Extent> parts);
     std::uint64_t take_runs(const ReleaseEvent& event, std::vector<Extent>& taken);
     std::uint64_t take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span, std::vector<Extent>& taken);
     ReleaseOutcome release_object(const ReleaseEvent& event);
     Released let_go(PinId id, std::span<const Extent> parts, bool all = false);
-    void drop(PinId id);
+    // Returns its record.
+    PinRecord drop(PinId id);
 
     void orphan_pins_of(const ProcessId& process, Nanoseconds time, std::vector<PinId>& orphaned);
     void set_bytes(PinRecord& pin, std::uint64_t bytes);
-    void count_bytes(PinRecord& pin, const Detail& detail);
+    void count_bytes(PinRecord& pin, const PinDetail& detail);
     void classify_backing(PinRecord& pin) const;
-    void shrink_files(const PinRecord& pin, const Detail& detail, std::span<const Extent> parts);
+    void shrink_files(const PinRecord& pin, const PinDetail& detail, std::span<const Extent> parts);
     void map(std::uint64_t space, const PinRecord& pin);
     std::uint64_t unmap(const InvalidationEvent& event, AddressRange range, InvalidationOutcome& outcome);
     std::vector<MappedPages> keep_file_pages(std::uint64_t space, const MappedPages& mapped);
-    static std::optional<FileSpan> live_span(const PinRecord& pin, const Detail& detail, const PinnedFileRange& range);
-    static std::optional<FileSpan> live_span(const PinRecord& pin, const Detail& detail, const FileKey& file);
+    static std::optional<FileSpan> live_span(const PinRecord& pin, const PinDetail& detail,
+                                             const PinnedFileRange& range);
+    static std::optional<FileSpan> live_span(const PinRecord& pin, const PinDetail& detail, const FileKey& file);
     [[nodiscard]] bool has_live_page(const PinRecord& pin, const FileKey& file, std::uint64_t first_page,
                                      std::uint64_t end_page) const;
 
     ExtentIndex extents_;
     AddressIndex addresses_;
-    absl::btree_map<PinId, PinRecord> pins_;
-    absl::flat_hash_map<PinId, Detail> details_;
+    PinTable pins_;
     FileTable files_;
     absl::btree_map<ProcessId, absl::btree_set<PinId>> by_owner_;
     Orphans orphans_;

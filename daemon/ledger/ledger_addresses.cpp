@@ -66,7 +66,7 @@ std::uint64_t Ledger::unmap(const InvalidationEvent& event, AddressRange range, 
     std::uint64_t met = 0;
     for (MappedPages mapped : taken) {
         const std::uint64_t end = mapped.position + mapped.pages;
-        if (const std::uint64_t pages = details_.at(mapped.pin).live.count_within(mapped.position, end); pages > 0) {
+        if (const std::uint64_t pages = pins_.detail(mapped.pin).live.count_within(mapped.position, end); pages > 0) {
             outcome.met.push_back({mapped.pin, pages});
             met += pages;
         }

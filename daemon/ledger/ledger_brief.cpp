@@ -36,7 +36,7 @@ std::optional<Nanoseconds> Ledger::oldest_brief() const
 
 std::vector<Extent> Ledger::listed_pages(PinId id) const
 {
-    const Detail& detail = details_.at(id);
+    const PinDetail& detail = pins_.detail(id);
     std::vector<Extent> pages;
     std::ranges::copy_if(detail.listed, std::back_inserter(pages), [&](const Extent& extent) {
         return detail.live.bounds(extent.position, extent.position + extent.count).has_value();

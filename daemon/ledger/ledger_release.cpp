@@ -28,12 +28,6 @@ ReleaseOutcome Ledger::release(const ReleaseEvent& event)
     std::vector<Extent> taken;
     outcome.unmatched_pages = take_runs(event, taken);
     unmatched_releases_ += outcome.unmatched_pages;
-    for (const Extent& extent : taken) {
-        // The pages of an object's pins were never counted.
-        if (pins_.at(extent.pin).scope.object == 0) {
-            append(outcome.let_go, {extent.first, extent.count});
-        }
-    }
     std::sort(taken.begin(), taken.end(), [](const Extent& left, const Extent& right) {
         return std::tie(left.pin, left.position) < std::tie(right.pin, right.position);
     });
@@ -41,6 +35,10 @@ ReleaseOutcome Ledger::release(const ReleaseEvent& event)
         const PinId id = first->pin;
         const auto end = std::find_if(first, taken.end(), [&](const Extent& extent) { return extent.pin != id; });
         PinRecord& pin = pins_.at(id);
+        // The pages of an object's pins were never counted.
+        if (pin.scope.object == 0) {
+            std::for_each(first, end, [&](const Extent& part) { append(outcome.let_go, {part.first, part.count}); });
+        }
         const ReleaseRule rule = rule_for(event, pin, std::span(first, end));
         pin.coalesced = pin.coalesced || (event.making && rule == ReleaseRule::kObject);
         outcome.released.push_back(let_go(id, std::span(first, end)));
@@ -60,7 +58,7 @@ ReleaseOutcome Ledger::release_object(const ReleaseEvent& event)
     const auto pins = found->second;
     for (const PinId id : pins) {
         std::vector<Extent> taken;
-        details_.at(id).object_pages.visit([&](PageRun run) { extents_.remove_of(id, run, run.count, taken); });
+        pins_.detail(id).object_pages.visit([&](PageRun run) { extents_.remove_of(id, run, run.count, taken); });
         outcome.released.push_back(let_go(id, taken, true));
         outcome.released.back().rule = ReleaseRule::kObject;
     }
@@ -99,9 +97,22 @@ ReleaseRule Ledger::rule_for(const ReleaseEvent& event, const PinRecord& pin, st
 
 std::uint64_t Ledger::take_runs(const ReleaseEvent& event, std::vector<Extent>& taken)
 {
-    const auto rank = [&](PinId id) { return release_rank(event, pins_.at(id)); };
+    // One pin's pages mostly come together.
+    PinId last = 0;
+    std::uint32_t rank_of_last = ExtentIndex::kNever;
+    const auto rank = [&](PinId id) {
+        if (id != last) {
+            last = id;
+            rank_of_last = release_rank(event, pins_.at(id));
+        }
+        return rank_of_last;
+    };
     std::uint64_t missing = 0;
-    for (const PageRun& run : event.runs) {
+    for (std::size_t i = 0; i < event.runs.size(); ++i) {
+        const PageRun& run = event.runs[i];
+        if (i + ExtentIndex::kAhead < event.runs.size()) {
+            extents_.prefetch(event.runs[i + ExtentIndex::kAhead].first);
+        }
         if (event.span > 0) {
             missing += take_anywhere(event, run, event.span, taken);
             continue;
