@@ -147,9 +147,11 @@ TEST_CASE("a storm of truncates is counted exactly, its signals are limited, and
         CHECK(hold.status().denied() == refusals.at("EBUSY") + kWaiting - kHolds);
         CHECK(metrics.sum("pinwarden_holds_ended_total") == static_cast<double>(kHolds + revoke.status().held()));
         // The policy that was limited changed what is in force: one that asked no more between that and the release was
-        // held by policies that are others now.
+        // held by policies that are others now. So many cannot all run at once: one that has to wait for a second until
+        // it does is taken for one that will not ask again, and then asks and goes ahead all the same.
         CHECK(metrics.sum("pinwarden_holds_ended_total", {{"outcome", "pins_gone"}}) +
-                  metrics.sum("pinwarden_holds_ended_total", {{"outcome", "decided"}}) >=
+                  metrics.sum("pinwarden_holds_ended_total", {{"outcome", "decided"}}) +
+                  metrics.sum("pinwarden_holds_ended_total", {{"outcome", "abandoned"}}) >=
               static_cast<double>(kHolds));
     }
     // Ten at once, and one each 15 seconds.
