@@ -307,6 +307,16 @@ static __always_inline bool passes_by(__u32 flags)
     return !(flags & foll_longterm) && every_pin_is_followed();
 }
 
+// Who pins is not letting an object go: if it looks so, the kernel has skipped the program that should have given the
+// thread's place back, and what the thread lets go later must be told of.
+static __always_inline void give_place_back(void)
+{
+    __u64 self = bpf_get_current_task();
+    typeof(shared.releases[0]) *place = RELEASE_PLACE(self);
+    if (place->task == self)
+        place->task = 0;
+}
+
 static __noinline int on_acquire(void *ctx, struct acquire *call)
 {
     if (!call)
@@ -324,6 +334,7 @@ static __noinline int on_acquire(void *ctx, struct acquire *call)
     // taken for theirs.
     if (!long_term && !track_short_term && !any_tracked(call->pages, returned))
         return 0;
+    give_place_back();
     __u64 pin = __sync_fetch_and_add(&last_pin, 1) + 1;
     int told = emit_pin(ctx, call, pin);
     if (returned < 0)

@@ -222,11 +222,11 @@ private:
     KernelHealth health_;
     DaemonLosses daemon_losses_;
     std::uint64_t losses_told_ = 0;
+    std::uint64_t told_unfollowed_gone_ = 0;
     std::uint64_t kernel_losses_ = 0;  // as the kernel's side decides by it
     std::uint64_t other_losses_ = 0;   // what that side does not know of
     std::optional<std::uint64_t> told_certain_ = 0;
     bool holds_nobody_ = false;  // and that was said
-    std::uint64_t told_unfollowed_gone_ = 0;
     bool by_folio_ = false;     // whether releases are told by folio, because
     PinId last_vague_pin_ = 0;  // up to this one, pins may be on other pages of their folios
 
