@@ -47,6 +47,7 @@ public:
     [[nodiscard]] std::uint64_t losses() const override { return 0; }
     void trust_ledger(std::optional<std::uint64_t> /*after_losses*/) override {}
     void tell_by_folio(bool /*on*/) override {}
+    void forget_unfollowed(std::uint64_t /*pins*/) override {}
     void untrack(const std::vector<PageRun>& pages) override { untracked_runs += pages.size(); }
 };
 
