@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/engine.h"
+#include "support/engine_surroundings.h"
 #include "support/fake_holds.h"
 #include "support/fake_owners.h"
 #include "support/fake_page_truth.h"
@@ -95,22 +96,7 @@ struct QuietWorld {
     OneCgroup cgroups;
     Fanout fanout{4, 64};
     std::vector<std::string> warnings;
-    Engine engine{{.clock = clock,
-                   .verdicts = verdicts,
-                   .holds = holds,
-                   .signals = signals,
-                   .audit_log = audit_log,
-                   .paths = paths,
-                   .truth = truth,
-                   .processes = processes,
-                   .owners = owners,
-                   .names = names,
-                   .cgroups = cgroups,
-                   .fanout = fanout,
-                   .log_warning = [this](const std::string& text) { warnings.push_back(text); },
-                   .policies = nullptr},
-                  test::kGeometry,
-                  "bench"};
+    Engine engine{test::surroundings_of(*this, verdicts, nullptr), test::kGeometry, "bench"};
 };
 
 }  // namespace pinwarden::bench

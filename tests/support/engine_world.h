@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/engine.h"
+#include "support/engine_surroundings.h"
 #include "support/fake_holds.h"
 #include "support/fake_owners.h"
 #include "support/fake_page_truth.h"
@@ -63,20 +64,7 @@ struct World {
     Fanout fanout{4, 64};
     std::vector<std::string> warnings;
     Bytes on_its_way;
-    Engine engine{{.clock = clock,
-                   .verdicts = sink,
-                   .holds = holds,
-                   .signals = signals,
-                   .audit_log = audit_log,
-                   .paths = paths,
-                   .truth = truth,
-                   .processes = processes,
-                   .owners = owners,
-                   .names = names,
-                   .cgroups = cgroups,
-                   .fanout = fanout,
-                   .log_warning = [this](const std::string& text) { warnings.push_back(text); },
-                   .policies = &store},
+    Engine engine{surroundings_of(*this, sink, &store),
                   kGeometry,
                   "6.1.0-test",
                   {.leak_after = 5'000'000'000, .long_lived_after = 3'000'000'000}};
