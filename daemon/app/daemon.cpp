@@ -19,6 +19,7 @@
 #include "app/guardian.h"
 #include "app/kernel_adapters.h"
 #include "app/pipeline_thread.h"
+#include "kernel/kept_links.h"
 #include "kernel/preemption.h"
 #include "kernel/privileges.h"
 #include "kernel/programs.h"
@@ -167,7 +168,7 @@ Result<void> release_kept()
     if (auto allowed = check_privileges(); !allowed) {
         return allowed;
     }
-    const auto ended = Programs::forget_kept();
+    const auto ended = forget_kept_links();
     if (!ended) {
         return std::unexpected(ended.error());
     }
@@ -326,7 +327,7 @@ Result<void> run_daemon(const Options& options)
     names.reload();
     // What an earlier daemon left in force stays so until what is pinned is known here.
     const auto forget = [] {
-        if (auto forgotten = Programs::forget_kept(); !forgotten) {
+        if (auto forgotten = forget_kept_links(); !forgotten) {
             spdlog::warn("what an earlier daemon left in force stays so: {}", forgotten.error().message);
         }
     };

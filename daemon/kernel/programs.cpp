@@ -3,17 +3,15 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <pinwarden.skel.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
-#include <filesystem>
 #include <set>
 #include <string_view>
 
-#include "kernel/bpf_filesystem.h"
 #include "kernel/hook_table.h"
+#include "kernel/kept_links.h"
 #include "kernel/preemption.h"
 #include "kernel/privileges.h"
 
@@ -174,44 +172,6 @@ Result<std::map<std::string, std::string>> choose_programs(const KernelBtf& btf)
     return left_out;
 }
 
-// One after the other: a daemon that starts makes a new set before it takes away what the one before it kept.
-constexpr const char* kKeptFolder = "/sys/fs/bpf/pinwarden";
-constexpr const char* kKeptLinks = "/sys/fs/bpf/pinwarden/links";
-
-std::string kept_set()
-{
-    return std::string(kKeptLinks) + "/" + std::to_string(getpid());
-}
-
-Result<void> make_kept_folder()
-{
-    if (auto there = check_bpf_filesystem(); !there) {
-        return there;
-    }
-    std::error_code error;
-    // An earlier process of the same number may have left one.
-    std::filesystem::remove_all(kept_set(), error);
-    std::filesystem::create_directories(kept_set(), error);
-    if (error) {
-        return fail("make " + kept_set() + ": " + error.message(), error.value());
-    }
-    return {};
-}
-
-void remove_empty_folders()
-{
-    std::error_code not_empty;
-    for (const std::string& folder : {kept_set(), std::string(kKeptLinks), std::string(kKeptFolder)}) {
-        std::filesystem::remove(folder, not_empty);
-    }
-}
-
-// 0, or a negative errno.
-int keep_link(const std::string& name, bpf_link* link)
-{
-    return bpf_link__pin(link, (kept_set() + "/" + name).c_str());
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Programs>> Programs::load(const KernelBtf& btf, const ProgramOptions& options)
@@ -256,7 +216,7 @@ bool Programs::attach_program(const std::string& name)
     if (link == nullptr) {
         return false;
     }
-    if (const int error = kept_ ? keep_link(name, link) : 0; error != 0) {
+    if (const int error = kept_ ? keep_link(name, *link) : 0; error != 0) {
         bpf_link__destroy(link);
         errno = -error;
         return false;
@@ -343,11 +303,11 @@ Result<void> Programs::keep(bool on)
     if (on == kept_) {
         return {};
     }
-    if (auto folder = on ? make_kept_folder() : Result<void>(); !folder) {
+    if (auto folder = on ? make_kept_links() : Result<void>(); !folder) {
         return folder;
     }
     for (const auto& [name, link] : links_) {
-        const int error = on ? keep_link(name, link) : bpf_link__unpin(link);
+        const int error = on ? keep_link(name, *link) : bpf_link__unpin(link);
         if (error != 0) {
             return std::unexpected(
                 system_error(on ? "keep " + name + " attached" : "keep " + name + " no longer", error));
@@ -355,26 +315,9 @@ Result<void> Programs::keep(bool on)
     }
     kept_ = on;
     if (!on) {
-        remove_empty_folders();
+        remove_kept_links();
     }
     return {};
-}
-
-Result<std::size_t> Programs::forget_kept()
-{
-    std::size_t sets = 0;
-    std::error_code error;
-    for (const auto& set : std::filesystem::directory_iterator(kKeptLinks, error)) {
-        if (set.path() != kept_set()) {
-            std::filesystem::remove_all(set.path(), error);
-            ++sets;
-        }
-    }
-    remove_empty_folders();
-    if (error && error != std::errc::no_such_file_or_directory) {
-        return fail(std::string("remove ") + kKeptLinks + ": " + error.message(), error.value());
-    }
-    return sets;
 }
 
 std::vector<HookStatus> Programs::hooks() const

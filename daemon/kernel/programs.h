@@ -121,8 +121,6 @@ public:
     // Keeps what is attached where it is, also after this process has ended, or only while it lives. Needs a BPF file
     // system.
     Result<void> keep(bool on);
-    // Detaches what an earlier daemon kept.
-    static Result<std::size_t> forget_kept();
 
     // With the current counts of missed runs.
     [[nodiscard]] std::vector<HookStatus> hooks() const;

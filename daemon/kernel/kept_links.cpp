@@ -1,0 +1,69 @@
+#include "kernel/kept_links.h"
+
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+
+#include "kernel/bpf_filesystem.h"
+
+namespace pinwarden {
+namespace {
+
+constexpr const char* kFolder = "/sys/fs/bpf/pinwarden";
+constexpr const char* kSets = "/sys/fs/bpf/pinwarden/links";
+
+std::string own_set()
+{
+    return std::string(kSets) + "/" + std::to_string(getpid());
+}
+
+}  // namespace
+
+Result<void> make_kept_links()
+{
+    if (auto there = check_bpf_filesystem(); !there) {
+        return there;
+    }
+    std::error_code error;
+    // An earlier process of the same number may have left one.
+    std::filesystem::remove_all(own_set(), error);
+    std::filesystem::create_directories(own_set(), error);
+    if (error) {
+        return fail("make " + own_set() + ": " + error.message(), error.value());
+    }
+    return {};
+}
+
+int keep_link(const std::string& name, bpf_link& link)
+{
+    return bpf_link__pin(&link, (own_set() + "/" + name).c_str());
+}
+
+void remove_kept_links()
+{
+    std::error_code not_empty;
+    for (const std::string& folder : {own_set(), std::string(kSets), std::string(kFolder)}) {
+        std::filesystem::remove(folder, not_empty);
+    }
+}
+
+Result<std::size_t> forget_kept_links()
+{
+    std::size_t sets = 0;
+    std::error_code error;
+    for (const auto& set : std::filesystem::directory_iterator(kSets, error)) {
+        if (set.path() != own_set()) {
+            std::filesystem::remove_all(set.path(), error);
+            ++sets;
+        }
+    }
+    remove_kept_links();
+    if (error && error != std::errc::no_such_file_or_directory) {
+        return fail(std::string("remove ") + kSets + ": " + error.message(), error.value());
+    }
+    return sets;
+}
+
+}  // namespace pinwarden
