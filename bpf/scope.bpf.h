@@ -65,14 +65,18 @@ static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object, bo
     if (!task->depth)
         __sync_fetch_and_add(&shared.in_scope, 1);
     task->depth = depth + 1;
-    if (depth && !scope)
+    if (depth && !scope) {
+        if (!task->stranger)
+            task->stranger = depth + 1;
         return 0;
+    }
     task->kind = kind;
     task->scope = scope;
     task->object = object;
     task->released = 0;
     task->making = making;
     task->whole = 0;
+    task->stranger = 0;
     task->described = 0;
     return 0;
 }
@@ -109,10 +113,20 @@ static __always_inline int leave_scope(enum ending ending)
         return 0;
     __u8 depth = task->depth;
     bool released = task->released;
+    if (task->stranger && depth >= task->stranger) {
+        // What the thread is in the middle of goes on.
+        if (depth == task->stranger)
+            task->stranger = 0;
+        task->depth = depth - 1;
+        return 0;
+    }
     if (task->whole) {
-        typeof(shared.releases[0]) *place = RELEASE_PLACE(bpf_get_current_task());
-        released = place->released;
-        place->task = 0;
+        __u64 self = bpf_get_current_task();
+        typeof(shared.releases[0]) *place = RELEASE_PLACE(self);
+        bool own = place->task == self;
+        released = own && place->released;
+        if (own)
+            place->task = 0;
         task->whole = 0;
         if (released || ending == ENDS_ALL)
             tell_released(task);

@@ -17,6 +17,7 @@ struct task_state {
     __u8 in_longterm_loop;  // what it releases there is not the owner's
     __u8 released;          // something was released in this scope
     __u8 making;            // the object is being made
+    __u8 stranger;          // depth at which an object that is not known was entered inside another; 0: none
     __u8 described;         // a pin for the object has been told of with its stack
     __u8 whole;             // it is let go with all that is pinned for it, and RELEASE_PLACE is this thread's
 };
