@@ -47,8 +47,8 @@ Bytes EventScript::record()
         case 7:
         case 8: return pages();
         case 9:
-        case 10:
-        case 11: return release();
+        case 10: return release();
+        case 11: return release_object();
         case 12:
         case 13: return release_pages();
         case 14: return file();
@@ -137,6 +137,16 @@ Bytes EventScript::release()
     raw.span = below(2) == 0 ? 0U : static_cast<__u32>(mostly(1ULL << below(8), kLongestRun));
     raw.scope_kind = below(2) == 0 ? 0U : static_cast<__u32>(below(PW_SCOPE_KINDS));
     raw.scope = below(4);
+    return test::bytes_of(raw);
+}
+
+Bytes EventScript::release_object()
+{
+    pw_release_object raw = test::raw_release_object();
+    raw.header.time = time_;
+    raw.mm = below(3);
+    raw.scope_kind = static_cast<__u32>(1 + below(PW_SCOPE_KINDS - 1));
+    raw.scope = 1 + below(3);
     return test::bytes_of(raw);
 }
 

@@ -38,6 +38,7 @@ private:
     test::Bytes range();
     test::Bytes pages();
     test::Bytes release();
+    test::Bytes release_object();
     test::Bytes release_pages();
     test::Bytes file();
     test::Bytes exit();

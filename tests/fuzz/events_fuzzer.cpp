@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -130,17 +131,49 @@ private:
     {
         const std::uint64_t held = ledger_.held(kAll);
         const std::uint64_t unmatched = ledger_.unmatched_releases();
+        const std::set<PinId> unfollowed = pins_without_an_object();
+        const std::vector<PinId> of_object = pins_of(event.scope.object);
         const ReleaseOutcome outcome = ledger_.release(event);
         std::uint64_t released = 0;
+        std::uint64_t counted = 0;
         for (const Released& part : outcome.released) {
-            require(part.pages > 0, "a pin that is released from gives pages");
+            require(part.pages > 0 || event.whole, "a pin that is released from gives pages");
             require(part.fully == (ledger_.find(part.pin) == nullptr), "a pin is gone when it is fully released");
             released += part.pages;
+            counted += unfollowed.contains(part.pin) ? part.pages : 0;
         }
-        require(released == pages_of(outcome.let_go), "each page let go is some pin's");
-        require(released + outcome.unmatched_pages == pages_of(event.runs), "each page is let go or unmatched");
+        require(counted == pages_of(outcome.let_go), "each page let go is that of a pin without an object");
+        if (event.whole) {
+            require(outcome.released.size() == of_object.size() && outcome.unmatched_pages == 0,
+                    "an object's release takes its pins and no others");
+            require(pins_of(event.scope.object).empty(), "an object that was released has no pins");
+        } else {
+            require(released + outcome.unmatched_pages == pages_of(event.runs), "each page is let go or unmatched");
+        }
         require(ledger_.unmatched_releases() == unmatched + outcome.unmatched_pages, "unmatched pages are counted");
         require(ledger_.held(kAll) == held - released, "what was let go is held no more");
+    }
+
+    [[nodiscard]] std::set<PinId> pins_without_an_object() const
+    {
+        std::set<PinId> pins;
+        for (const auto& [id, pin] : ledger_.pins()) {
+            if (pin.scope.object == 0) {
+                pins.insert(id);
+            }
+        }
+        return pins;
+    }
+
+    [[nodiscard]] std::vector<PinId> pins_of(std::uint64_t object) const
+    {
+        std::vector<PinId> of_object;
+        for (const auto& [id, pin] : ledger_.pins()) {
+            if (object != 0 && pin.scope.object == object) {
+                of_object.push_back(id);
+            }
+        }
+        return of_object;
     }
 
     EventScript& script_;
