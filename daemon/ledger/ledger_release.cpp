@@ -8,6 +8,8 @@
 namespace pinwarden {
 namespace {
 
+constexpr std::uint64_t kAllHoldings = UINT64_MAX;
+
 void append(std::vector<PageRun>& runs, PageRun run)
 {
     if (!runs.empty() && runs.back().first + runs.back().count == run.first) {
@@ -58,7 +60,8 @@ ReleaseOutcome Ledger::release_object(const ReleaseEvent& event)
     const auto pins = found->second;
     for (const PinId id : pins) {
         std::vector<Extent> taken;
-        pins_.detail(id).object_pages.visit([&](PageRun run) { extents_.remove_of(id, run, run.count, taken); });
+        // Runs may overlap: memory that is mapped twice is listed twice.
+        pins_.detail(id).object_pages.visit([&](PageRun run) { extents_.remove_of(id, run, kAllHoldings, taken); });
         outcome.released.push_back(let_go(id, taken, true));
         outcome.released.back().rule = ReleaseRule::kObject;
     }

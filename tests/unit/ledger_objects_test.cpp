@@ -64,6 +64,14 @@ TEST_CASE("a page that an object has pinned twice is let go twice", "[ledger]")
     CHECK(ledger.index().extents() == 0);
 }
 
+TEST_CASE("of runs of an object that overlap nothing is left", "[ledger]")
+{
+    Ledger ledger;
+    acquire_for(ledger, 1, kRegion, {{102, 4}, {100, 4}}, 8);
+    CHECK(ledger.release(whole(kRegion)).released[0].pages == 8);
+    CHECK(ledger.index().extents() == 0);
+}
+
 TEST_CASE("of an object goes what is left, also what was never listed", "[ledger]")
 {
     Ledger ledger;
