@@ -2,9 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <liburing.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,10 +11,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
-#include <utility>
 
 #include "base/fd.h"
+#include "hooks/buffer_ring.h"
 #include "hooks/memory.h"
+#include "hooks/need.h"
 #include "support/machine.h"
 #include "support/process.h"
 
@@ -26,22 +25,6 @@ namespace {
 constexpr std::size_t kMiB = std::size_t{1} << 20U;
 constexpr std::size_t kBigWrite = 32 * kPage;
 constexpr int kAnybody = 0666;
-
-template <typename Value>
-Value need(Result<Value> result, const std::string& what)
-{
-    if (!result) {
-        throw std::runtime_error(what + ": " + result.error().message);
-    }
-    return std::move(*result);
-}
-
-void need(bool done, const std::string& what)
-{
-    if (!done) {
-        throw std::runtime_error(system_error(what, errno).message);
-    }
-}
 
 OwnedFd open_file(const std::string& path, int flags)
 {
@@ -71,33 +54,14 @@ Cost in_another_process(Cost (*measured)())
     return cost;
 }
 
-// A ring whose buffers are registered and unregistered again and again.
-class Ring {
-public:
-    Ring() { need(io_uring_queue_init(1, &ring_, 0) == 0, "make an io_uring"); }
-    Ring(const Ring&) = delete;
-    Ring& operator=(const Ring&) = delete;
-    ~Ring() { io_uring_queue_exit(&ring_); }
-
-    void add(std::span<std::byte> memory)
-    {
-        const iovec piece{.iov_base = memory.data(), .iov_len = memory.size()};
-        need(io_uring_register_buffers(&ring_, &piece, 1) == 0, "register a buffer");
-    }
-    void remove() { io_uring_unregister_buffers(&ring_); }
-
-private:
-    io_uring ring_{};
-};
-
 }  // namespace
 
 struct Operations::World {
     Memory scattered{64 * kMiB, Pages::kScattered};
     Memory huge{64 * kMiB, Pages::kHuge};
     Memory elsewhere{std::size_t{1} << 30U, Pages::kScattered};
-    Ring ring;
-    Ring other_ring;
+    BufferRing ring;
+    BufferRing other_ring;
     std::unique_ptr<pinner::Device> rdma;
     std::unique_ptr<pinner::Device> vfio;
     OwnedFd disk;
