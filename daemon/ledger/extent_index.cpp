@@ -12,6 +12,7 @@ namespace pinwarden {
 namespace {
 
 constexpr std::uint64_t kBlockPages = 1U << PW_BLOCK_PAGES_SHIFT;
+constexpr std::uint64_t kNoBlock = UINT64_MAX;
 
 PageNumber end_of(PageRun run)
 {
@@ -70,26 +71,67 @@ private:
     std::uint64_t pages_ = 0;
 };
 
-void ExtentIndex::insert(const Extent& extent)
+void ExtentIndex::insert(std::span<const Extent> extents)
 {
-    for (PageNumber from = extent.first; from < extent.first + extent.count;) {
-        from = insert_from(extent, from);
+    constexpr std::uint64_t kAtOnce = 512;  // parts, which are short of memory of their own
+    for (const Extent& extent : extents) {
+        const PageNumber end = extent.first + extent.count;
+        for (PageNumber from = extent.first; from < end;) {
+            const PageNumber to = std::min(end, (from / kBlockPages + kAtOnce) * kBlockPages);
+            add_parts(extent, {from, to - from});
+            from = to;
+            if (new_parts_.size() >= kAtOnce) {
+                insert_parts();
+            }
+        }
+    }
+    insert_parts();
+}
+
+// One for each block of the run, which is a part of the extent.
+void ExtentIndex::add_parts(const Extent& extent, PageRun run)
+{
+    for (PageNumber page = run.first; page < end_of(run);) {
+        const Part part(page, within_block(run, page).count, extent.pin, extent.position + (page - extent.first));
+        page = part.end();
+        if (!new_parts_.empty() && new_parts_.back().continues_as(part)) {
+            const Part& before = new_parts_.back();
+            new_parts_.back() = Part(before.first(), before.count() + part.count(), part.pin(), before.position());
+        } else {
+            new_parts_.push_back(part);
+        }
     }
 }
 
-// What of the extent goes in at one place: the pages of a block, and with them those of the blocks behind it as long as
-// nobody has anything there. Returns where they end.
-PageNumber ExtentIndex::insert_from(const Extent& extent, PageNumber from)
+void ExtentIndex::insert_parts()
 {
-    constexpr std::size_t kAtOnce = 16;
-    const PageRun run{extent.first, extent.count};
-    const auto part_from = [&](PageNumber page) {
-        return Part(page, within_block(run, page).count, extent.pin, extent.position + (page - run.first));
-    };
-    std::array<Part, kAtOnce> parts;
-    parts[0] = part_from(from);
-    const Part& part = parts[0];
-    const PartTable::Place place = parts_.find(part);
+    // They come by position, which is the order within a block.
+    constexpr unsigned kNumberBits = 22;
+    const std::size_t count = new_parts_.size();
+    order_.resize(count);
+    ordered_.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        order_[i] = new_parts_[i].block() << kNumberBits | i;
+    }
+    std::sort(order_.begin(), order_.end());
+    for (std::size_t i = 0; i < count; ++i) {
+        ordered_[i] = new_parts_[order_[i] & ((1U << kNumberBits) - 1)];
+    }
+    PartTable::Place last;
+    for (std::span<const Part> left(ordered_); !left.empty(); left = left.subspan(insert_some(left, last))) {
+        if (left.size() > kAhead) {
+            parts_.prefetch(left[kAhead].block());
+        }
+    }
+    new_parts_.clear();
+}
+
+// The first of the parts, and with it those behind it that go in at the same place; returns how many. `last` is where
+// something was inserted last, and then where this was.
+std::size_t ExtentIndex::insert_some(std::span<const Part> parts, PartTable::Place& last)
+{
+    const Part& part = parts.front();
+    PartTable::Place place = parts_.find(part, last);
     PartTable::Place next = place;
     PartTable::Place previous = place;
     const bool has_next = parts_.forward(next);
@@ -99,27 +141,36 @@ PageNumber ExtentIndex::insert_from(const Extent& extent, PageNumber from)
     const bool joins_next = has_next && part.continues_as(behind);
     if (has_previous && before.continues_as(part)) {
         parts_.set_pages(previous, before.first(), before.count() + part.count() + (joins_next ? behind.count() : 0));
+        last = previous;
         if (joins_next) {
             parts_.erase(next, 1);
+            last = {};
         }
-        return part.end();
+        return 1;
     }
     if (joins_next) {
         parts_.set_pages(next, part.first(), part.count() + behind.count());
-        return part.end();
+        last = next;
+        return 1;
     }
-    const bool first_of_block =
-        (!has_previous || before.block() != part.block()) && (!has_next || behind.block() != part.block());
     std::size_t count = 1;
-    for (PageNumber page = part.end(); count < kAtOnce && page < end_of(run); page = parts[count++].end()) {
-        if (has_next && behind.block() <= page / kBlockPages) {
-            break;
-        }
-        parts[count] = part_from(page);
+    while (count < parts.size() &&
+           (!has_next || (parts[count].comes_before(behind) && !parts[count].continues_as(behind)))) {
+        ++count;
     }
-    count = parts_.insert(place, std::span(parts).first(count));
-    blocks_ += count - 1 + (first_of_block ? 1U : 0U);
-    return parts[count - 1].end();
+    count = parts_.insert(place, parts.first(count));
+    last = place;
+    std::uint64_t block = has_previous ? before.block() : kNoBlock;
+    for (const Part& inserted : parts.first(count)) {
+        blocks_ += inserted.block() != block ? 1U : 0U;
+        block = inserted.block();
+    }
+    // The block of the last one was there before, if what is behind lies in it. Then it was counted for nothing, unless
+    // what is before lies in it as well.
+    if (has_next && behind.block() == block && (!has_previous || before.block() != block)) {
+        --blocks_;
+    }
+    return count;
 }
 
 bool ExtentIndex::alone(PartTable::Place place) const
@@ -309,6 +360,48 @@ std::uint64_t ExtentIndex::remove_of(std::uint64_t pin, PageRun within, std::uin
         }
     }
     return taken.pages();
+}
+
+PageNumber ExtentIndex::remove_all_of(std::uint64_t pin, PageRun run, std::uint64_t& pages)
+{
+    std::uint64_t block = run.first / kBlockPages;
+    while (block * kBlockPages < end_of(run)) {
+        PartTable::Place place = parts_.find(Part(block * kBlockPages, 0, pin, 0));
+        if (!parts_.forward(place)) {
+            return kNoBlock;
+        }
+        const Part part = PartTable::at(place);
+        if (part.pin() == pin) {
+            block = remove_stretch(place, pages);
+        } else {
+            block = std::max(block + 1, part.block());
+        }
+    }
+    return block * kBlockPages;
+}
+
+// Takes the extent there and those behind it in the same leaf up to another pin's. Returns the block where to go on.
+std::uint64_t ExtentIndex::remove_stretch(const PartTable::Place& first, std::uint64_t& pages)
+{
+    PartTable::Place before = first;
+    const std::uint64_t block_before = parts_.back(before) ? PartTable::at(before).block() : kNoBlock;
+    const std::uint64_t pin = PartTable::at(first).pin();
+    const std::size_t left = PartTable::left_in_leaf(first);
+    std::uint64_t block = block_before;
+    std::size_t count = 0;
+    PartTable::Place at = first;
+    for (; count < left && PartTable::at(at).pin() == pin; ++at.slot, ++count) {
+        const Part part = PartTable::at(at);
+        pages += part.count();
+        blocks_ -= part.block() != block ? 1U : 0U;
+        block = part.block();
+    }
+    // What is behind may lie in the last block, which then is not empty.
+    if (block != block_before && parts_.forward(at) && PartTable::at(at).block() == block) {
+        ++blocks_;
+    }
+    parts_.erase(first, count);
+    return count == left ? block : block + 1;
 }
 
 std::vector<std::uint64_t> ExtentIndex::block_numbers(std::size_t about, std::uint64_t salt) const

@@ -10,8 +10,10 @@
 //
 // Cost, with N extents and E of them in a block (1 for a long run, at most 64 for scattered pages of one pin): for each
 // block with extents that is touched, O(log N) to insert, O(log N + E) to visit, and O(log N) more for each extent that
-// a removal takes or cuts. Of a run of many blocks, what lies between two neighbours goes in at once, and what lies in
-// one leaf of the tree comes out at once. Blocks without extents cost nothing, however many a run spans.
+// a removal takes or cuts. What is inserted together is put in order first: what lies between two neighbours goes in at
+// once, and what lies in one leaf of the tree is looked up from there. Of a run of many blocks, and of a pin that is
+// let go as a whole, what lies in one leaf comes out at once. Blocks without extents cost nothing, however many a run
+// spans.
 #pragma once
 
 #include <pinwarden/abi.h>
@@ -21,6 +23,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "decode/event.h"
@@ -48,9 +51,11 @@ public:
     // Return false to stop.
     using Visitor = absl::FunctionRef<bool(const Extent& extent)>;
 
-    // Positions stay below 2^32, page numbers below 2^48, and each position of a pin is inserted at most once. Splits
-    // at block borders, merges with what is there of the same pin within a block.
-    void insert(const Extent& extent);
+    // Extents of one pin, in order of position. Positions stay below 2^32, page numbers below 2^48, and each position
+    // of a pin is inserted at most once. Splits at block borders, merges with what is there of the same pin within a
+    // block.
+    void insert(std::span<const Extent> extents);
+    void insert(const Extent& extent) { insert(std::span(&extent, 1)); }
 
     // Takes one holding of every page of the run and appends what was taken to `removed`, joined where it is
     // consecutive. Returns how many pages nobody held, or nobody gave up.
@@ -59,6 +64,10 @@ public:
     // Takes up to `limit` holdings of one pin on the pages of `within`, extents that start lowest first. Returns how
     // many.
     std::uint64_t remove_of(std::uint64_t pin, PageRun within, std::uint64_t limit, std::vector<Extent>& removed);
+
+    // Of a pin that is let go as a whole: takes at least what it has on the blocks of the run. Returns up to which page
+    // nothing of it is left, and adds to `pages` how many were taken.
+    PageNumber remove_all_of(std::uint64_t pin, PageRun run, std::uint64_t& pages);
 
     // Soon something will be asked or changed there: spares that call most of the wait for memory. Who has a list of
     // pages says so kAhead runs ahead, by when memory has answered.
@@ -85,7 +94,10 @@ private:
     // What a removal has taken so far.
     class Taken;
 
-    PageNumber insert_from(const Extent& extent, PageNumber from);
+    void add_parts(const Extent& extent, PageRun run);
+    void insert_parts();
+    std::size_t insert_some(std::span<const Part> parts, PartTable::Place& last);
+    std::uint64_t remove_stretch(const PartTable::Place& first, std::uint64_t& pages);
     PageRun next_block(PageRun run, Block& block, PartTable::Place& last) const;
     PageNumber remove_only(const PartTable::Place& place, PageRun pages, PageRun run, Ranks& ranks, Taken& taken);
     PageNumber remove_whole(const PartTable::Place& place, PageRun run, Ranks& ranks, Taken& taken);
@@ -96,6 +108,11 @@ private:
 
     PartTable parts_;
     std::size_t blocks_ = 0;
+    // Of insertions, so that each finds the memory of the last: parts in order of position, which of them comes when
+    // in the table, and they in that order. The first is empty between two insertions.
+    std::vector<Part> new_parts_;
+    std::vector<std::uint64_t> order_;
+    std::vector<Part> ordered_;
 };
 
 }  // namespace pinwarden

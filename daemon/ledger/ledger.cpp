@@ -147,21 +147,16 @@ void Ledger::pages(const PagesEvent& event)
             detail.gaps.emplace_back(detail.next_position, event.first);
         }
     }
+    std::vector<Extent> listed;
+    listed.reserve(event.runs.size());
     std::uint64_t position = event.first;
-    for (std::size_t i = 0; i < event.runs.size(); ++i) {
-        const PageRun& run = event.runs[i];
-        if (i + ExtentIndex::kAhead < event.runs.size()) {
-            extents_.prefetch(event.runs[i + ExtentIndex::kAhead].first);
-        }
+    for (const PageRun& run : event.runs) {
         // A position is listed once, and none beyond what the call said it pinned.
         if (position < detail.next_position || position + run.count > pin.pinned_pages) {
             certain_ = false;
-            return;
+            break;
         }
-        extents_.insert({run.first, run.count, pin.id, position});
-        if (!pin.long_term) {
-            detail.listed.push_back({run.first, run.count, pin.id, position});
-        }
+        listed.push_back({run.first, run.count, pin.id, position});
         if (pin.scope.object != 0) {
             detail.object_pages.add(run);
         }
@@ -169,6 +164,10 @@ void Ledger::pages(const PagesEvent& event)
         detail.next_position = position;
         pin.listed_pages += run.count;
         pin.live_pages += run.count;
+    }
+    extents_.insert(listed);
+    if (!pin.long_term) {
+        detail.listed.insert(detail.listed.end(), listed.begin(), listed.end());
     }
     if (pin.listed_pages == pin.pinned_pages) {
         detail.object_pages.close();
@@ -237,8 +236,7 @@ std::vector<PinId> Ledger::holders(PageRun run) const
 }
 
 // Books the parts, which the extent index no longer has, out of the pin.
-// With `all`, nothing of it is left, whether it was listed or not.
-Released Ledger::let_go(PinId id, std::span<const Extent> parts, bool all)
+Released Ledger::let_go(PinId id, std::span<const Extent> parts)
 {
     auto& [pin, detail] = pins_.entry(id);
     Released released;
@@ -247,7 +245,7 @@ Released Ledger::let_go(PinId id, std::span<const Extent> parts, bool all)
         released.pages += part.count;
         detail.live.remove(part.position, part.count);
     }
-    released.fully = all || detail.live.empty();
+    released.fully = detail.live.empty();
     if (released.fully) {
         released.bytes = pin.bytes;
         released.record = drop(id);

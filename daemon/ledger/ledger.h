@@ -124,7 +124,8 @@ private:
     std::uint64_t take_runs(const ReleaseEvent& event, std::vector<Extent>& taken);
     std::uint64_t take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span, std::vector<Extent>& taken);
     ReleaseOutcome release_object(const ReleaseEvent& event);
-    Released let_go(PinId id, std::span<const Extent> parts, bool all = false);
+    Released let_go(PinId id, std::span<const Extent> parts);
+    Released let_go_whole(PinId id);
     // Returns its record.
     PinRecord drop(PinId id);
 

@@ -8,8 +8,6 @@
 namespace pinwarden {
 namespace {
 
-constexpr std::uint64_t kAllHoldings = UINT64_MAX;
-
 void append(std::vector<PageRun>& runs, PageRun run)
 {
     if (!runs.empty() && runs.back().first + runs.back().count == run.first) {
@@ -59,13 +57,30 @@ ReleaseOutcome Ledger::release_object(const ReleaseEvent& event)
     }
     const auto pins = found->second;
     for (const PinId id : pins) {
-        std::vector<Extent> taken;
-        // Runs may overlap: memory that is mapped twice is listed twice.
-        pins_.detail(id).object_pages.visit([&](PageRun run) { extents_.remove_of(id, run, kAllHoldings, taken); });
-        outcome.released.push_back(let_go(id, taken, true));
+        outcome.released.push_back(let_go_whole(id));
         outcome.released.back().rule = ReleaseRule::kObject;
     }
     return outcome;
+}
+
+// A pin for an object. Nothing of it is left, whether it was listed or not.
+Released Ledger::let_go_whole(PinId id)
+{
+    auto& [pin, detail] = pins_.entry(id);
+    Released released;
+    released.pin = id;
+    released.fully = true;
+    released.bytes = pin.bytes;
+    detail.object_pages.sort();
+    PageNumber done = 0;
+    detail.object_pages.visit([&](PageRun run) {
+        if (const PageNumber end = run.first + run.count; end > done) {
+            const PageNumber first = std::max(run.first, done);
+            done = extents_.remove_all_of(id, {first, end - first}, released.pages);
+        }
+    });
+    released.record = drop(id);
+    return released;
 }
 
 // What told, once `parts` are out of the index: who else could have been meant is still in it.

@@ -1,6 +1,7 @@
 // The pages of a pin as they were listed, in little memory: to find them all when the pin is let go as a whole.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -26,6 +27,8 @@ public:
     }
     // Nothing will be added.
     void close() { runs_.shrink_to_fit(); }
+    // By first page: visited in that order from now on.
+    void sort() { std::sort(runs_.begin(), runs_.end()); }
 
     template <typename Visitor>
     void visit(const Visitor& visitor) const

@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::size_t kCacheLine = 64;
 
+// Some 200 to 400 KiB.
+constexpr std::size_t kFewParts = 10'000;
+
 // Joined ones are not quite full, so that the next insertion does not part them again.
 constexpr std::size_t fit_together(std::size_t capacity)
 {
@@ -113,7 +116,7 @@ void PartTable::find_leaf(const Key& key, Place& place) const
 
 void PartTable::prefetch(std::uint64_t block) const
 {
-    if (size_ == 0) {
+    if (size_ < kFewParts) {
         return;
     }
     Place place;
@@ -141,7 +144,40 @@ PartTable::Place PartTable::find(const Part& part) const
         return place;
     }
     find_leaf({part.block(), part.pin_, part.position_}, place);
-    const Leaf& leaf = *place.in;
+    place.slot = slot_of(part, *place.in);
+    return place;
+}
+
+PartTable::Place PartTable::find(const Part& part, const Place& near) const
+{
+    if (near.in == nullptr || !in_leaf({part.block(), part.pin_, part.position_}, near)) {
+        return find(part);
+    }
+    Place place = near;
+    place.slot = slot_of(part, *place.in);
+    return place;
+}
+
+// Whether find_leaf() would give the place's leaf. It may be false for what comes before all extents.
+bool PartTable::in_leaf(const Key& key, const Place& place) const
+{
+    const auto comes_before = [&](std::uint64_t block, std::uint64_t pin, std::uint32_t position) {
+        return key.block != block ? key.block < block : std::tie(key.pin, key.position) < std::tie(pin, position);
+    };
+    const Group& group = *top_.group[place.group];
+    if (comes_before(group.block[place.leaf], group.pin[place.leaf], group.position[place.leaf])) {
+        return false;
+    }
+    if (const std::size_t next = place.leaf + 1; next < group.count) {
+        return comes_before(group.block[next], group.pin[next], group.position[next]);
+    }
+    const std::size_t next = place.group + 1;
+    return next == top_.group.size() || comes_before(top_.block[next], top_.pin[next], top_.position[next]);
+}
+
+// The first extent of the leaf that does not come before this one.
+std::size_t PartTable::slot_of(const Part& part, const Leaf& leaf)
+{
     const std::size_t first = count_less<kLeafParts>(leaf.where.data(), part.block() << Part::kBlockBits);
     const std::size_t end = count_less<kLeafParts>(leaf.where.data(), (part.block() + 1) << Part::kBlockBits);
     const auto less = [&](std::size_t slot) {
@@ -149,17 +185,16 @@ PartTable::Place PartTable::find(const Part& part) const
     };
     // What is inserted is the newest of its block, mostly.
     if (first == end || less(end - 1)) {
-        place.slot = end;
-        return place;
+        return end;
     }
-    place.slot = first;
+    std::size_t slot = first;
     for (std::size_t left = end - 1 - first; left > 0;) {
         const std::size_t half = left / 2;
-        const bool behind = less(place.slot + half);
-        place.slot += behind ? half + 1 : 0;
+        const bool behind = less(slot + half);
+        slot += behind ? half + 1 : 0;
         left = behind ? left - half - 1 : half;
     }
-    return place;
+    return slot;
 }
 
 bool PartTable::to_next_leaf(Place& place) const
@@ -393,7 +428,7 @@ void PartTable::split(Place& place, const Part& next)
     place.slot = slot;
 }
 
-std::size_t PartTable::insert(Place place, std::span<const Part> parts)
+std::size_t PartTable::insert(Place& place, std::span<const Part> parts)
 {
     if (size_ == 0) {
         place = first_leaf(parts.front());

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "decode/event.h"
@@ -41,6 +42,11 @@ public:
     [[nodiscard]] PageNumber first() const { return where_ >> kCountBits; }
     [[nodiscard]] std::uint64_t count() const { return where_ & ((1U << kCountBits) - 1); }
     [[nodiscard]] PageNumber end() const { return first() + count(); }
+    [[nodiscard]] bool comes_before(const Part& other) const
+    {
+        return block() != other.block() ? block() < other.block()
+                                        : std::tie(pin_, position_) < std::tie(other.pin_, other.position_);
+    }
     // Whether the two are one extent, if they lie in the same block.
     [[nodiscard]] bool continues_as(const Part& next) const
     {
@@ -120,8 +126,11 @@ public:
     [[nodiscard]] Place find_block(std::uint64_t block) const;
     // Before the first extent that does not come before this one.
     [[nodiscard]] Place find(const Part& part) const;
+    // The same, and soon found when it lies in the leaf of `near`, a place that is valid.
+    [[nodiscard]] Place find(const Part& part, const Place& near) const;
     [[nodiscard]] Place begin() const { return find_block(0); }
-    // Has the processor fetch what find_block() will look at, and what is changed there.
+    // Has the processor fetch what find_block() will look at, and what is changed there. Nothing of a table that its
+    // near caches have as a whole.
     void prefetch(std::uint64_t block) const;
 
     // To the extent the place is before; false at the end of all.
@@ -146,8 +155,8 @@ public:
     // Other pages, and another position, for an extent that stays where it is in the order.
     void set_pages(const Place& place, PageNumber first, std::uint64_t count);
     // Where find() of the first said, as far as there is room in one step; returns how many of them. All come before
-    // what is behind the place.
-    std::size_t insert(Place place, std::span<const Part> parts);
+    // what is behind the place, which becomes the first one's.
+    std::size_t insert(Place& place, std::span<const Part> parts);
     // The extent at the place and those behind it in the same leaf.
     void erase(Place place, std::size_t count);
 
@@ -158,6 +167,8 @@ private:
                                               const Key& key);
     [[nodiscard]] std::size_t first_group(std::uint64_t block) const;
     void find_leaf(const Key& key, Place& place) const;
+    [[nodiscard]] bool in_leaf(const Key& key, const Place& place) const;
+    [[nodiscard]] static std::size_t slot_of(const Part& part, const Leaf& leaf);
     static void put(Leaf& leaf, std::size_t slot, const Part& part);
     [[nodiscard]] Place first_leaf(const Part& part);
     void split(Place& place, const Part& next);

@@ -81,6 +81,17 @@ public:
         return pages;
     }
 
+    // The pages it held, ascending, each as often as it held it.
+    std::vector<PageNumber> take_all_of(std::uint64_t pin)
+    {
+        std::vector<PageNumber> pages;
+        for (PageNumber page = 0; page < kPages; ++page) {
+            const auto count = std::erase_if(pages_.at(page), [&](const Holding& one) { return one.pin == pin; });
+            pages.insert(pages.end(), count, page);
+        }
+        return pages;
+    }
+
     bool take(const Taken& one) { return pages_.at(one.page).erase(one.holding) == 1; }
 
     [[nodiscard]] std::vector<Taken> holdings(PageRun run) const
@@ -141,7 +152,13 @@ public:
     void step()
     {
         const PageRun run = any_run();
-        switch (below(8)) {
+        switch (below(10)) {
+            case 8: insert_list(); break;
+            case 9:
+                if (below(8) == 0) {
+                    remove_all_of();
+                }
+                break;
             case 0:
             case 1:
             case 2: insert(run); break;
@@ -190,6 +207,42 @@ private:
             model_.insert(extent);
         }
         position += run.count;
+    }
+
+    // Anywhere, and some next to each other, as a call lists what it has pinned.
+    void insert_list()
+    {
+        const std::uint64_t pin = below(kPins);
+        std::uint64_t& position = next_position_.at(pin);
+        std::vector<Extent> extents;
+        for (std::uint64_t left = below(30); left > 0; --left) {
+            PageRun run = any_run();
+            if (below(3) == 0 && !extents.empty()) {
+                const PageNumber behind = extents.back().first + extents.back().count;
+                run = {behind, std::min(below(3), kPages - behind)};
+            }
+            if (run.count > 0) {
+                extents.push_back({run.first, run.count, pin, position});
+                model_.insert(extents.back());
+            }
+            position += run.count + below(2);
+        }
+        index_.insert(extents);
+    }
+
+    void remove_all_of()
+    {
+        const std::uint64_t pin = below(kPins);
+        const auto held = model_.take_all_of(pin);
+        std::uint64_t pages = 0;
+        PageNumber done = 0;
+        for (const PageNumber page : held) {
+            if (page >= done) {
+                done = index_.remove_all_of(pin, {page, std::min(1 + below(5), kPages - page)}, pages);
+                RC_ASSERT(done > page);
+            }
+        }
+        RC_ASSERT(pages == held.size());
     }
 
     void remove(PageRun run)
