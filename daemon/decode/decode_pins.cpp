@@ -1,4 +1,6 @@
 // Pins and releases: what names pages.
+#include <algorithm>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -37,28 +39,41 @@ Result<PageNumber> page_number(const PageGeometry& geometry, std::uint64_t page)
     return number;
 }
 
+// How many pages at the start of the list go on with a run, of which `next` would be the next page; at most `limit`.
+std::size_t going_on(const PageGeometry& geometry, Record list, std::uint64_t next, std::uint64_t limit)
+{
+    const std::size_t most = std::min<std::size_t>(list.size() / sizeof(std::uint64_t), limit);
+    std::size_t count = 0;
+    for (; count < most; ++count, next += geometry.struct_page_bytes) {
+        std::uint64_t page = 0;
+        std::memcpy(&page, list.data() + count * sizeof(page), sizeof(page));
+        // What lies before the memory map has gone round the end of all addresses.
+        if (page != next || page < geometry.vmemmap_base) {
+            break;
+        }
+    }
+    return count;
+}
+
 Result<std::vector<PageRun>> page_runs(const PageGeometry& geometry, Record list)
 {
     std::vector<PageRun> runs;
-    std::uint64_t next = 0;  // the page that goes on with the last run
-    for (std::size_t at = 0; at < list.size(); at += sizeof(std::uint64_t)) {
+    while (!list.empty()) {
         std::uint64_t page = 0;
-        std::memcpy(&page, list.data() + at, sizeof(page));
-        // What is a number plus one is known without the division, which is most of what a page of a long run costs.
-        if (!runs.empty() && page == next && page >= geometry.vmemmap_base &&
-            runs.back().first + runs.back().count < kPageNumberLimit) {
-            ++runs.back().count;
-        } else {
-            const auto number = page_number(geometry, page);
-            if (!number) {
-                return std::unexpected(number.error());
-            }
-            if (runs.size() == 1) {
-                runs.reserve(1 + (list.size() - at) / sizeof(page));
-            }
-            runs.push_back({*number, 1});
+        std::memcpy(&page, list.data(), sizeof(page));
+        const auto number = page_number(geometry, page);
+        if (!number) {
+            return std::unexpected(number.error());
         }
-        next = page + geometry.struct_page_bytes;
+        if (runs.size() == 1) {
+            runs.reserve(1 + list.size() / sizeof(page));
+        }
+        list = list.subspan(sizeof(page));
+        // What is a number plus one is known without the division, which is most of what a page of a long run costs.
+        const std::size_t more =
+            going_on(geometry, list, page + geometry.struct_page_bytes, kPageNumberLimit - *number - 1);
+        runs.push_back({*number, 1 + more});
+        list = list.subspan(more * sizeof(page));
     }
     return runs;
 }
