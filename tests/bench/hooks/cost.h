@@ -9,10 +9,12 @@ namespace pinwarden::bench {
 // Instructions for one unit of an operation.
 struct Cost {
     double caller = 0;      // run by the thread that calls, in the kernel and outside
-    double everything = 0;  // until the next begins: interrupts and whoever else ran meanwhile, too
+    double everything = 0;  // interrupts and whoever else ran until all was done that follows from it, too
 };
 
-// The least of several batches of `rounds` calls of `round`, each of which does `units`; after one batch to warm up.
+// The median of several batches of `rounds` calls of `round`, each of which does `units`; after one batch to warm up.
+// Between two batches it is waited until the daemon has read what they reported, which on one processor it hardly does
+// meanwhile: so each finds the ring empty.
 Cost measure(std::size_t rounds, std::size_t units, const std::function<void()>& round);
 
 }  // namespace pinwarden::bench

@@ -6,11 +6,13 @@
 #include <string>
 #include <string_view>
 
+#include "hooks/idle.h"
 #include "hooks/operations.h"
 
 int main(int argc, char** argv)
 try {
     using namespace pinwarden::bench;
+    IdleTime::instance();
     const Operations operations;
     const auto tell = [](const Operation& operation) {
         const Cost cost = operation.measure();
