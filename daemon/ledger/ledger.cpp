@@ -118,6 +118,7 @@ void Ledger::range(const RangeEvent& event)
     }
     const auto later = [](std::uint64_t position, const PinnedFileRange& other) { return position < other.position; };
     pin.ranges.insert(std::upper_bound(pin.ranges.begin(), pin.ranges.end(), range.position, later), range);
+    detail.longest_range = std::max(detail.longest_range, range.pages);
     if (std::find(detail.files.begin(), detail.files.end(), range.file) == detail.files.end()) {
         detail.files.push_back(range.file);
     }
@@ -437,11 +438,15 @@ void Ledger::shrink_files(const PinRecord& pin, const PinDetail& detail, std::sp
     }
     absl::InlinedVector<FileKey, 1> stale;
     for (const Extent& part : parts) {
-        const auto before = [](const PinnedFileRange& range, std::uint64_t position) {
-            return range.position + range.pages <= position;
+        // By where they start: they may overlap, so a long one may end behind later ones.
+        const auto before = [&](const PinnedFileRange& range, std::uint64_t position) {
+            return range.position + detail.longest_range <= position;
         };
         auto range = std::lower_bound(pin.ranges.begin(), pin.ranges.end(), part.position, before);
         for (; range != pin.ranges.end() && range->position < part.position + part.count; ++range) {
+            if (range->position + range->pages <= part.position) {
+                continue;
+            }
             const std::uint64_t from = std::max(part.position, range->position) - range->position;
             const std::uint64_t to = std::min(part.position + part.count - range->position, range->pages);
             const auto span = files_.span(range->file, pin.id);

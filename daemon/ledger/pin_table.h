@@ -25,6 +25,7 @@ namespace pinwarden {
 struct PinDetail {
     LivePositions live;  // pages that were not listed included
     absl::InlinedVector<FileKey, 1> files;
+    std::uint64_t longest_range = 0;                            // pages of the longest of the pin's ranges
     std::uint64_t next_position = 0;                            // page lists come in order
     std::vector<std::pair<std::uint64_t, std::uint64_t>> gaps;  // positions first .. end - 1 of lists that were lost
     std::vector<Extent> listed;                                 // of a pin without FOLL_LONGTERM

@@ -95,6 +95,20 @@ TEST_CASE("pins on a range are found exactly, oldest first", "[ledger]")
     CHECK(ids(ledger.pins_on(kFile, 2, 5)) == std::vector<PinId>{1});
 }
 
+TEST_CASE("ranges of a pin may lie within each other", "[ledger]")
+{
+    Ledger ledger;
+    ledger.pin(pin_event(1, 12), "io_uring");
+    // What is looked at page by page between two private mappings is a part of a shared one.
+    ledger.range(range_event(1, 1, 20, 12, 0));
+    ledger.range(range_event(1, 2, 24, 1, 4));
+    ledger.range(range_event(1, 3, 25, 1, 5));
+    ledger.pages(pages_event(1, {{100, 12}}));
+    ledger.release(release_event({{107, 5}}));
+    CHECK(pages_of(ledger.file_state(kFile)) == Pages(20, 27));
+    CHECK(ledger.live_file_range(*ledger.find(1), kFile) == std::optional(Pages(20, 27)));
+}
+
 TEST_CASE("a pin may cover several files, and one file in several places", "[ledger]")
 {
     Ledger ledger;
