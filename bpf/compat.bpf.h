@@ -121,8 +121,8 @@ static __always_inline struct dentry *alias_dentry(struct hlist_node *alias)
     return (void *)alias - bpf_core_field_offset(struct dentry, d_u.d_alias);
 }
 
-// Of the file's own inode. Before 6.7 a file that an overlay has opened in one of its layers goes by the overlay's path,
-// whose inode is another; any name the file has in its layer will do then.
+// Of the file's own inode. Before 6.7 a file that an overlay has opened in one of its layers goes by the overlay's
+// path, whose inode is another; any name the file has in its layer will do then.
 static __always_inline struct dentry *dentry_of(struct file *file)
 {
     struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);

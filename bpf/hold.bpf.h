@@ -1,8 +1,9 @@
 // Holding an operation: its caller is stopped, and starts the same system call again when it is continued.
 //
-// SIGSTOP, sent to the thread itself, and -ERESTARTNOINTR: the thread stops on its way back to user space, before it has
-// seen any result, and after SIGCONT the kernel puts it back in front of the call. So it asks again, however it came to
-// be continued, and what is decided then is decided anew; what is remembered of a hold is how long it has lasted.
+// SIGSTOP, sent to the thread itself, and -ERESTARTNOINTR: the thread stops on its way back to user space, before it
+// has seen any result, and after SIGCONT the kernel puts it back in front of the call. So it asks again, however it
+// came to be continued, and what is decided then is decided anew; what is remembered of a hold is how long it has
+// lasted.
 #pragma once
 
 #include "report.bpf.h"
@@ -26,19 +27,19 @@ const struct pw_hold no_hold = {};
 static __always_inline bool starts_again(void)
 {
     switch (current_syscall()) {
-    case __NR_truncate:
-    case __NR_ftruncate:
+        case __NR_truncate:
+        case __NR_ftruncate:
 #ifdef __NR_open
-    case __NR_open:
-    case __NR_creat:
+        case __NR_open:
+        case __NR_creat:
 #endif
-    case __NR_openat:
-    case __NR_openat2:
-    case __NR_fallocate:
-    case __NR_madvise:
-    case __NR_process_madvise:
-    case __NR_umount2: return true;
-    default: return false;
+        case __NR_openat:
+        case __NR_openat2:
+        case __NR_fallocate:
+        case __NR_madvise:
+        case __NR_process_madvise:
+        case __NR_umount2: return true;
+        default: return false;
     }
 }
 
@@ -57,9 +58,9 @@ static long look_for_stop(__u32 turn, bool *found)
     return *found ? 1 : 0;
 }
 
-// To the thread, not the process: there the signal could already wait for another thread, and this one would go on. From
-// 6.14 on, and where it was taken back, an interrupt that follows at once sends it where preemption is off; without it
-// the -ERESTARTNOINTR would reach user space, so it is waited for.
+// To the thread, not the process: there the signal could already wait for another thread, and this one would go on.
+// From 6.14 on, and where it was taken back, an interrupt that follows at once sends it where preemption is off;
+// without it the -ERESTARTNOINTR would reach user space, so it is waited for.
 static __always_inline bool stop_caller(void)
 {
     bool found = zero;

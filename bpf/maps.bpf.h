@@ -18,8 +18,9 @@ enum {
     SPACES_MAX = 1 << 16,
 };
 
-// How many pins lie in a block of pages, but for those that are followed by their object. Raised here, lowered by the daemon through its own mapping of the map:
-// eight bytes each, because the kernel spaces smaller elements eight bytes apart as well.
+// How many pins lie in a block of pages, but for those that are followed by their object. Raised here, lowered by the
+// daemon through its own mapping of the map: eight bytes each, because the kernel spaces smaller elements eight bytes
+// apart as well.
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);

@@ -1,7 +1,7 @@
 // Which pages of which files a call has pinned.
 //
-// By the mappings behind the addresses, which is quick; page by page where these do not tell: private mappings, an address
-// space whose lock is contended, or another's.
+// By the mappings behind the addresses, which is quick; page by page where these do not tell: private mappings, an
+// address space whose lock is contended, or another's.
 #pragma once
 
 #include "file.bpf.h"

@@ -4,13 +4,13 @@
 #include "audit.bpf.h"
 #include "enforce.bpf.h"
 #include "fallocate.bpf.h"
-#include "umount.bpf.h"
 #include "invalidate.bpf.h"
 #include "lifecycle.bpf.h"
 #include "notifier.bpf.h"
 #include "pin.bpf.h"
 #include "rename.bpf.h"
 #include "scan.bpf.h"
+#include "umount.bpf.h"
 #include "unpin.bpf.h"
 
 // Puts the records' layouts into the object's BTF, where a unit test compares them with the daemon's.

@@ -118,7 +118,7 @@ struct release_walk {
             record_->tid = (__u32)(walk)->by.pid_tgid;                                                                 \
             record_->count = (wanted);                                                                                 \
             bpf_probe_read_kernel(record_->page, size_, &(walk)->pages[at]);                                           \
-            submit(record_);                                                                            \
+            submit(record_);                                                                                           \
         }                                                                                                              \
         !!record_;                                                                                                     \
     })
