@@ -13,6 +13,10 @@ typedef struct {
     int counter;
 } atomic_t;
 
+typedef struct refcount_struct {
+    atomic_t refs;
+} refcount_t;
+
 struct hlist_node {
     struct hlist_node *next;
 };

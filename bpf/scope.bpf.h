@@ -78,6 +78,7 @@ static __always_inline int enter_scope(__u32 kind, __u64 scope, __u64 object, bo
     task->whole = 0;
     task->stranger = 0;
     task->described = 0;
+    task->last_user = LAST_USER_IF_RELEASED;
     return 0;
 }
 
@@ -120,6 +121,8 @@ static __always_inline int leave_scope(enum ending ending)
         task->depth = depth - 1;
         return 0;
     }
+    if (ending == ENDS_IF_RELEASED && task->last_user == LAST_USER)
+        ending = ENDS_ALL;
     if (task->whole) {
         __u64 self = bpf_get_current_task();
         typeof(shared.releases[0]) *place = RELEASE_PLACE(self);
@@ -133,6 +136,8 @@ static __always_inline int leave_scope(enum ending ending)
     } else if (ending == ENDS_ALL && task->scope) {
         tell_released(task);
     }
+    if (ending == ENDS_IF_RELEASED && task->last_user == LAST_USER_UNHEARD && !released)
+        __sync_fetch_and_add(&shared.unheard, 1);
     if (task->scope && (ending == ENDS_ALL || (ending == ENDS_IF_RELEASED && released)))
         forget_object(task->kind, task->object, task->scope);
     if (depth > 1) {
@@ -162,9 +167,14 @@ static __always_inline int enter_making(__u32 kind)
 static __always_inline int leave_making(__u32 kind, __u64 object)
 {
     struct task_state *task = this_task();
-    if (task && task->scope && !is_error(object))
+    if (!task || !task->scope)
+        return leave_scope(ENDS_NOTHING);
+    if (!is_error(object)) {
         name_object(kind, object, task->scope);
-    return leave_scope(ENDS_NOTHING);
+        return leave_scope(ENDS_NOTHING);
+    }
+    // What it had pinned by then it has let go of by itself.
+    return leave_scope(task->described ? ENDS_ALL : ENDS_NOTHING);
 }
 
 // An object that may be gone afterwards, if this was its last user.
@@ -173,13 +183,19 @@ static __always_inline int enter_release(__u32 kind, __u64 object)
     return enter_scope(kind, scope_of(kind, object), object, false, false);
 }
 
-// The same where the function lets go all that is pinned for the object, or nothing: its pages need not be told one by
-// one. Where the ledger may have them wrong they are.
-static __always_inline int enter_whole_release(__u32 kind, __u64 object)
+// The same where the function lets go all that is pinned for the object, or nothing, if it has other users: its pages
+// need not be told one by one. Where the ledger may have them wrong they are.
+static __always_inline int enter_whole_release(__u32 kind, __u64 object, bool last_user)
 {
     enter_release(kind, object);
     struct task_state *task = in_interrupt() ? 0 : this_task();
-    if (!task || !task->scope || task->depth != 1 || task->in_longterm_loop || shared.releases_by_folio)
+    if (!task || !task->scope || task->stranger)
+        return 0;
+    if (last_user)
+        task->last_user = LAST_USER;
+    else if (!shared.releases_heard)
+        task->last_user = LAST_USER_UNHEARD;
+    if (task->depth != 1 || task->in_longterm_loop || shared.releases_by_folio)
         return 0;
     __u64 self = bpf_get_current_task();
     typeof(shared.releases[0]) *place = RELEASE_PLACE(self);

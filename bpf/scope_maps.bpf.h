@@ -20,6 +20,14 @@ struct task_state {
     __u8 stranger;          // depth at which an object that is not known was entered inside another; 0: none
     __u8 described;         // a pin for the object has been told of with its stack
     __u8 whole;             // it is let go with all that is pinned for it, and RELEASE_PLACE is this thread's
+    __u8 last_user;         // enum last_user, of a scope that ends the object if its last user lets go
+};
+
+// Whether who lets go of an object is the last of its users, with whom its pins go.
+enum last_user {
+    LAST_USER_IF_RELEASED,  // if a page was let go
+    LAST_USER,
+    LAST_USER_UNHEARD,  // if a page was let go, but nobody listens to that
 };
 
 // By thread; only while it is in the middle of something.

@@ -26,7 +26,7 @@ MUST_NOT_MISS("?fexit/__ib_umem_get_va", umem_get_va_exit)
 // void ib_umem_release(struct ib_umem *umem)
 MUST_NOT_MISS("?fentry/ib_umem_release", umem_release_enter)
 {
-    return enter_whole_release(PW_SCOPE_RDMA_REGION, ARGUMENT(ctx, 0));
+    return enter_whole_release(PW_SCOPE_RDMA_REGION, ARGUMENT(ctx, 0), true);
 }
 
 MUST_NOT_MISS("?fexit/ib_umem_release", umem_release_exit)

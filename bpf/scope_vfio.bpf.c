@@ -42,17 +42,20 @@ MUST_NOT_MISS("?fexit/vfio_iommu_type1_ioctl", ioctl_exit)
 }
 
 // int vfio_iommu_type1_attach_group(void *iommu_data, struct iommu_group *iommu_group, ...)
+// When a group cannot be attached, what was pinned for it is let go again, and the mappings stay.
 MUST_NOT_MISS("?fexit/vfio_iommu_type1_attach_group", attach_group_exit)
 {
+    if ((int)return_value(ctx) < 0 && !shared.releases_heard)
+        __sync_fetch_and_add(&shared.unheard, 1);
     return leave_driver();
 }
 
 // long vfio_unmap_unpin(struct vfio_iommu *iommu, struct vfio_dma *dma, bool do_accounting)
-// Nothing of the mapping is pinned behind it. That holds as well for one that could not be made, of which the driver has
-// let go what it had by itself.
+// Nothing of the mapping is pinned behind it. That holds as well for one that could not be made, of which the driver
+// has let go what it had by itself.
 MUST_NOT_MISS("?fentry/vfio_unmap_unpin", unmap_unpin_enter)
 {
-    return enter_whole_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1));
+    return enter_whole_release(PW_SCOPE_VFIO_MAPPING, ARGUMENT(ctx, 1), true);
 }
 
 MUST_NOT_MISS("?fexit/vfio_unmap_unpin", unmap_unpin_exit)

@@ -6,6 +6,7 @@ struct work_struct {
     unsigned long data;
 };
 struct xdp_umem {
+    refcount_t users;
     struct work_struct work;
 };
 #pragma clang attribute pop
@@ -24,7 +25,12 @@ MUST_NOT_MISS("?fexit/xdp_umem_create", umem_create_exit)
 // void xdp_put_umem(struct xdp_umem *umem, bool defer_cleanup)
 MUST_NOT_MISS("?fentry/xdp_put_umem", put_umem_enter)
 {
-    return enter_whole_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0));
+    __u64 umem = ARGUMENT(ctx, 0);
+    // Later, by the function below.
+    if (ARGUMENT(ctx, 1) & 0xff)
+        return enter_release(PW_SCOPE_XDP_UMEM, umem);
+    return enter_whole_release(PW_SCOPE_XDP_UMEM, umem,
+                               BPF_CORE_READ((struct xdp_umem *)umem, users.refs.counter) == 1);
 }
 
 MUST_NOT_MISS("?fexit/xdp_put_umem", put_umem_exit)
@@ -35,7 +41,8 @@ MUST_NOT_MISS("?fexit/xdp_put_umem", put_umem_exit)
 // void xdp_umem_release_deferred(struct work_struct *work)
 MUST_NOT_MISS("?fentry/xdp_umem_release_deferred", release_deferred_enter)
 {
-    return enter_whole_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0) - bpf_core_field_offset(struct xdp_umem, work));
+    return enter_whole_release(PW_SCOPE_XDP_UMEM, ARGUMENT(ctx, 0) - bpf_core_field_offset(struct xdp_umem, work),
+                               true);
 }
 
 MUST_NOT_MISS("?fexit/xdp_umem_release_deferred", release_deferred_exit)

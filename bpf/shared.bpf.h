@@ -42,7 +42,12 @@ struct {
     // which of them the ledger's pins are on. The kernel does not know it either, it counts pins by folio. Written by
     // the daemon.
     __u32 releases_by_folio;
-    __u32 reserved;
+    // Whether the functions that release pages are listened to. While every pin is followed they need not be. Written
+    // by the daemon.
+    __u32 releases_heard;
+    // How often pages were, or may have been, let go that only such a function would have told of. Whatever was pinned
+    // before it changed is to be compared with the kernel.
+    __u64 unheard;
     // By a hash of the thread, whose task_struct `task` is the address of. A thread that lets go an object with all
     // that is pinned for it, which one record tells, in place of one for each page; who finds its place taken tells of
     // each.

@@ -8,11 +8,13 @@ enum {
     PAGES_MAX = 1 << 23,  // bpf_loop's own limit: 32 GiB in one call
 };
 
-// Whether all pins that are tracked are of objects that are followed. False as well where each page is to be told of.
+// Whether all pins that are tracked are of objects that are followed, or who lets go of others is not listened to.
+// False as well where each page is to be told of.
 static __always_inline bool every_pin_is_followed(void)
 {
     return !track_short_term &&
-           *(volatile __u64 *)&shared.unfollowed_made == *(volatile __u64 *)&shared.unfollowed_gone;
+           (*(volatile __u64 *)&shared.unfollowed_made == *(volatile __u64 *)&shared.unfollowed_gone ||
+            !*(volatile __u32 *)&shared.releases_heard);
 }
 
 struct block_range {

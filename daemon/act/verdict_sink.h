@@ -47,6 +47,14 @@ public:
     // How many pins of no object that is followed are gone, of all there ever were. When none is left, the kernel tells
     // of no page that is let go, but of objects.
     virtual void forget_unfollowed(std::uint64_t pins) = 0;
+    // How many of these there ever were. Cheap.
+    [[nodiscard]] virtual std::uint64_t unfollowed_made() const = 0;
+    // How often pages were, or may have been, let go of which the kernel told nothing, because releases of pages were
+    // not heard. Cheap.
+    [[nodiscard]] virtual std::uint64_t unheard() const = 0;
+    // Whether the functions that release pages are listened to: needed by all but those pins that are followed, and by
+    // these as well while releases are told by folio. At first they are. On error it may be that only some are.
+    virtual Result<void> hear_releases(bool on) = 0;
     // Pages the ledger let go of: lowers their block counters.
     virtual void untrack(const std::vector<PageRun>& pages) = 0;
 };

@@ -268,6 +268,8 @@ Result<void> run_daemon(const Options& options)
                   geometry, kernel_release(),
                   {.leak_after = options.leak_after,
                    .long_lived_after = options.long_lived_after,
+                   .quiet_after = options.quiet_after,
+                   .track_short_term = options.track_short_term,
                    .protected_processes = std::move(*protected_processes)});
     if (!KernelNames::available()) {
         const std::string notice =
@@ -323,6 +325,7 @@ Result<void> run_daemon(const Options& options)
         return std::unexpected(attached.error());
     }
     scopes.follow();
+    (*pipeline)->follow();
     // Now, so that the first pin is decided upon without waiting for it.
     names.reload();
     // What an earlier daemon left in force stays so until what is pinned is known here.
@@ -338,7 +341,7 @@ Result<void> run_daemon(const Options& options)
     }
     std::string missing;
     for (const HookState& hook : read_health(**programs, scopes).hooks) {
-        missing += hook.attached || hook.reason == kNoPolicyNeedsIt ? "" : " " + hook.name;
+        missing += hook.attached || is_not_needed(hook.reason) ? "" : " " + hook.name;
     }
     spdlog::info("kernel {}, {} policies of files; not attached:{}", kernel_release(), policies->size(),
                  missing.empty() ? " none" : missing);

@@ -365,13 +365,21 @@ void Engine::look_for_old_pins()
 
 void Engine::tell_certainty()
 {
-    if (!ledger_.certain()) {
+    if (!ledger_.complete()) {
         tell_by_folio(true);
     }
-    const auto certain = ledger_.certain() ? std::optional(kernel_losses_) : std::nullopt;
-    if (certain != told_certain_) {
-        around_.verdicts.trust_ledger(certain);
-        told_certain_ = certain;
+    const auto complete = ledger_.complete() ? std::optional(kernel_losses_) : std::nullopt;
+    if (complete != told_complete_) {
+        around_.verdicts.trust_ledger(complete);
+        told_complete_ = complete;
+    }
+}
+
+void Engine::tell_changed_files()
+{
+    if (const auto changed = ledger_.take_changed_files(); !changed.empty()) {
+        warn(enforcer_.update(changed, ledger_, around_.clock.now()));
+        holds_.look_again();
     }
 }
 
@@ -379,9 +387,10 @@ void Engine::flush()
 {
     look_after_losses();
     look_after_cgroups();
-    if (const auto changed = ledger_.take_changed_files(); !changed.empty()) {
-        warn(enforcer_.update(changed, ledger_, around_.clock.now()));
-        holds_.look_again();
+    look_after_releases();
+    // While a pin is in doubt its file stays unresolved.
+    if (ledger_.certain() || !ledger_.complete()) {
+        tell_changed_files();
     }
     // After what is known of the files, which counts again with it.
     tell_certainty();

@@ -68,7 +68,11 @@ struct KernelHealth {
 struct EngineOptions {
     Nanoseconds leak_after = 30'000'000'000;        // an orphan is a leak from then on
     Nanoseconds long_lived_after = 10'000'000'000;  // a pin without FOLL_LONGTERM is shown from then on
-    ProtectedProcesses protected_processes = {};    // nobody signals these
+    // Every pin must have been followed by its object for that long before the functions that release pages are
+    // listened to no more; 0: they always are.
+    Nanoseconds quiet_after = 30'000'000'000;
+    bool track_short_term = false;                // all pins are recorded
+    ProtectedProcesses protected_processes = {};  // nobody signals these
 };
 
 // Owned by one thread.
@@ -108,6 +112,9 @@ public:
     [[nodiscard]] std::optional<Nanoseconds> next_hold_step() const;
     // Nobody is held from now on, and who is, is let go. Whether nobody is left.
     bool stop_holding();
+
+    // Everything is attached: from now on it is for the engine to say which hooks are needed.
+    void follow();
 
     // Asks for an audit; it runs in steps, one request after the other. `done` is called on the pipeline thread.
     using AuditDone = std::function<void(const Result<AuditView>&)>;
@@ -186,8 +193,14 @@ private:
     void record_files(PinId id);
     void look_after_losses();
     void look_after_cgroups();
+    void tell_changed_files();
     void tell_certainty();
     void tell_by_folio(bool on);
+    [[nodiscard]] bool repairs() const;
+    [[nodiscard]] bool pages_are_told() const;
+    void doubt_ledger();
+    void look_after_releases();
+    void hear_releases();
     void look_for_old_pins();
 
     void count_conflict(std::string_view operation, const std::vector<PinRecord>& pins, pw_verdict verdict);
@@ -225,10 +238,10 @@ private:
     std::uint64_t told_unfollowed_gone_ = 0;
     std::uint64_t kernel_losses_ = 0;  // as the kernel's side decides by it
     std::uint64_t other_losses_ = 0;   // what that side does not know of
-    std::optional<std::uint64_t> told_certain_ = 0;
+    std::optional<std::uint64_t> told_complete_ = 0;
     bool holds_nobody_ = false;  // and that was said
-    bool by_folio_ = false;     // whether releases are told by folio, because
-    PinId last_vague_pin_ = 0;  // up to this one, pins may be on other pages of their folios
+    bool by_folio_ = false;      // whether releases are told by folio, because
+    PinId last_vague_pin_ = 0;   // up to this one, pins may be on other pages of their folios
 
     struct AuditRequest {
         AuditOptions options;
@@ -238,7 +251,13 @@ private:
     std::optional<Audit> audit_;
     Nanoseconds next_audit_step_ = 0;
     std::uint64_t losses_before_audit_ = 0;
-    bool certain_before_audit_ = true;
+    bool complete_before_audit_ = true;
+    bool heard_before_audit_ = true;
+    bool follows_ = false;
+    bool heard_ = true;          // whether releases of pages are
+    std::uint64_t unheard_ = 0;  // so many are mended, or in doubt
+    Nanoseconds quiet_since_ = 0;
+    Nanoseconds next_hearing_ = 0;
     Nanoseconds lost_last_ = 0;  // when it was noticed that something was lost
     Nanoseconds next_repair_ = 0;
     Nanoseconds next_sample_ = 0;

@@ -45,11 +45,13 @@ void Engine::start_audit()
 {
     look_after_losses();
     losses_before_audit_ = kernel_losses_ + other_losses_;
-    certain_before_audit_ = ledger_.certain();
-    audits_.front().options.lost = !certain_before_audit_;
+    complete_before_audit_ = ledger_.complete();
+    audits_.front().options.lost = !complete_before_audit_;
     if (audits_.front().options.repair) {
+        look_after_releases();
         tell_by_folio(true);
     }
+    heard_before_audit_ = heard_;
     audit_.emplace(Audit::Parts{.ledger = ledger_,
                                 .truth = around_.truth,
                                 .clock = around_.clock,
@@ -76,15 +78,23 @@ void Engine::finish_audit(const Result<void>& result)
         audit_counters_.adopted_pins += report.adopted_pins;
         audit_counters_.dropped_pins += report.dropped_pins;
         audit_counters_.unsettled_folios = report.unsettled_folios;
-        const bool mended = !certain_before_audit_ || report.adopted_pins + report.dropped_pins > 0;
+        const bool mended = !complete_before_audit_ || report.adopted_pins > 0 || report.vague;
         if (request.options.repair && mended && !ledger_.pins().empty()) {
             last_vague_pin_ = ledger_.pins().last_id();
         }
         if (!report.exact && report.differing_folios > 0 && !request.options.repair) {
             ledger_.lost_events();
         }
-        if (report.exact && report.whole_memory && request.options.repair && !lost_more) {
-            ledger_.verified();
+        if (report.ambiguous) {
+            // An owner that may be wrong is worse than none.
+            ledger_.lost_events();
+        }
+        if (report.exact && request.options.repair && !lost_more) {
+            if (report.whole_memory) {
+                ledger_.verified();
+            } else if (heard_before_audit_) {
+                ledger_.settled();
+            }
         }
     }
     const Result<AuditView> view =
@@ -140,7 +150,11 @@ void Engine::mend_ledger()
     if (!audits_.empty()) {
         return;
     }
-    if (!ledger_.certain() && now >= next_repair_) {
+    if (ledger_.complete() && !ledger_.certain() && now >= next_repair_) {
+        // There can only be pins too many.
+        next_repair_ = now + kRepairAgainAfter;
+        audit({.whole_memory = false, .soon = true, .repair = true, .unheard = true}, {});
+    } else if (!ledger_.certain() && now >= next_repair_) {
         next_repair_ = now + kRepairAgainAfter;
         audit({.whole_memory = true, .soon = true, .repair = true}, [this](const Result<AuditView>& view) {
             if (!view) {

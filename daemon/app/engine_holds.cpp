@@ -146,11 +146,13 @@ void Engine::signal_about(const OperationEvent& event, const Conflict& conflict)
 void Engine::signal_about(const InvalidationConflict& conflict, const Policy& policy,
                           const std::vector<PinRecord>& pins)
 {
-    if (!ledger_.certain()) {
+    const bool in_doubt = std::ranges::any_of(pins, [this](const PinRecord& pin) { return ledger_.in_doubt(pin); });
+    if (!ledger_.complete() || in_doubt) {
         around_.log_warning("policy " + policy.name + ": signals nobody about " +
                             std::string(to_string(conflict.event.operation)) + " by process " +
-                            std::to_string(conflict.event.caller.process.pid) + ": events were lost, so it is not " +
-                            "known for certain which pins it met");
+                            std::to_string(conflict.event.caller.process.pid) + ": " +
+                            (in_doubt ? "a pin it met was made a moment ago, and may be gone by now"
+                                      : "events were lost, so it is not known for certain which pins it met"));
         return;
     }
     std::vector<const PinRecord*> met;

@@ -44,6 +44,9 @@ public:
     }
     void tell_by_folio(bool on) override { maps_.set_releases_by_folio(on); }
     void forget_unfollowed(std::uint64_t pins) override { maps_.set_unfollowed_gone(pins); }
+    [[nodiscard]] std::uint64_t unfollowed_made() const override { return maps_.unfollowed_made(); }
+    [[nodiscard]] std::uint64_t unheard() const override { return maps_.unheard(); }
+    Result<void> hear_releases(bool on) override { return programs_.hear_releases(on); }
     void untrack(const std::vector<PageRun>& pages) override;
 
 private:

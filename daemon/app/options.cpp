@@ -91,6 +91,13 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
     add_duration(app, "--long-lived-after", options.long_lived_after,
                  "how long a pin that was not made for long (direct I/O, ...) is held before it is shown like one that "
                  "was");
+    add_duration(
+        app, "--quiet-after", options.quiet_after,
+        "how long every pin must have been one that its object (an io_uring buffer, an RDMA region, a VFIO "
+        "mapping, an AF_XDP umem) lets go as a whole, until the functions that release single pages are listened "
+        "to no more, which makes releases cheaper; when another is made they are listened to again, and until "
+        "what was released meanwhile is found, for some milliseconds, the ledger is not certain; 0s: always "
+        "listen");
     app.add_flag("--track-short-term", options.track_short_term,
                  "record every pin that is not made for long, so that those that stay are found, not only where memory "
                  "is pinned for long as well; costs each direct read or write some microseconds and two records in the "

@@ -19,6 +19,7 @@ struct Options {
     Nanoseconds leak_after = 30'000'000'000;
     bool track_short_term = false;
     Nanoseconds long_lived_after = 10'000'000'000;
+    Nanoseconds quiet_after = 30'000'000'000;
     bool census = true;  // at the start
     std::string state_dir = "/var/lib/pinwarden";
     bool state = true;

@@ -126,6 +126,11 @@ bool PipelineThread::stop_holding()
     return false;
 }
 
+void PipelineThread::follow()
+{
+    post([this] { engine_.follow(); });
+}
+
 void PipelineThread::adopt_what_is_pinned(std::function<void()> done)
 {
     post([this, done = std::move(done)] { engine_.adopt_what_is_pinned(done); });

@@ -34,7 +34,8 @@ public:
     // somebody is.
     bool stop_holding();
 
-    // See Engine; returns at once.
+    // See Engine; these return at once.
+    void follow();
     void adopt_what_is_pinned(std::function<void()> done);
 
     Result<Snapshot> snapshot(bool with_pins) override;

@@ -135,6 +135,7 @@ struct ReleaseEvent {
     std::optional<PageNumber> named;
     bool making = false;     // the object is still being made: what stays of the same pin holds the memory alone
     bool repair = false;     // nobody was seen letting go, but the kernel has fewer pins there than the ledger had
+    bool unheard = false;    // with repair: a release outside of objects was not heard
     std::uint64_t only = 0;  // with repair: of this pin and no other
     bool whole = false;      // everything that is pinned for the object; no runs
 };

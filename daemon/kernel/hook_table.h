@@ -19,6 +19,15 @@ enum class Need {
     kOptional,  // kernels without it are fine, it is reported as not attached
 };
 
+enum class Attached {
+    kAlways,
+    kForFallocations,  // while a policy decides about fallocate: see Programs::decide_fallocations()
+    kForReleases,      // while pins are let go page by page: see Programs::hear_releases()
+    // The same, but where io_uring, while it registers huge pages, gives back all pins of each but one through it:
+    // there always.
+    kForReleasesAndFolios,
+};
+
 enum class Decides { kNot, kByReturnValue, kByLsm };
 
 struct HookEntry {
@@ -31,11 +40,16 @@ struct HookEntry {
     int parameters = 0;
     std::string_view function = {};
     bool tracepoint = false;
-    // Attached only while it is needed, by Programs::decide_fallocations().
-    bool on_demand = false;
+    Attached attached = Attached::kAlways;
     // One of two kinds that can decide about an operation; see decides_by_lsm().
     Decides decides = Decides::kNot;
 };
+
+constexpr HookEntry release_hook(std::string_view program, std::string_view hook, Need need,
+                                 Attached attached = Attached::kForReleases)
+{
+    return {.program = program, .hook = hook, .purpose = "release", .need = need, .attached = attached};
+}
 
 inline constexpr std::array kHooks = {
     HookEntry{"pin_user_pages_exit", "pin_user_pages", "acquire", Need::kRequired},
@@ -53,13 +67,14 @@ inline constexpr std::array kHooks = {
               "__gup_longterm_locked"},
     HookEntry{"pin_user_pages_unlocked_enter", "__gup_longterm_locked", "acquire", Need::kRequired, 7,
               "__gup_longterm_locked"},
-    HookEntry{"unpin_user_page_enter", "unpin_user_page", "release", Need::kRequired},
+    release_hook("unpin_user_page_enter", "unpin_user_page", Need::kRequired),
+    // Up to 6.12 io_uring gives back through it what it has too much of huge pages.
     HookEntry{"unpin_user_pages_enter", "unpin_user_pages", "release", Need::kRequired},
-    HookEntry{"unpin_user_pages_dirty_lock_enter", "unpin_user_pages_dirty_lock", "release", Need::kRequired},
-    HookEntry{"unpin_user_page_range_dirty_lock_enter", "unpin_user_page_range_dirty_lock", "release", Need::kRequired},
-    HookEntry{"unpin_user_folio_enter", "unpin_user_folio", "release", Need::kOptional},
-    HookEntry{"unpin_folio_enter", "unpin_folio", "release", Need::kOptional},
-    HookEntry{"unpin_folios_enter", "unpin_folios", "release", Need::kOptional},
+    release_hook("unpin_user_pages_dirty_lock_enter", "unpin_user_pages_dirty_lock", Need::kRequired),
+    release_hook("unpin_user_page_range_dirty_lock_enter", "unpin_user_page_range_dirty_lock", Need::kRequired),
+    release_hook("unpin_user_folio_enter", "unpin_user_folio", Need::kOptional, Attached::kForReleasesAndFolios),
+    release_hook("unpin_folio_enter", "unpin_folio", Need::kOptional),
+    release_hook("unpin_folios_enter", "unpin_folios", Need::kOptional),
     HookEntry{"inode_setattr", "security_inode_setattr", "operation", Need::kRequired, 2},
     HookEntry{.program = "inode_setattr_idmap",
               .hook = "security_inode_setattr",
@@ -80,14 +95,14 @@ inline constexpr std::array kHooks = {
               .purpose = "operation",
               .need = Need::kOptional,
               .parameters = 2,
-              .on_demand = true,
+              .attached = Attached::kForFallocations,
               .decides = Decides::kByReturnValue},
     HookEntry{.program = "file_permission_lsm",
               .hook = "security_file_permission",
               .purpose = "operation",
               .need = Need::kOptional,
               .parameters = 2,
-              .on_demand = true,
+              .attached = Attached::kForFallocations,
               .decides = Decides::kByLsm},
     HookEntry{.program = "sb_umount",
               .hook = "security_sb_umount",

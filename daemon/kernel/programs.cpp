@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <pinwarden.skel.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -17,6 +18,9 @@
 
 namespace pinwarden {
 namespace {
+
+// Of io_sqe_buffer_register(), for as long as it gives back lists of pages: up to 6.12.
+constexpr int kParametersWithLists = 4;
 
 // libbpf reports through one process-wide callback; loading happens on one thread, before others start.
 std::string& libbpf_log()
@@ -87,6 +91,15 @@ std::string refused_program(const std::string& log)
     }
     const auto start = log.rfind('\'', at - 1);
     return start == std::string::npos ? std::string() : log.substr(start + 1, at - start - 1);
+}
+
+// Why a hook that this kernel can have is not attached.
+std::string reason_of(const HookEntry& hook, bool attached)
+{
+    if (hook.attached == Attached::kForFallocations) {
+        return std::string(kNoPolicyNeedsIt);
+    }
+    return attached ? std::string(kEveryPinIsFollowed) : "not attached yet";
 }
 
 std::string last_lines(const std::string& log, int lines)
@@ -191,6 +204,7 @@ Result<std::unique_ptr<Programs>> Programs::load(const KernelBtf& btf, const Pro
         if (error == 0) {
             auto programs = std::unique_ptr<Programs>(new Programs(*skeleton));
             programs->left_out_ = *left_out;
+            programs->gives_back_folios_ = btf.parameters("io_sqe_buffer_register") != kParametersWithLists;
             return programs;
         }
         pinwarden_bpf__destroy(*skeleton);
@@ -233,11 +247,18 @@ bool Programs::attach_second(const std::string& name)
     return program == nullptr || !bpf_program__autoload(program) || attach_program(second);
 }
 
+bool Programs::attached_for_releases(const HookEntry& hook) const
+{
+    return hook.attached == Attached::kForReleases ||
+           (hook.attached == Attached::kForReleasesAndFolios && !gives_back_folios_);
+}
+
 Result<void> Programs::attach()
 {
+    skeleton_->data_shared->shared.releases_heard = 1;
     for (const HookEntry& hook : kHooks) {
         const std::string name(hook.program);
-        if (left_out_.contains(name) || hook.on_demand) {
+        if (left_out_.contains(name) || hook.attached == Attached::kForFallocations) {
             continue;
         }
         if (attach_second(name) && attach_program(name)) {
@@ -250,6 +271,7 @@ Result<void> Programs::attach()
         }
         left_out_[name] = error.message;
     }
+    attached_ = true;
     return {};
 }
 
@@ -262,13 +284,13 @@ Result<void> Programs::decide_fallocations(bool on)
     bool there = false;
     for (const HookEntry& hook : kHooks) {
         const std::string name(hook.program);
-        if (!hook.on_demand || left_out_.contains(name)) {
+        if (hook.attached != Attached::kForFallocations || left_out_.contains(name)) {
             continue;
         }
         if (on && !links_.contains(name) && !attach_program(name)) {
             return std::unexpected(system_error("attach to " + std::string(hook.hook), errno));
         }
-        if (!on && links_.contains(name)) {
+        if (!on) {
             detach_program(name);
         }
         there = true;
@@ -280,14 +302,43 @@ Result<void> Programs::decide_fallocations(bool on)
     return {};
 }
 
+Result<void> Programs::hear_releases(bool on)
+{
+    const std::atomic_ref<std::uint32_t> heard(skeleton_->data_shared->shared.releases_heard);
+    // Relied upon once all are there, and no more before the first goes.
+    if (!on) {
+        heard.store(0);
+    }
+    for (const HookEntry& hook : kHooks) {
+        const std::string name(hook.program);
+        if (!attached_for_releases(hook) || left_out_.contains(name)) {
+            continue;
+        }
+        if (!on) {
+            detach_program(name);
+            detach_program(name + std::string(kSecond));
+        } else if (!links_.contains(name) && !(attach_second(name) && attach_program(name))) {
+            return std::unexpected(system_error("attach to " + std::string(hook.hook), errno));
+        }
+    }
+    if (on) {
+        heard.store(1);
+    }
+    return {};
+}
+
+// Nothing happens when it is not attached.
 void Programs::detach_program(const std::string& name)
 {
-    bpf_link* link = links_.at(name);
-    if (kept_) {
-        bpf_link__unpin(link);
+    const auto attached = links_.find(name);
+    if (attached == links_.end()) {
+        return;
     }
-    bpf_link__destroy(link);
-    links_.erase(name);
+    if (kept_) {
+        bpf_link__unpin(attached->second);
+    }
+    bpf_link__destroy(attached->second);
+    links_.erase(attached);
 }
 
 void Programs::detach()
@@ -329,12 +380,13 @@ std::vector<HookStatus> Programs::hooks() const
         if (const auto reason = left_out_.find(name); reason != left_out_.end()) {
             state.reason = reason->second;
         } else if (!state.attached) {
-            state.reason = hook.on_demand ? std::string(kNoPolicyNeedsIt) : "not attached yet";
+            state.reason = reason_of(hook, attached_);
         }
         bpf_prog_info info{};
         __u32 length = sizeof(info);
         const bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
-        if (state.attached && program != nullptr &&
+        // Also of what is not attached now: what was missed stays so.
+        if (program != nullptr && bpf_program__fd(program) >= 0 &&
             bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0) {
             state.missed = info.recursion_misses;
         }
@@ -405,7 +457,9 @@ SharedVariables Programs::shared() const
             .ledger_losses = &skeleton_->data_shared->shared.ledger_losses,
             .ledger_losses_mended = &skeleton_->data_shared->shared.ledger_losses_mended,
             .releases_by_folio = &skeleton_->data_shared->shared.releases_by_folio,
+            .unfollowed_made = &skeleton_->data_shared->shared.unfollowed_made,
             .unfollowed_gone = &skeleton_->data_shared->shared.unfollowed_gone,
+            .unheard = &skeleton_->data_shared->shared.unheard,
             .reader_waits = &skeleton_->data_shared->shared.reader_waits,
             .holds_under_way = &skeleton_->bss->holds_under_way,
             .attended_until = &skeleton_->bss->attended_until,

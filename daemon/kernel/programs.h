@@ -19,8 +19,15 @@ struct bpf_link;
 
 namespace pinwarden {
 
-// The reason of a hook that is attached on demand, and no cause for worry.
+struct HookEntry;
+
+// The reasons of hooks that are attached on demand, and no cause for worry.
 inline constexpr std::string_view kNoPolicyNeedsIt = "no policy needs it";
+inline constexpr std::string_view kEveryPinIsFollowed = "every pin is followed by the object it was made for";
+constexpr bool is_not_needed(std::string_view reason)
+{
+    return reason == kNoPolicyNeedsIt || reason == kEveryPinIsFollowed;
+}
 
 // One kernel function or tracepoint we listen to, and how that went.
 struct HookStatus {
@@ -71,7 +78,9 @@ struct SharedVariables {
     const __u64* ledger_losses = nullptr;
     __u64* ledger_losses_mended = nullptr;
     std::uint32_t* releases_by_folio = nullptr;
+    const __u64* unfollowed_made = nullptr;
     __u64* unfollowed_gone = nullptr;
+    const __u64* unheard = nullptr;
     __u64* reader_waits = nullptr;
     __u64* holds_under_way = nullptr;
     __u64* attended_until = nullptr;
@@ -117,6 +126,8 @@ public:
     void detach();
     // Whether the hook that can fail fallocate is there. It sits on each read and write, too: only while it is needed.
     Result<void> decide_fallocations(bool on);
+    // Whether the functions that release pages are listened to: they are from attach() on. Takes some milliseconds.
+    Result<void> hear_releases(bool on);
 
     // Keeps what is attached where it is, also after this process has ended, or only while it lives. Needs a BPF file
     // system.
@@ -137,10 +148,13 @@ private:
     bool attach_program(const std::string& name);
     bool attach_second(const std::string& name);
     void detach_program(const std::string& name);
+    [[nodiscard]] bool attached_for_releases(const HookEntry& hook) const;
 
     pinwarden_bpf* skeleton_;
+    bool gives_back_folios_ = false;               // io_uring does, through unpin_user_folio, of huge pages
     std::map<std::string, std::string> left_out_;  // program -> reason
     std::map<std::string, bpf_link*> links_;       // program -> link
+    bool attached_ = false;
     bool kept_ = false;
 };
 

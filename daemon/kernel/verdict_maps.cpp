@@ -185,6 +185,16 @@ void VerdictMaps::set_unfollowed_gone(std::uint64_t pins)
     std::atomic_ref<__u64>(*shared_.unfollowed_gone).store(pins);
 }
 
+std::uint64_t VerdictMaps::unfollowed_made() const
+{
+    return *static_cast<const volatile __u64*>(shared_.unfollowed_made);
+}
+
+std::uint64_t VerdictMaps::unheard() const
+{
+    return *static_cast<const volatile __u64*>(shared_.unheard);
+}
+
 void VerdictMaps::untrack(std::uint64_t page_address, std::uint64_t pins)
 {
     // The same arithmetic as block_of() in bpf/emit.bpf.h.

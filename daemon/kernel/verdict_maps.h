@@ -57,6 +57,9 @@ public:
     void set_releases_by_folio(bool on);
     // See `unfollowed_made` in bpf/shared.bpf.h.
     void set_unfollowed_gone(std::uint64_t pins);
+    [[nodiscard]] std::uint64_t unfollowed_made() const;
+    // See `unheard` there.
+    [[nodiscard]] std::uint64_t unheard() const;
     // Lowers the block counter of the page with this struct page address by `pins`.
     void untrack(std::uint64_t page_address, std::uint64_t pins);
 

@@ -49,6 +49,9 @@ std::uint32_t release_rank(const ReleaseEvent& event, const PinRecord& pin)
     if (event.only != 0) {
         return pin.id == event.only ? 0 : ExtentIndex::kNever;
     }
+    if (event.repair && event.unheard && pin.scope.object != 0) {
+        return 4;
+    }
     if (event.repair) {
         // What is brief is rather gone than what was pinned for long, and what belongs to nobody for certain rather
         // than to somebody.

@@ -118,10 +118,10 @@ Result<std::optional<Nanoseconds>> Audit::step()
     return now;
 }
 
-// Drops the pins of objects that are no more, and brief ones, of which most are over. Counts alone would not tell whose
-// pin of a page is gone when the release of one was lost and so was the acquisition of another. For the same reason
-// those go of which no object is known: what is still pinned is found again, as pins whose owner is inferred or not
-// known. An owner that may be wrong is worse than none.
+// Drops the pins of objects that are no more. Counts alone would not tell whose pin of a page is gone when the release
+// of one was lost and so was the acquisition of another. For the same reason, where all of memory is looked through,
+// brief ones go, of which most are over, and after a loss those of which no object is known: what is still pinned is
+// found again, as pins whose owner is inferred or not known. An owner that may be wrong is worse than none.
 Result<void> Audit::drop_gone()
 {
     const auto live = parts_.truth.live_objects();
@@ -133,7 +133,8 @@ Result<void> Audit::drop_gone()
         const bool object_is_gone =
             pin.scope.object != 0 && !std::binary_search(live->begin(), live->end(), pin.scope.object);
         const bool vouched_for = pin.scope.object != 0 || pin.owner.process.pid == 0;
-        if (pin.acquired < report_.started && (object_is_gone || !pin.shown() || (options_.lost && !vouched_for))) {
+        if (pin.acquired < report_.started &&
+            (object_is_gone || (report_.whole_memory && !pin.shown()) || (options_.lost && !vouched_for))) {
             gone[id];
         }
     }
@@ -377,6 +378,20 @@ void Audit::note(const Suspect& suspect)
     }
 }
 
+// Whether all pins go that could, or all there are.
+bool Audit::is_clear_who(const Suspect& suspect) const
+{
+    std::uint64_t unfollowed = 0;
+    std::uint64_t all = 0;
+    parts_.ledger.index().visit({suspect.state.folio, suspect.state.folio_pages}, [&](const Extent& extent) {
+        all += extent.count;
+        unfollowed += parts_.ledger.find(extent.pin)->scope.object == 0 ? extent.count : 0;
+        return true;
+    });
+    const std::uint64_t surplus = suspect.ledger_pins - suspect.state.pins;
+    return surplus == unfollowed || surplus == all;
+}
+
 void Audit::plan_repair(const std::vector<Suspect>& differing)
 {
     const auto owner_of = [this](const PageState& state) -> std::optional<Task> {
@@ -390,14 +405,20 @@ void Audit::plan_repair(const std::vector<Suspect>& differing)
     std::map<std::optional<Task>, std::vector<PageNumber>, decltype(by_process)> together(by_process);
     for (const Suspect& suspect : differing) {
         const PageState& state = suspect.state;
+        if (suspect.ledger_pins > state.pins && options_.unheard && !is_clear_who(suspect)) {
+            report_.ambiguous = true;
+            continue;
+        }
         if (suspect.ledger_pins > state.pins) {
             ReleaseEvent gone;
             gone.time = parts_.clock.now();
             gone.runs = {{state.folio, suspect.ledger_pins - state.pins}};
             gone.span = state.folio_pages;
             gone.repair = true;
+            gone.unheard = options_.unheard;
             parts_.release(gone);
             report_.dropped_pins += suspect.ledger_pins - state.pins;
+            report_.vague = report_.vague || state.folio_pages > 1;
             continue;
         }
         const std::uint64_t missing = state.pins - suspect.ledger_pins;

@@ -30,6 +30,7 @@ struct AuditOptions {
     bool soon = false;         // with repair: do not wait long for calls that may be under way
     bool repair = false;       // drop what is not pinned, adopt what is not in the ledger
     bool lost = false;         // with repair: events were lost, so only a pin's object vouches for its owner
+    bool unheard = false;      // with repair: what is gone is rather a pin of no object, whose release was not heard
     std::uint64_t sample = 0;  // look at the pages of about as many blocks of the ledger only; 0: at all
 };
 
@@ -63,6 +64,8 @@ struct AuditReport {
     std::uint64_t adopted_pins = 0;            // of the missing, now in the ledger
     std::uint64_t inferred_pins = 0;           // of the adopted, with an owner that was found
     std::uint64_t dropped_pins = 0;            // of the surplus, no longer in the ledger
+    bool ambiguous = false;                    // with unheard: it cannot be said whose pins are gone; they were left
+    bool vague = false;                        // of a large folio: which of its pages were dropped is a guess
     bool exact = false;                        // the ledger now equals the kernel's counts, as far as was looked
     std::vector<AuditDifference> differences;  // the first kListed
     // Only with whole_memory.
@@ -128,6 +131,7 @@ private:
     void settled();
     bool look_for_owners(const std::vector<Suspect>& differing);
     void note(const Suspect& suspect);
+    [[nodiscard]] bool is_clear_who(const Suspect& suspect) const;
     void plan_repair(const std::vector<Suspect>& differing);
     void finish();
 

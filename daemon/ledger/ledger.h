@@ -67,9 +67,16 @@ public:
     [[nodiscard]] std::vector<Extent> listed_pages(PinId id) const;
     // Pin or release events were lost: from now on the ledger may hold pins that are gone or lack some.
     void lost_events() { certain_ = false; }
+    // Releases of pins that no object follows may have gone unheard: until that is settled, such a pin may be gone.
+    void doubt() { in_doubt_ = true; }
+    void settled() { in_doubt_ = false; }
 
     // The kernel's own counts were compared and equal the ledger's; see Audit.
-    void verified() { certain_ = true; }
+    void verified()
+    {
+        certain_ = true;
+        in_doubt_ = false;
+    }
     // All pins of the file's first `sequence` ranges are known or gone.
     void resync(const FileKey& file, std::uint64_t sequence) { files_.resync(file, sequence); }
     // Lets go of what pins acquired before `before` are said to have pinned but was never listed: those lists were
@@ -84,7 +91,10 @@ public:
     // The oldest pin for the object; nullptr when it has none.
     [[nodiscard]] const PinRecord* first_of(const Scope& object) const;
 
-    [[nodiscard]] bool certain() const { return certain_; }
+    [[nodiscard]] bool certain() const { return certain_ && !in_doubt_; }
+    // Nothing was lost: if it is not certain all the same, it may only have pins too many.
+    [[nodiscard]] bool complete() const { return certain_; }
+    [[nodiscard]] bool in_doubt(const PinRecord& pin) const { return in_doubt_ && pin.scope.object == 0; }
     [[nodiscard]] const PinRecord* find(PinId id) const;
     [[nodiscard]] const FileRecord* find_file(const FileKey& key) const { return files_.find(key); }
     // Files of that file system that have pins, in order of key. Valid until the ledger changes.
@@ -157,6 +167,7 @@ private:
     std::uint64_t pinned_bytes_ = 0;
     std::uint64_t unfollowed_gone_ = 0;
     bool certain_ = true;
+    bool in_doubt_ = false;
 };
 
 }  // namespace pinwarden

@@ -306,7 +306,7 @@ const std::vector<Metric>& metrics()
                  out.add({hook.name}, hook.missed);
              }
          }},
-        {{"pinwarden_ledger_certain", "gauge", "1 when the ledger is known to be complete; 0 after losses.", {}},
+        {{"pinwarden_ledger_certain", "gauge", "1 when the ledger is known to be exact; 0 after losses.", {}},
          [](Source& source, Series& out) { out.add({}, source.now.ledger_certain ? 1.0 : 0.0); }},
         {{"pinwarden_audits_total", "counter", "Comparisons of the ledger with the kernel's own pin counts.", {}},
          [](Source& source, Series& out) { out.add({}, source.now.audits.runs); }},

@@ -49,6 +49,9 @@ public:
     void trust_ledger(std::optional<std::uint64_t> /*after_losses*/) override {}
     void tell_by_folio(bool /*on*/) override {}
     void forget_unfollowed(std::uint64_t /*pins*/) override {}
+    [[nodiscard]] std::uint64_t unfollowed_made() const override { return 0; }
+    [[nodiscard]] std::uint64_t unheard() const override { return 0; }
+    Result<void> hear_releases(bool /*on*/) override { return {}; }
     void untrack(const std::vector<PageRun>& pages) override { untracked_runs += pages.size(); }
 };
 

@@ -36,6 +36,10 @@ public:
     std::optional<std::uint64_t> trusted = 0;
     bool by_folio = false;
     std::uint64_t unfollowed_gone = 0;
+    std::uint64_t unfollowed = 0;  // pins there ever were that are not followed
+    std::uint64_t let_go_unheard = 0;
+    bool heard = true;
+    std::optional<Error> hear_error;
     // Calls that begin with one of these fail and change nothing.
     std::set<std::string> failing;
 
@@ -78,6 +82,16 @@ public:
     }
 
     void forget_unfollowed(std::uint64_t pins) override { unfollowed_gone = pins; }
+    [[nodiscard]] std::uint64_t unfollowed_made() const override { return unfollowed; }
+    [[nodiscard]] std::uint64_t unheard() const override { return let_go_unheard; }
+    Result<void> hear_releases(bool on) override
+    {
+        if (on && hear_error) {
+            return std::unexpected(*hear_error);
+        }
+        heard = on;
+        return {};
+    }
     void tell_by_folio(bool on) override { by_folio = on; }
 
     void untrack(const std::vector<PageRun>& pages) override

@@ -67,8 +67,14 @@ Director::Director(const Plan& plan) : plan_(plan), random_(plan.seed)
     std::istringstream vfio(Machine::instance().vfio("rw"));
     std::string group;
     vfio >> group >> group;
-    daemon_ = std::make_unique<Daemon>(plan.lossy ? std::vector<std::string>{"--ring-size", "64KiB"}
-                                                  : std::vector<std::string>{});
+    std::vector<std::string> options;
+    if (plan.lossy) {
+        options.insert(options.end(), {"--ring-size", "64KiB"});
+    }
+    if (plan.quiet) {
+        options.insert(options.end(), {"--quiet-after", "1ms"});
+    }
+    daemon_ = std::make_unique<Daemon>(options);
     for (unsigned i = 0; i < plan.workers; ++i) {
         members_.push_back(start(i == 0 ? group : ""));
     }
@@ -203,6 +209,7 @@ void Director::stop_and_check(std::uint64_t stop)
     const auto held = expected();
     check_owners(held);
     check_counts(held);
+    look_whether_quiet();
     std::uint64_t bytes = 0;
     for (const Held& one : held) {
         bytes += one.bytes;
@@ -262,6 +269,13 @@ void Director::check_counts(const std::vector<Held>& held)
     }
 }
 
+void Director::look_whether_quiet()
+{
+    const auto status = daemon_->api().status();
+    const auto hook = std::ranges::find(status.hooks(), "unpin_user_page", &pinwarden::v1::Hook::name);
+    quiet_stops_ += hook != status.hooks().end() && !hook->attached() ? 1U : 0U;
+}
+
 // Where events should get lost, some were; where not, none.
 void Director::check_losses()
 {
@@ -279,6 +293,9 @@ void Director::print_counts() const
 {
     if (plan_.lossy) {
         std::cout << "made certain again " << repairs_ << " times, within " << longest_repair_.count() << " ms\n";
+    }
+    if (plan_.quiet) {
+        std::cout << "nobody listened to single pages at " << quiet_stops_ << " stops\n";
     }
     for (const auto& [name, count] : counts_) {
         std::cout << name << ' ' << count << '\n';

@@ -24,6 +24,8 @@ struct Plan {
     // Runs with a ring that is too small, and the daemon stopped, so that events get lost; the ledger may then not know
     // an owner, but has to equal the kernel's counts again soon after.
     bool lossy = false;
+    // Stops listening to releases of pages as soon as every pin is followed by its object.
+    bool quiet = false;
 };
 
 class Director {
@@ -55,6 +57,7 @@ private:
     void wait_for_repair();
     void check_owners(const std::vector<Held>& held);
     void check_counts(const std::vector<Held>& held);
+    void look_whether_quiet();
     void check_losses();
     void print_counts() const;
 
@@ -69,6 +72,7 @@ private:
     std::uint64_t killed_ = 0;
     std::uint64_t heirs_ = 0;
     std::uint64_t missed_ = 0;
+    std::uint64_t quiet_stops_ = 0;
     std::uint64_t repairs_ = 0;
     std::chrono::milliseconds longest_repair_{0};
 };

@@ -106,6 +106,7 @@ try {
     app.add_option("--stops", plan.stops, "how often everything rests and is compared")->check(CLI::PositiveNumber);
     app.add_option("--workers", plan.workers, "how many processes")->check(CLI::Range(2, 32));
     app.add_flag("--lossy", plan.lossy, "with a ring that is too small, and the daemon stopped meanwhile");
+    app.add_flag("--quiet", plan.quiet, "with releases of pages listened to only while a pin needs it");
     app.add_option("--worker", places, "be one of the processes")->group("");
     app.add_flag("--hold", hold, "be a process that only holds what it has")->group("");
     CLI11_PARSE(app, count, arguments);
