@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <fstream>
@@ -79,11 +80,38 @@ private:
     std::map<std::string, Row> rows_;
 };
 
-void with_daemon(Bench& bench, bool all)
+void expect_nothing_lost()
 {
-    test::Daemon daemon;
+    if (const double lost = test::Daemon::metrics().sum("pinwarden_events_lost_total"); lost != 0) {
+        throw std::runtime_error(
+            fmt::format("the daemon lost {} events: the figures are not what they should be", lost));
+    }
+}
+
+bool listens_to_pages(test::Daemon& daemon)
+{
+    const auto status = daemon.api().status();
+    return std::ranges::any_of(
+        status.hooks(), [](const v1::Hook& hook) { return hook.name() == "unpin_user_page" && hook.attached(); });
+}
+
+// While a pin is there that no object follows.
+void while_listening(Bench& bench)
+{
+    test::Daemon daemon({"--quiet-after", "0s"});
     daemon.followed("", "rdma regions");
     daemon.followed("", "vfio mappings");
+    bench.measure("listening");
+    expect_nothing_lost();
+    daemon.stop();
+}
+
+void with_daemon(Bench& bench, bool all)
+{
+    test::Daemon daemon({"--quiet-after", "1ms"});
+    daemon.followed("", "rdma regions");
+    daemon.followed("", "vfio mappings");
+    test::eventually("every pin is followed", [&] { return !listens_to_pages(daemon); }, test::kStart);
     bench.measure("observe");
     {
         const test::AppliedPolicy policy(daemon.api(), {.name = "bench", .mode = "monitor"});
@@ -100,9 +128,9 @@ void with_daemon(Bench& bench, bool all)
             {.name = "bench", .operations = "truncate, punch_hole, zero_range, collapse_range, insert_range"});
         bench.measure("fallocate");
     }
-    if (const double lost = test::Daemon::metrics().sum("pinwarden_events_lost_total"); lost != 0) {
-        throw std::runtime_error(
-            fmt::format("the daemon lost {} events: the figures are not what they should be", lost));
+    expect_nothing_lost();
+    if (listens_to_pages(daemon)) {
+        throw std::runtime_error("a pin was not followed: the figures are not what they should be");
     }
     daemon.stop();
 }
@@ -189,6 +217,9 @@ void run(const std::string& out, bool all)
         bench.measure("empty");
     }
     with_daemon(bench, all);
+    if (all) {
+        while_listening(bench);
+    }
     if (all) {
         with_bpftrace(bench);
     }

@@ -12,6 +12,7 @@ CONFIGURATIONS = [
     ("none", "nothing attached"),
     ("empty", "empty programs"),
     ("bpftrace", "bpftrace"),
+    ("listening", "observe, listening to pages"),
     ("observe", "observe"),
     ("monitor", "monitor"),
     ("enforce", "enforce"),
