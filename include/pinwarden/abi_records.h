@@ -34,19 +34,19 @@ enum {
 
 // What a record in the ring buffer is. Every record starts with struct pw_header.
 enum pw_kind {
-    PW_KIND_PIN = 1,        // one acquire call returned (or failed): struct pw_pin
-    PW_KIND_RANGE,          // file pages covered by that pin: struct pw_range, zero or more after the pin
-    PW_KIND_PAGES,          // which pages it pinned: struct pw_pages, one or more after the ranges
-    PW_KIND_RELEASE,        // a run of pages is being released: struct pw_release
-    PW_KIND_RELEASE_PAGES,  // a list of pages is being released: struct pw_release_pages
-    PW_KIND_FILE,           // name of a file, sent before its first range: struct pw_file
-    PW_KIND_OPERATION,      // a file operation met pins: struct pw_operation
-    PW_KIND_EXIT,           // a process that owns or owned pins has exited: struct pw_exit
-    PW_KIND_OWNER,          // what a process runs, sent before its first pin and after each exec: struct pw_owner
-    PW_KIND_RENAME,         // a known file, or a directory, changed or lost its name: struct pw_rename
-    PW_KIND_INVALIDATION,   // addresses lost their pages where pins may be: struct pw_invalidation
-    PW_KIND_NOTIFIER,       // an mmu notifier came or went: struct pw_notifier
-    PW_KIND_HOLD_END,       // an operation is held no longer: struct pw_hold_end
+    PW_KIND_PIN = 1,         // one acquire call returned (or failed): struct pw_pin
+    PW_KIND_RANGE,           // file pages covered by that pin: struct pw_range, zero or more after the pin
+    PW_KIND_PAGES,           // which pages it pinned: struct pw_pages, one or more after the ranges
+    PW_KIND_RELEASE,         // a run of pages is being released: struct pw_release
+    PW_KIND_RELEASE_PAGES,   // a list of pages is being released: struct pw_release_pages
+    PW_KIND_FILE,            // name of a file, sent before its first range: struct pw_file
+    PW_KIND_OPERATION,       // a file operation met pins: struct pw_operation
+    PW_KIND_EXIT,            // a process that owns or owned pins has exited: struct pw_exit
+    PW_KIND_OWNER,           // what a process runs, sent before its first pin and after each exec: struct pw_owner
+    PW_KIND_RENAME,          // a known file, or a directory, changed or lost its name: struct pw_rename
+    PW_KIND_INVALIDATION,    // addresses lost their pages where pins may be: struct pw_invalidation
+    PW_KIND_NOTIFIER,        // an mmu notifier came or went: struct pw_notifier
+    PW_KIND_HOLD_END,        // an operation is held no longer: struct pw_hold_end
     PW_KIND_RELEASE_OBJECT,  // all that is pinned for an object is being released: struct pw_release_object
 };
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <set>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
