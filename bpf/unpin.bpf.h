@@ -220,7 +220,8 @@ __noinline int emit_releases_by_folio(__u64 list, __u64 first, __u64 total, __u3
 static __always_inline int on_release_list(__u64 *pages, __u64 total, __u32 function)
 {
     struct release_walk walk = {.pages = pages, .total = total, .function = function};
-    if (!any_tracked(pages, total) && !for_object())
+    // In this order: to look at a list takes longer the longer it is.
+    if (!for_object() && !any_tracked(pages, total))
         return 0;
     if (shared.releases_by_folio)
         return emit_releases_by_folio((__u64)pages, 0, total, function);
