@@ -54,14 +54,14 @@ format() {
     }
 }
 
-# Only what a build compiles has a compile command; fuzzers and benchmarks have builds of their own.
+# Only what a build compiles has a compile command; fuzzers have a build of their own.
 tidy() {
     local preset
-    for preset in release fuzz bench; do
+    for preset in release fuzz; do
         ./dev build $preset || return 1
     done
     printf '%s\n' "${units[@]}" | while IFS= read -r unit; do
-        for preset in release fuzz bench; do
+        for preset in release fuzz; do
             if grep -qF "\"$repo/$unit\"" build/$preset/compile_commands.json; then
                 printf 'build/%s\0%s\0' $preset "$unit"
                 break

@@ -6,7 +6,7 @@
 
 #define EMPTY(section, name)                                                                                           \
     SEC(section)                                                                                                       \
-    int name(void *ctx)                                                                                                \
+    int name(void* ctx)                                                                                                \
     {                                                                                                                  \
         return 0;                                                                                                      \
     }

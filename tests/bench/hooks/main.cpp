@@ -234,7 +234,7 @@ void run(const std::string& out, bool all)
 }  // namespace pinwarden::bench
 
 int main(int argc, char** argv)
-{
+try {
     CLI::App app("Measures what hooks cost. Needs: root in a guest, ./dev vm KERNEL --icount");
     std::string out;
     bool gate = false;
@@ -245,11 +245,9 @@ int main(int argc, char** argv)
     } catch (const CLI::ParseError& error) {
         return app.exit(error);
     }
-    try {
-        pinwarden::bench::run(out, !gate);
-        return 0;
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "pinwarden_hook_bench: {}\n", error.what());
-        return 1;
-    }
+    pinwarden::bench::run(out, !gate);
+    return 0;
+} catch (const std::exception& error) {
+    fmt::print(stderr, "pinwarden_hook_bench: {}\n", error.what());
+    return 1;
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What pinwarden_hook_bench measured, as tables, or beside the figures that are committed.
 
-  report.py table FILE...             prints a table for each kernel, in Markdown
-  report.py gate MEASURED EXPECTED    fails when an operation costs over 3 % more than it is expected to
-  report.py accept MEASURED EXPECTED  makes what was measured the figures that are expected
+  report.py table FILE...                prints a table for each kernel, in Markdown
+  report.py gate EXPECTED MEASURED...    fails when an operation cost over 3 % more than it is expected to each time it was
+                                         measured
+  report.py accept EXPECTED MEASURED...  makes what was measured, on average, the figures that are expected
 """
 import json
 import sys
@@ -56,21 +57,30 @@ def table(measured):
     print()
 
 
-def gate(measured, expected):
+def callers(measured):
+    """What each operation cost its caller, by name and configuration: one figure for each time it was measured."""
+    operations = {}
+    for one in measured:
+        for operation in one["operations"]:
+            costs = operations.setdefault(operation["name"], {})
+            for configuration in ["none", *GATED]:
+                if configuration in operation["costs"]:
+                    costs.setdefault(configuration, []).append(operation["costs"][configuration]["caller"])
+    return operations
+
+
+def gate(expected, measured):
     failed = 0
-    for operation in measured["operations"]:
-        name = operation["name"]
+    for name, costs in callers(measured).items():
         if name not in expected["operations"]:
             sys.exit(f"report.py: nothing is expected of '{name}': measure anew and accept the figures")
-        costs = {c: v["caller"] for c, v in operation["costs"].items()}
         wanted = expected["operations"][name]
         for configuration in GATED:
             if configuration not in costs:
                 continue
             # A newer kernel of the series may need more by itself: only what is added counts.
-            total = costs[configuration]
-            if "none" in costs:
-                total += wanted["none"] - costs["none"]
+            by_itself = costs.get("none", [0] * len(measured))
+            total = min(cost - none for cost, none in zip(costs[configuration], by_itself)) + wanted.get("none", 0)
             share = total / wanted[configuration]
             failed += share > MOST
             print(
@@ -82,13 +92,13 @@ def gate(measured, expected):
     return failed
 
 
-def accept(measured, path):
-    operations = {}
-    for operation in measured["operations"]:
-        kept = ["none", *GATED]
-        operations[operation["name"]] = {c: v["caller"] for c, v in operation["costs"].items() if c in kept}
+def accept(path, measured):
+    operations = {
+        name: {configuration: round(sum(figures) / len(figures), 1) for configuration, figures in costs.items()}
+        for name, costs in callers(measured).items()
+    }
     with open(path, "w", encoding="utf-8") as file:
-        json.dump({"kernel": measured["kernel"], "operations": operations}, file, indent=2)
+        json.dump({"kernel": measured[0]["kernel"], "operations": operations}, file, indent=2)
         file.write("\n")
 
 
@@ -97,10 +107,10 @@ def main(arguments):
         for path in arguments[1:]:
             table(read(path))
         return 0
-    if len(arguments) == 3 and arguments[0] == "gate":
-        return 1 if gate(read(arguments[1]), read(arguments[2])) else 0
-    if len(arguments) == 3 and arguments[0] == "accept":
-        accept(read(arguments[1]), arguments[2])
+    if len(arguments) >= 3 and arguments[0] == "gate":
+        return 1 if gate(read(arguments[1]), [read(path) for path in arguments[2:]]) else 0
+    if len(arguments) >= 3 and arguments[0] == "accept":
+        accept(arguments[1], [read(path) for path in arguments[2:]])
         return 0
     sys.exit(__doc__)
 
