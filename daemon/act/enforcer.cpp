@@ -48,6 +48,9 @@ Result<void> Enforcer::remove(const std::string& name, const Ledger& ledger, Nan
 
 Result<void> Enforcer::mounts_changed(const Ledger& ledger, Nanoseconds now)
 {
+    if (set_.policies().empty()) {
+        return {};
+    }
     auto compiled = set_.compile(resolver_);
     if (!compiled) {
         return std::unexpected(compiled.error());

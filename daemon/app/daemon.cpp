@@ -8,8 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
+#include <functional>
 #include <memory>
 
 #include "act/audit_file.h"
@@ -18,6 +17,7 @@
 #include "app/engine.h"
 #include "app/guardian.h"
 #include "app/kernel_adapters.h"
+#include "app/kernel_watch.h"
 #include "app/pipeline_thread.h"
 #include "kernel/kept_links.h"
 #include "kernel/preemption.h"
@@ -87,40 +87,6 @@ Result<std::unique_ptr<Programs>> load_programs(const KernelBtf& btf, const Opti
 {
     return Programs::load(
         btf, ProgramOptions{.ring_bytes = options.ring_bytes, .track_short_term = options.track_short_term});
-}
-
-KernelPins read_vmstat()
-{
-    KernelPins pins;
-    std::ifstream vmstat("/proc/vmstat");
-    std::string name;
-    std::uint64_t value = 0;
-    while (vmstat >> name >> value) {
-        if (name == "nr_foll_pin_acquired") {
-            pins.acquired = value;
-        } else if (name == "nr_foll_pin_released") {
-            pins.released = value;
-        }
-    }
-    return pins;
-}
-
-KernelHealth read_health(const Programs& programs, const Scopes& scopes)
-{
-    KernelHealth health;
-    health.pins = read_vmstat();
-    if (auto counters = programs.counters(); counters) {
-        health.counters = *counters;
-    }
-    std::vector<HookStatus> hooks = programs.hooks();
-    std::vector<HookStatus> owners = scopes.hooks();
-    health.missed = count_missed(hooks, programs.caught_calls(), owners);
-    std::ranges::move(owners, std::back_inserter(hooks));
-    for (HookStatus& hook : hooks) {
-        health.hooks.push_back(
-            {std::move(hook.name), std::move(hook.purpose), hook.attached, std::move(hook.reason), hook.missed});
-    }
-    return health;
 }
 
 Result<KernelBtf> checked_btf()
@@ -307,8 +273,8 @@ Result<void> run_daemon(const Options& options)
     if (!ring) {
         return std::unexpected(ring.error());
     }
-    auto pipeline = PipelineThread::start(engine, **ring, holders,
-                                          [&programs, &scopes] { return read_health(**programs, scopes); });
+    KernelWatch watch(**programs, scopes, clock);
+    auto pipeline = PipelineThread::start(engine, **ring, holders, watch);
     if (!pipeline) {
         return std::unexpected(pipeline.error());
     }
@@ -340,7 +306,7 @@ Result<void> run_daemon(const Options& options)
         forget();
     }
     std::string missing;
-    for (const HookState& hook : read_health(**programs, scopes).hooks) {
+    for (const HookState& hook : KernelWatch(**programs, scopes, clock).read().hooks) {
         missing += hook.attached || is_not_needed(hook.reason) ? "" : " " + hook.name;
     }
     spdlog::info("kernel {}, {} policies of files; not attached:{}", kernel_release(), policies->size(),

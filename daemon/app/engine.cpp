@@ -410,13 +410,18 @@ void Engine::tick(KernelHealth health)
     // A call that is being caught just now looks lost until it is.
     daemon_losses_.missed_runs = std::max(daemon_losses_.missed_runs, health_.missed.ledger);
     daemon_losses_.missed_reports = health_.missed.reports;
-    look_after_losses();
     const std::uint64_t lost = ledger_losses(losses());
     if (lost > losses_told_) {
         around_.log_warning(std::to_string(lost - losses_told_) +
                             " events lost: the list of pins may be incomplete from now on");
         losses_told_ = lost;
     }
+    tick();
+}
+
+void Engine::tick()
+{
+    look_after_losses();
     mend_ledger();
     look_for_old_pins();
     look_after_owners();

@@ -85,6 +85,8 @@ public:
     // After a batch of records: tells the kernel what changed, and the subscribers what happened.
     void flush();
     // From time to time, and when next_tick() is due: losses, policies that depend on time or on mounts.
+    void tick();
+    // The same with what became known of the kernel's side; before it is asked for, and when something was lost.
     void tick(KernelHealth health);
     // When tick() has something to do, if that is before the next regular one.
     [[nodiscard]] std::optional<Nanoseconds> next_tick() const;

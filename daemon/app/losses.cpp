@@ -41,8 +41,7 @@ MissedCalls count_missed(const std::vector<HookStatus>& hooks, const CaughtCalls
     };
     MissedCalls calls;
     for (const HookStatus& hook : hooks) {
-        const bool ledger = hook.purpose == "acquire" || hook.purpose == "release";
-        (ledger ? calls.ledger : calls.reports) += hook.missed;
+        (is_for_ledger(hook.purpose) ? calls.ledger : calls.reports) += hook.missed;
     }
     calls.ledger = less(calls.ledger, caught.ledger);
     calls.reports = less(calls.reports, caught.operations);

@@ -44,9 +44,9 @@ Nanoseconds now()
 }  // namespace
 
 Result<std::unique_ptr<PipelineThread>> PipelineThread::start(Engine& engine, RingReader& ring, HolderSearch& holders,
-                                                              HealthReader health)
+                                                              HealthReader& health)
 {
-    auto self = std::unique_ptr<PipelineThread>(new PipelineThread(engine, ring, holders, std::move(health)));
+    auto self = std::unique_ptr<PipelineThread>(new PipelineThread(engine, ring, holders, health));
     self->epoll_ = OwnedFd(epoll_create1(EPOLL_CLOEXEC));
     self->wake_ = OwnedFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     // The kernel reports POLLPRI on this file when a mount comes or goes.
@@ -139,7 +139,7 @@ void PipelineThread::adopt_what_is_pinned(std::function<void()> done)
 Result<Snapshot> PipelineThread::snapshot(bool with_pins)
 {
     return ask<Snapshot>([this, with_pins]() -> Result<Snapshot> {
-        engine_.tick(health_());
+        engine_.tick(health_.read());
         return engine_.snapshot(with_pins);
     });
 }
@@ -147,7 +147,7 @@ Result<Snapshot> PipelineThread::snapshot(bool with_pins)
 Result<MetricsSnapshot> PipelineThread::metrics()
 {
     return ask<MetricsSnapshot>([this]() -> Result<MetricsSnapshot> {
-        engine_.tick(health_());
+        engine_.tick(health_.read());
         return engine_.metrics();
     });
 }
@@ -177,6 +177,7 @@ Result<AuditView> PipelineThread::audit(const AuditOptions& options)
     auto answer = std::make_shared<std::promise<Result<AuditView>>>();
     auto future = answer->get_future();
     if (!post([this, options, answer] {
+            engine_.tick(health_.read());
             engine_.audit(options, [answer](const Result<AuditView>& view) { answer->set_value(view); });
         })) {
         return fail("the daemon is stopping", ESHUTDOWN);
@@ -279,6 +280,18 @@ Nanoseconds PipelineThread::next_look()
     return now() + kLookEvery;
 }
 
+void PipelineThread::tick()
+{
+    // What a policy names may appear, or be another by now, without any mount.
+    engine_.mounts_changed();
+    // An audit tells the kernel's own counts of pins with what it found.
+    if (health_.lost_more() || engine_.next_audit_step()) {
+        engine_.tick(health_.read());
+    } else {
+        engine_.tick();
+    }
+}
+
 void PipelineThread::run()
 {
     Nanoseconds next_regular = now();
@@ -313,9 +326,7 @@ void PipelineThread::run()
         }
         const Nanoseconds at = now();
         if (at >= next_regular || at >= engine_.next_tick().value_or(next_regular)) {
-            // A directory that a policy waits for may appear without any mount.
-            engine_.mounts_changed();
-            engine_.tick(health_());
+            tick();
             next_regular = at + kTickEvery;
         }
     }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/engine.h"
+#include "app/kernel_watch.h"
 #include "base/fd.h"
 #include "base/result.h"
 #include "kernel/ring_reader.h"
@@ -19,13 +20,10 @@ namespace pinwarden {
 
 class PipelineThread final : public Pipeline {
 public:
-    // Reads the kernel-side health; called on the pipeline thread.
-    using HealthReader = std::function<KernelHealth()>;
-
-    // `engine` and `ring` must outlive the thread and are its own while it runs; `holders`, which must outlive it as
-    // well, is used by the serving threads.
+    // `engine`, `ring` and `health` must outlive the thread and are its own while it runs; `holders`, which must
+    // outlive it as well, is used by the serving threads.
     static Result<std::unique_ptr<PipelineThread>> start(Engine& engine, RingReader& ring, HolderSearch& holders,
-                                                         HealthReader health);
+                                                         HealthReader& health);
     ~PipelineThread() override;
 
     // Refuses further requests, handles what is in the ring, ends the thread.
@@ -52,8 +50,8 @@ public:
     Result<DryRunView> test(DryRunQuestion question) override;
 
 private:
-    PipelineThread(Engine& engine, RingReader& ring, HolderSearch& holders, HealthReader health)
-        : engine_(engine), ring_(ring), holders_(holders), health_(std::move(health))
+    PipelineThread(Engine& engine, RingReader& ring, HolderSearch& holders, HealthReader& health)
+        : engine_(engine), ring_(ring), holders_(holders), health_(health)
     {
     }
 
@@ -63,6 +61,7 @@ private:
     void run();
     void drain_ring();
     void run_tasks();
+    void tick();
     std::size_t take_records();
     [[nodiscard]] Nanoseconds next_look();
     [[nodiscard]] int wait_milliseconds(Nanoseconds next_regular) const;
@@ -70,7 +69,7 @@ private:
     Engine& engine_;
     RingReader& ring_;
     HolderSearch& holders_;
-    HealthReader health_;
+    HealthReader& health_;
     OwnedFd epoll_;
     OwnedFd wake_;
     OwnedFd mounts_;

@@ -25,6 +25,13 @@ std::uint32_t tasks_preempt(const KernelBtf& btf, const std::string& release)
     return version_of(release) >= std::pair(6, 15) && btf.parameters("bpf_preempt_disable") ? 1 : 0;
 }
 
+std::uint64_t read_missed(int program)
+{
+    bpf_prog_info info{};
+    __u32 length = sizeof(info);
+    return program >= 0 && bpf_obj_get_info_by_fd(program, &info, &length) == 0 ? info.recursion_misses : 0;
+}
+
 std::uint64_t read_caught(int map, pw_caught kind)
 {
     const std::uint32_t key = kind;

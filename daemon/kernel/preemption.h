@@ -17,6 +17,9 @@ std::uint32_t tasks_preempt(const KernelBtf& btf, const std::string& release);
 // What the name of a program's second one ends in; see bpf/caught.bpf.h.
 inline constexpr std::string_view kSecond = "_again";
 
+// How many runs of the program, by its descriptor, the kernel skipped; 0 where it is below zero, or does not tell.
+std::uint64_t read_missed(int program);
+
 // What the map `caught` of such programs says; 0 when it cannot be read.
 std::uint64_t read_caught(int map, pw_caught kind);
 

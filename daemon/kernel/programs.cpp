@@ -93,15 +93,6 @@ std::string refused_program(const std::string& log)
     return start == std::string::npos ? std::string() : log.substr(start + 1, at - start - 1);
 }
 
-// Why a hook that this kernel can have is not attached.
-std::string reason_of(const HookEntry& hook, bool attached)
-{
-    if (hook.attached == Attached::kForFallocations) {
-        return std::string(kNoPolicyNeedsIt);
-    }
-    return attached ? std::string(kEveryPinIsFollowed) : "not attached yet";
-}
-
 std::string last_lines(const std::string& log, int lines)
 {
     std::size_t at = log.size();
@@ -204,6 +195,7 @@ Result<std::unique_ptr<Programs>> Programs::load(const KernelBtf& btf, const Pro
         if (error == 0) {
             auto programs = std::unique_ptr<Programs>(new Programs(*skeleton));
             programs->left_out_ = *left_out;
+            programs->find_fds();
             programs->gives_back_folios_ = btf.parameters("io_sqe_buffer_register") != kParametersWithLists;
             return programs;
         }
@@ -371,128 +363,14 @@ Result<void> Programs::keep(bool on)
     return {};
 }
 
-std::vector<HookStatus> Programs::hooks() const
+// libbpf looks a program up by comparing names, one after the other.
+void Programs::find_fds()
 {
-    std::vector<HookStatus> states;
     for (const HookEntry& hook : kHooks) {
-        const std::string name(hook.program);
-        HookStatus state{std::string(hook.hook), std::string(hook.purpose), links_.contains(name)};
-        if (const auto reason = left_out_.find(name); reason != left_out_.end()) {
-            state.reason = reason->second;
-        } else if (!state.attached) {
-            state.reason = reason_of(hook, attached_);
-        }
-        bpf_prog_info info{};
-        __u32 length = sizeof(info);
-        const bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
-        // Also of what is not attached now: what was missed stays so.
-        if (program != nullptr && bpf_program__fd(program) >= 0 &&
-            bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0) {
-            state.missed = info.recursion_misses;
-        }
-        if (!states.empty() && states.back().name == state.name) {
-            // Another program of the same hook: one that this kernel can have speaks for it.
-            const std::uint64_t missed = states.back().missed + state.missed;
-            if (!left_out_.contains(name)) {
-                states.back() = state;
-            }
-            states.back().missed = missed;
-            continue;
-        }
-        states.push_back(state);
+        const bpf_program* program =
+            bpf_object__find_program_by_name(skeleton_->obj, std::string(hook.program).c_str());
+        fds_.push_back(program == nullptr ? -1 : bpf_program__fd(program));
     }
-    return states;
-}
-
-CaughtCalls Programs::caught_calls() const
-{
-    const int map = bpf_map__fd(skeleton_->maps.caught);
-    return {.ledger = read_caught(map, PW_CAUGHT_LEDGER), .operations = read_caught(map, PW_CAUGHT_OPERATION)};
-}
-
-Result<std::array<std::uint64_t, PW_COUNTERS>> Programs::counters() const
-{
-    const int processors = libbpf_num_possible_cpus();
-    if (processors < 0) {
-        return std::unexpected(system_error("count the processors", processors));
-    }
-    std::array<std::uint64_t, PW_COUNTERS> totals{};
-    std::vector<std::uint64_t> values(static_cast<std::size_t>(processors));
-    for (__u32 counter = 0; counter < PW_COUNTERS; ++counter) {
-        const int error = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.counters), &counter, values.data());
-        if (error != 0) {
-            return std::unexpected(system_error("read the kernel-side counters", error));
-        }
-        for (const std::uint64_t value : values) {
-            totals.at(counter) += value;
-        }
-    }
-    return totals;
-}
-
-MapFds Programs::maps() const
-{
-    return {.events = bpf_map__fd(skeleton_->maps.events),
-            .blocks = bpf_map__fd(skeleton_->maps.blocks),
-            .file_acks = bpf_map__fd(skeleton_->maps.file_acks),
-            .policies = bpf_map__fd(skeleton_->maps.policies),
-            .path_prefixes = bpf_map__fd(skeleton_->maps.path_prefixes),
-            .callers = bpf_map__fd(skeleton_->maps.callers),
-            .pin_verdicts = bpf_map__fd(skeleton_->maps.pin_verdicts),
-            .file_pins = bpf_map__fd(skeleton_->maps.file_pins),
-            .tasks = bpf_map__fd(skeleton_->maps.tasks),
-            .objects = bpf_map__fd(skeleton_->maps.objects),
-            .counters = bpf_map__fd(skeleton_->maps.counters),
-            .shared = bpf_map__fd(skeleton_->maps.data_shared),
-            .holds = bpf_map__fd(skeleton_->maps.holds),
-            .hold_releases = bpf_map__fd(skeleton_->maps.hold_releases)};
-}
-
-SharedVariables Programs::shared() const
-{
-    return {.policy_generation = &skeleton_->bss->policy_generation,
-            .prefix_count = &skeleton_->bss->prefix_count,
-            .cgroups_made = &skeleton_->bss->cgroups_made,
-            .cgroups_known = &skeleton_->bss->cgroups_known,
-            .ledger_losses = &skeleton_->data_shared->shared.ledger_losses,
-            .ledger_losses_mended = &skeleton_->data_shared->shared.ledger_losses_mended,
-            .releases_by_folio = &skeleton_->data_shared->shared.releases_by_folio,
-            .unfollowed_made = &skeleton_->data_shared->shared.unfollowed_made,
-            .unfollowed_gone = &skeleton_->data_shared->shared.unfollowed_gone,
-            .unheard = &skeleton_->data_shared->shared.unheard,
-            .reader_waits = &skeleton_->data_shared->shared.reader_waits,
-            .holds_under_way = &skeleton_->bss->holds_under_way,
-            .attended_until = &skeleton_->bss->attended_until,
-            .unattended = &skeleton_->bss->unattended};
-}
-
-AuditHandles Programs::audit() const
-{
-    auto& variables = skeleton_->bss->audit;
-    return {.read = bpf_program__fd(skeleton_->progs.audit_pages_read),
-            .scan = bpf_program__fd(skeleton_->progs.audit_pages_scan),
-            .adopt = bpf_program__fd(skeleton_->progs.adopt_pages),
-            .record = bpf_program__fd(skeleton_->progs.record_pages),
-            .audit_pages = bpf_map__fd(skeleton_->maps.audit_pages),
-            .adopted = bpf_map__fd(skeleton_->maps.adopted),
-            .first = &variables.first,
-            .pages = &variables.pages,
-            .folio = &variables.folio,
-            .found = &variables.found,
-            .looked_at = &variables.looked_at,
-            .adopted_pin = &skeleton_->bss->adopted_pin,
-            .existing_pin = &skeleton_->bss->existing.pin,
-            .existing_address = &skeleton_->bss->existing.address};
-}
-
-PageArray Programs::page_array() const
-{
-    bpf_test_run_opts options{};
-    options.sz = sizeof(options);
-    if (bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.read_geometry), &options) != 0) {
-        return {};
-    }
-    return {.start = skeleton_->bss->vmemmap_start, .limit = skeleton_->bss->page_limit};
 }
 
 }  // namespace pinwarden

@@ -39,6 +39,12 @@ struct HookStatus {
     std::uint64_t caught = 0;  // of those, how many a second program made good; of the purpose owner only
 };
 
+// Whether the ledger lacks what such a hook misses.
+constexpr bool is_for_ledger(std::string_view purpose)
+{
+    return purpose == "acquire" || purpose == "release";
+}
+
 // Of the missed runs, how many second programs made good: of the hooks of the purposes acquire and release, and of the
 // purpose operation.
 struct CaughtCalls {
@@ -136,6 +142,8 @@ public:
     // With the current counts of missed runs.
     [[nodiscard]] std::vector<HookStatus> hooks() const;
     [[nodiscard]] CaughtCalls caught_calls() const;
+    // Of the hooks of the purposes acquire and release, whether they were made good or not: much cheaper than hooks().
+    [[nodiscard]] std::uint64_t missed_for_ledger() const;
     // Totals over all processors, by enum pw_counter.
     [[nodiscard]] Result<std::array<std::uint64_t, PW_COUNTERS>> counters() const;
     [[nodiscard]] MapFds maps() const;
@@ -148,12 +156,14 @@ private:
     bool attach_program(const std::string& name);
     bool attach_second(const std::string& name);
     void detach_program(const std::string& name);
+    void find_fds();
     [[nodiscard]] bool attached_for_releases(const HookEntry& hook) const;
 
     pinwarden_bpf* skeleton_;
     bool gives_back_folios_ = false;               // io_uring does, through unpin_user_folio, of huge pages
     std::map<std::string, std::string> left_out_;  // program -> reason
     std::map<std::string, bpf_link*> links_;       // program -> link
+    std::vector<int> fds_;                         // of the programs, in the order of the hooks; below zero: not loaded
     bool attached_ = false;
     bool kept_ = false;
 };

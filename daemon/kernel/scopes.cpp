@@ -86,6 +86,7 @@ struct Scopes::Kind {
     KindTable table;
     bpf_object* object = nullptr;
     std::vector<bpf_link*> links;
+    std::vector<int> firsts;  // descriptors of its first programs
     std::string reason = "not tried yet";
     std::string tried_with;  // modules that were there when it was last tried
     bool tried = false;
@@ -101,6 +102,7 @@ struct Scopes::Kind {
             bpf_link__destroy(link);
         }
         links.clear();
+        firsts.clear();
         bpf_object__close(object);
         object = nullptr;
     }
@@ -109,16 +111,8 @@ struct Scopes::Kind {
     [[nodiscard]] std::uint64_t missed() const
     {
         std::uint64_t missed = 0;
-        bpf_program* program = nullptr;
-        bpf_object__for_each_program(program, object)
-        {
-            bpf_prog_info info{};
-            __u32 length = sizeof(info);
-            const std::string name = bpf_program__name(program);
-            if (name == first_of(name) && bpf_program__fd(program) >= 0 &&
-                bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0) {
-                missed += info.recursion_misses;
-            }
+        for (const int program : firsts) {
+            missed += read_missed(program);
         }
         return missed;
     }
@@ -197,6 +191,9 @@ struct Scopes::Kind {
                     return std::unexpected(system_error("attach " + each, errno));
                 }
                 links.push_back(link);
+                if (each == name) {
+                    firsts.push_back(bpf_program__fd(program));
+                }
             }
         }
         return {};
@@ -301,6 +298,16 @@ std::vector<HookStatus> Scopes::hooks() const
 {
     const std::scoped_lock lock(mutex_);
     return states_;
+}
+
+std::uint64_t Scopes::missed() const
+{
+    const std::scoped_lock lock(mutex_);
+    std::uint64_t missed = 0;
+    for (const HookStatus& state : states_) {
+        missed += state.missed;
+    }
+    return missed;
 }
 
 }  // namespace pinwarden

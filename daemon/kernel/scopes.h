@@ -35,6 +35,8 @@ public:
 
     // One for each kind, purpose "owner", as the last refresh left them. May be called from any thread.
     [[nodiscard]] std::vector<HookStatus> hooks() const;
+    // The runs they missed, whether these were made good or not. The same holds.
+    [[nodiscard]] std::uint64_t missed() const;
 
 private:
     struct Kind;

@@ -333,6 +333,30 @@ TEST_CASE("a loss is noticed with the next records, not with the next tick, and 
     CHECK(world.engine.ledger().certain());
 }
 
+TEST_CASE("what was told of the kernel's side is kept while only time passes", "[engine]")
+{
+    World world;
+    world.pin_file();
+    KernelHealth health;
+    health.hooks.push_back({"unpin_user_page", "release", true, "", 3});
+    health.counters.at(PW_LOST_OPERATION) = 7;
+    world.engine.tick(health);
+    world.finish_audits();
+    world.engine.tick();
+    CHECK(world.engine.metrics().hooks.size() == 1);
+    const auto losses = world.engine.metrics().losses;
+    CHECK(std::ranges::any_of(
+        losses, [](const LossState& loss) { return loss.cause == "ring_full_operation" && loss.count == 7; }));
+    // A loss that the kernel has only counted so far is mended all the same.
+    world.sink.counted_losses = 1;
+    world.engine.tick();
+    CHECK_FALSE(world.engine.ledger().certain());
+    world.clock.time = *world.engine.next_tick();
+    world.engine.tick();
+    world.finish_audits();
+    CHECK(world.engine.ledger().certain());
+}
+
 TEST_CASE("a refused policy changes nothing, a checked one neither", "[engine]")
 {
     World world;

@@ -30,6 +30,8 @@ constexpr std::size_t kExtents = std::size_t{1} << 20U;
 constexpr std::size_t kTurns = 50;
 // For what a start, or a part before, leaves to be done.
 constexpr std::int64_t kSettle = 3 * kSecond;
+// While nothing is pinned the daemon stops listening to releases half a minute after the start, once.
+constexpr std::int64_t kUntilQuiet = 35 * kSecond;
 const std::string kLoad = "pinwarden_daemon_load";
 
 double seconds(std::int64_t nanoseconds)
@@ -78,7 +80,7 @@ std::int64_t guardians_time(const test::Daemon& daemon)
 
 Idle measure_idle(const test::Daemon& daemon)
 {
-    sleep_for(kSettle);
+    sleep_for(kUntilQuiet);
     const std::int64_t begin = now();
     const std::int64_t before = processor_time(daemon.pid());
     const std::int64_t guardian_before = guardians_time(daemon);
