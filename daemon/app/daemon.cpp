@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "act/audit_file.h"
 #include "act/audit_recorder.h"
@@ -166,10 +167,12 @@ Result<void> run_daemon(const Options& options)
     if (!protected_processes) {
         return std::unexpected(protected_processes.error().within("--protect"));
     }
-    auto btf = checked_btf();
-    if (!btf) {
-        return std::unexpected(btf.error());
+    auto checked = checked_btf();
+    if (!checked) {
+        return std::unexpected(checked.error());
     }
+    // Some megabytes: let go when the programs are fitted to the kernel.
+    std::optional<KernelBtf> btf = std::move(*checked);
     auto signals = stop_signals();
     if (!signals) {
         return std::unexpected(signals.error());
@@ -263,6 +266,7 @@ Result<void> run_daemon(const Options& options)
     }
     // Before pins are followed, so that each has its object.
     Scopes scopes((*programs)->maps(), *btf);
+    btf.reset();
     scopes.refresh();
     // In force before anything is attached, so that the first operation seen is decided by them.
     if (auto started = engine.start_policies(*policies); !started) {

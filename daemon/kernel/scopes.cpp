@@ -84,6 +84,7 @@ bool in(const std::vector<std::string>& names, const std::string& name)
 
 struct Scopes::Kind {
     KindTable table;
+    std::uint32_t preempt = 0;
     bpf_object* object = nullptr;
     std::vector<bpf_link*> links;
     std::vector<int> firsts;  // descriptors of its first programs
@@ -147,9 +148,19 @@ struct Scopes::Kind {
         return false;
     }
 
-    Result<void> load(const ProgramSet& set, const MapFds& maps, const KernelBtf& btf)
+    // Only sets that fit the kernel's own functions stay; modules' are not known here.
+    void choose_sets(const KernelBtf& btf)
     {
-        const std::uint32_t preempt = tasks_preempt(btf, kernel_release());
+        preempt = tasks_preempt(btf, kernel_release());
+        std::erase_if(table.sets, [&btf](const ProgramSet& set) {
+            const auto parameters = set.function.empty() ? std::nullopt : btf.parameters(set.function);
+            return !set.function.empty() &&
+                   (!parameters || std::ranges::find(set.parameters, *parameters) == set.parameters.end());
+        });
+    }
+
+    Result<void> load(const ProgramSet& set, const MapFds& maps)
+    {
         std::size_t size = 0;
         const void* elf = table.elf(&size);
         bpf_object_open_opts options{};
@@ -199,7 +210,7 @@ struct Scopes::Kind {
         return {};
     }
 
-    void refresh(const MapFds& maps, const KernelBtf& btf)
+    void refresh(const MapFds& maps)
     {
         if (!links.empty()) {
             return;
@@ -215,14 +226,7 @@ struct Scopes::Kind {
             reason = "no module " + table.modules.front() + " is loaded";
         }
         for (const ProgramSet& set : table.sets) {
-            if (!set.function.empty()) {
-                const auto parameters = btf.parameters(set.function);
-                if (!parameters ||
-                    std::find(set.parameters.begin(), set.parameters.end(), *parameters) == set.parameters.end()) {
-                    continue;
-                }
-            }
-            const auto loaded = load(set, maps, btf);
+            const auto loaded = load(set, maps);
             if (loaded) {
                 reason.clear();
                 return;
@@ -235,10 +239,11 @@ struct Scopes::Kind {
     }
 };
 
-Scopes::Scopes(const MapFds& maps, const KernelBtf& btf) : maps_(maps), btf_(btf)
+Scopes::Scopes(const MapFds& maps, const KernelBtf& btf) : maps_(maps)
 {
     for (KindTable& table : kind_tables()) {
         kinds_.push_back(std::make_unique<Kind>(std::move(table)));
+        kinds_.back()->choose_sets(btf);
     }
 }
 
@@ -250,7 +255,7 @@ Scopes::~Scopes()
 void Scopes::refresh()
 {
     for (const auto& kind : kinds_) {
-        kind->refresh(maps_, btf_);
+        kind->refresh(maps_);
     }
     publish();
 }

@@ -20,7 +20,7 @@ namespace pinwarden {
 
 class Scopes {
 public:
-    // `maps` and `btf` are borrowed and must outlive this.
+    // `maps` are borrowed and must outlive this; what is needed of `btf` is looked up here.
     Scopes(const MapFds& maps, const KernelBtf& btf);
     Scopes(const Scopes&) = delete;
     Scopes& operator=(const Scopes&) = delete;
@@ -44,7 +44,6 @@ private:
     void publish();
 
     MapFds maps_;
-    const KernelBtf& btf_;
     std::vector<std::unique_ptr<Kind>> kinds_;
     mutable std::mutex mutex_;
     std::vector<HookStatus> states_;  // guarded by mutex_
