@@ -225,11 +225,11 @@ std::vector<std::pair<FileKey, std::uint64_t>> KernelTruth::file_sequences()
 
 Frame KernelNames::name(std::uint64_t address)
 {
-    const KernelSymbol* symbol = symbols_.find(address);
-    if (symbol == nullptr) {
+    const auto symbol = symbols_.find(address);
+    if (!symbol) {
         return {};
     }
-    return {symbol->name, symbol->module, address - symbol->address};
+    return {std::string(symbol->name), std::string(symbol->module), address - symbol->address};
 }
 
 }  // namespace pinwarden

@@ -10,6 +10,9 @@
 namespace pinwarden {
 namespace {
 
+// The kernel's own bound is half of it.
+constexpr std::size_t kLongestName = 1024;
+
 std::string read_file(const char* path)
 {
     std::ifstream file(path);
@@ -32,40 +35,73 @@ std::string loaded_modules(const std::string& text)
 
 }  // namespace
 
-std::vector<KernelSymbol> parse_kallsyms(std::string_view text)
+std::uint16_t SymbolTable::module_number(std::string_view name)
 {
-    std::vector<KernelSymbol> symbols;
-    bool any_address = false;
-    while (!text.empty()) {
-        const auto end = text.find('\n');
-        std::string_view line = text.substr(0, end);
-        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    // They come one module after the other.
+    if (modules_.back().name == name) {
+        return static_cast<std::uint16_t>(modules_.size() - 1);
+    }
+    const auto known = std::ranges::find(modules_, name, &Module::name);
+    const auto number = static_cast<std::uint16_t>(known - modules_.begin());
+    if (known == modules_.end()) {
+        modules_.push_back({std::string(name)});
+    }
+    return number;
+}
 
-        KernelSymbol symbol;
-        const auto parsed = std::from_chars(line.data(), line.data() + line.size(), symbol.address, 16);
-        const auto digits = static_cast<std::size_t>(parsed.ptr - line.data());
-        // "ffffffff81000000 T _stext" or "ffffffffc0000000 t func\t[module]"
-        if (parsed.ec != std::errc() || line.size() < digits + 4 || line[digits] != ' ') {
-            continue;
-        }
-        const char type = line[digits + 1];
-        if (type != 't' && type != 'T' && type != 'w' && type != 'W') {
-            continue;
-        }
-        line.remove_prefix(digits + 3);
-        const auto name_end = line.find_first_of(" \t");
-        symbol.name = line.substr(0, name_end);
-        if (const auto open = line.find('['); open != std::string_view::npos && line.back() == ']') {
-            symbol.module = line.substr(open + 1, line.size() - open - 2);
-        }
-        any_address = any_address || symbol.address != 0;
-        symbols.push_back(std::move(symbol));
+// "ffffffff81000000 T _stext" or "ffffffffc0000000 t func\t[module]"
+void SymbolTable::add_line(std::string_view line)
+{
+    Entry entry;
+    const auto parsed = std::from_chars(line.data(), line.data() + line.size(), entry.address, 16);
+    const auto digits = static_cast<std::size_t>(parsed.ptr - line.data());
+    if (parsed.ec != std::errc() || line.size() < digits + 4 || line[digits] != ' ') {
+        return;
     }
-    if (!any_address) {
-        return {};
+    const char type = line[digits + 1];
+    if (type != 't' && type != 'T' && type != 'w' && type != 'W') {
+        return;
     }
-    std::ranges::stable_sort(symbols, {}, &KernelSymbol::address);
-    return symbols;
+    line.remove_prefix(digits + 3);
+    const std::string_view name = line.substr(0, std::min(line.find_first_of(" \t"), kLongestName));
+    if (const auto open = line.find('['); open != std::string_view::npos && line.back() == ']') {
+        entry.module = module_number(line.substr(open + 1, line.size() - open - 2));
+    }
+    any_address_ = any_address_ || entry.address != 0;
+    entry.name = static_cast<std::uint32_t>(names_.size());
+    entry.length = static_cast<std::uint16_t>(name.size());
+    names_ += name;
+    entries_.push_back(entry);
+}
+
+void SymbolTable::finish(const std::unordered_map<std::string, std::uint64_t>& module_ends)
+{
+    if (!any_address_) {
+        entries_.clear();
+        names_.clear();
+    }
+    for (Module& module : modules_) {
+        const auto end = module_ends.find(module.name);
+        module.end = end == module_ends.end() ? 0 : end->second;
+    }
+    std::ranges::stable_sort(entries_, {}, &Entry::address);
+    entries_.shrink_to_fit();
+    names_.shrink_to_fit();
+}
+
+std::optional<KernelSymbol> SymbolTable::find(std::uint64_t address) const
+{
+    const auto after = std::ranges::upper_bound(entries_, address, {}, &Entry::address);
+    if (after == entries_.begin()) {
+        return std::nullopt;
+    }
+    const Entry& entry = *std::prev(after);
+    const Module& module = modules_[entry.module];
+    // Behind a module's end begins what has no name, not its last function.
+    if (module.end != 0 && address >= module.end) {
+        return std::nullopt;
+    }
+    return KernelSymbol{entry.address, std::string_view(names_).substr(entry.name, entry.length), module.name};
 }
 
 std::unordered_map<std::string, std::uint64_t> parse_module_ends(std::string_view text)
@@ -88,9 +124,13 @@ std::unordered_map<std::string, std::uint64_t> parse_module_ends(std::string_vie
 
 Kallsyms::Table Kallsyms::read(const std::string& modules)
 {
-    return {.symbols = parse_kallsyms(read_file("/proc/kallsyms")),
-            .module_ends = parse_module_ends(modules),
-            .modules = loaded_modules(modules)};
+    Table table{.symbols = {}, .modules = loaded_modules(modules)};
+    std::ifstream file("/proc/kallsyms");
+    for (std::string line; std::getline(file, line);) {
+        table.symbols.add_line(line);
+    }
+    table.symbols.finish(parse_module_ends(modules));
+    return table;
 }
 
 void Kallsyms::reload()
@@ -106,6 +146,7 @@ void Kallsyms::refresh()
         const std::scoped_lock lock(reloading_);
         if (reloaded_) {
             table_ = std::exchange(reloaded_, std::nullopt);
+            ++edition_;
         }
     }
     // Reading the list for every frame of every stack would cost more than all the rest.
@@ -118,25 +159,30 @@ void Kallsyms::refresh()
     const std::string modules = read_file("/proc/modules");
     if (!table_ || loaded_modules(modules) != table_->modules) {
         table_ = read(modules);
+        ++edition_;
     }
 }
 
 bool Kallsyms::available()
 {
-    return !parse_kallsyms(read_file("/proc/kallsyms")).empty();
+    SymbolTable symbols;
+    std::ifstream file("/proc/kallsyms");
+    for (std::string line; !symbols.any_address() && std::getline(file, line);) {
+        symbols.add_line(line);
+    }
+    return symbols.any_address();
 }
 
-const KernelSymbol* Kallsyms::find(std::uint64_t address)
+std::uint64_t Kallsyms::edition()
 {
     refresh();
-    const auto after = std::ranges::upper_bound(table_->symbols, address, {}, &KernelSymbol::address);
-    if (after == table_->symbols.begin()) {
-        return nullptr;
-    }
-    const KernelSymbol& symbol = *std::prev(after);
-    // Behind a module's end begins what has no name, not its last function.
-    const auto end = table_->module_ends.find(symbol.module);
-    return end == table_->module_ends.end() || address < end->second ? &symbol : nullptr;
+    return edition_;
+}
+
+std::optional<KernelSymbol> Kallsyms::find(std::uint64_t address)
+{
+    refresh();
+    return table_->symbols.find(address);
 }
 
 }  // namespace pinwarden

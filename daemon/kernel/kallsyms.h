@@ -14,22 +14,54 @@ namespace pinwarden {
 
 struct KernelSymbol {
     std::uint64_t address = 0;
-    std::string name;
-    std::string module;  // empty for built-in code
+    std::string_view name;
+    std::string_view module;  // empty for built-in code
 };
-
-// Functions in a text like /proc/kallsyms, by address. Empty when the addresses are hidden (all zero).
-std::vector<KernelSymbol> parse_kallsyms(std::string_view text);
 
 // Where the code of a module ends at the latest, by its name, from a text like /proc/modules. From 6.4 on a module lies
 // in several places, and what is said of its size is for all of them together.
 std::unordered_map<std::string, std::uint64_t> parse_module_ends(std::string_view text);
 
+// Functions by address. A kernel has some hundred thousand: their names stand in one text.
+class SymbolTable {
+public:
+    // One line of a text like /proc/kallsyms; what is no function is left out.
+    void add_line(std::string_view line);
+    // After the last line. Without any address, when they are hidden (all zero), nothing stays.
+    void finish(const std::unordered_map<std::string, std::uint64_t>& module_ends);
+
+    // The function that contains the address.
+    [[nodiscard]] std::optional<KernelSymbol> find(std::uint64_t address) const;
+    [[nodiscard]] bool empty() const { return entries_.empty(); }
+    [[nodiscard]] bool any_address() const { return any_address_; }
+
+private:
+    struct Module {
+        std::string name;
+        std::uint64_t end = 0;  // 0: not known
+    };
+    struct Entry {
+        std::uint64_t address = 0;
+        std::uint32_t name = 0;  // where it begins in names_
+        std::uint16_t length = 0;
+        std::uint16_t module = 0;
+    };
+
+    std::uint16_t module_number(std::string_view name);
+
+    std::string names_;
+    std::vector<Module> modules_ = std::vector<Module>(1);  // the first: none
+    std::vector<Entry> entries_;
+    bool any_address_ = false;
+};
+
 class Kallsyms {
 public:
-    // The function that contains the address, or nullptr. Reads the table on first use, and again when a module has
-    // come or gone since, which it looks for every ten milliseconds at most. The pointer is valid until the next call.
-    const KernelSymbol* find(std::uint64_t address);
+    // The function that contains the address. Reads the table on first use, and again when a module has come or gone
+    // since, which it looks for every ten milliseconds at most. What is returned is valid until the next call.
+    std::optional<KernelSymbol> find(std::uint64_t address);
+    // Which table that is taken from by now: another number after each time it was read.
+    std::uint64_t edition();
     // Reads the table now, so that whoever asks next does not wait for it. From any thread. To be called when it has
     // grown: programs and trampolines were attached, which lie among the modules.
     void reload();
@@ -38,8 +70,7 @@ public:
 
 private:
     struct Table {
-        std::vector<KernelSymbol> symbols;
-        std::unordered_map<std::string, std::uint64_t> module_ends;
+        SymbolTable symbols;
         std::string modules;
     };
 
@@ -47,6 +78,7 @@ private:
     void refresh();
 
     std::optional<Table> table_;
+    std::uint64_t edition_ = 0;
     std::chrono::steady_clock::time_point checked_;
     std::mutex reloading_;
     std::optional<Table> reloaded_;  // guarded by reloading_

@@ -1,33 +1,69 @@
 #include <catch2/catch.hpp>
 
+#include <sstream>
+#include <string>
+#include <string_view>
+
 #include "kernel/cgroups.h"
 #include "kernel/kallsyms.h"
 #include "kernel/privileges.h"
 
 using namespace pinwarden;
 
+namespace {
+
+SymbolTable symbol_table(std::string_view text, std::string_view modules = {})
+{
+    SymbolTable table;
+    std::istringstream lines{std::string(text)};
+    for (std::string line; std::getline(lines, line);) {
+        table.add_line(line);
+    }
+    table.finish(parse_module_ends(modules));
+    return table;
+}
+
+}  // namespace
+
 TEST_CASE("kallsyms: functions only, with their modules, by address", "[kernel]")
 {
-    const auto symbols = parse_kallsyms(
+    const auto symbols = symbol_table(
         "ffffffff81000200 t late\n"
         "ffffffff81000000 T _stext\n"
-        "ffffffff82000000 D some_data\n"
+        "ffffffff81000180 D some_data\n"
         "not a line\n"
         "ffffffffc0001000 t rxe_reg_user_mr\t[rdma_rxe]\n"
-        "ffffffff81000100 W weak_one");
-    REQUIRE(symbols.size() == 4);
-    CHECK(symbols[0].name == "_stext");
-    CHECK(symbols[1].name == "weak_one");
-    CHECK(symbols[2].name == "late");
-    CHECK(symbols[3].name == "rxe_reg_user_mr");
-    CHECK(symbols[3].module == "rdma_rxe");
-    CHECK(symbols[0].module.empty());
+        "ffffffffc0003000 t ib_umem_get\t[ib_uverbs]\n"
+        "ffffffffc0001100 t rxe_dereg_mr\t[rdma_rxe]\n"
+        "ffffffff81000100 W weak_one",
+        "rdma_rxe 8192 0 - Live 0xffffffffc0001000\n");
+    const auto name_of = [&symbols](std::uint64_t address) {
+        const auto symbol = symbols.find(address);
+        return symbol ? std::string(symbol->name) + " " + std::string(symbol->module) : "none";
+    };
+    CHECK(name_of(0xffffffff80ffffff) == "none");
+    CHECK(name_of(0xffffffff81000000) == "_stext ");
+    CHECK(name_of(0xffffffff810000ff) == "_stext ");
+    CHECK(name_of(0xffffffff81000190) == "weak_one ");
+    CHECK(name_of(0xffffffff81000200) == "late ");
+    CHECK(name_of(0xffffffffc0001000) == "rxe_reg_user_mr rdma_rxe");
+    CHECK(name_of(0xffffffffc0002fff) == "rxe_dereg_mr rdma_rxe");
+    CHECK(name_of(0xffffffffc0003001) == "ib_umem_get ib_uverbs");
+    CHECK(symbols.find(0xffffffffc0003001)->address == 0xffffffffc0003000);
+}
+
+TEST_CASE("kallsyms: behind a module's end nothing has its last function's name", "[kernel]")
+{
+    const auto symbols =
+        symbol_table("ffffffffc0001000 t rxe_reg_user_mr\t[rdma_rxe]\n", "rdma_rxe 8192 0 - Live 0xffffffffc0001000\n");
+    CHECK(symbols.find(0xffffffffc0002fff));
+    CHECK_FALSE(symbols.find(0xffffffffc0003000));
 }
 
 TEST_CASE("kallsyms: hidden addresses give no symbols rather than wrong ones", "[kernel]")
 {
-    CHECK(parse_kallsyms("0000000000000000 T _stext\n0000000000000000 t other\n").empty());
-    CHECK(parse_kallsyms("").empty());
+    CHECK(symbol_table("0000000000000000 T _stext\n0000000000000000 t other\n").empty());
+    CHECK(symbol_table("").empty());
 }
 
 TEST_CASE("modules: where they end, so that what lies behind is not taken for theirs", "[kernel]")
