@@ -1,34 +1,64 @@
 #include "kernel/ring_reader.h"
 
-#include <bpf/libbpf.h>
+#include <bpf/bpf.h>
 #include <pinwarden/abi.h>
 #include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace pinwarden {
+namespace {
 
-void RingReader::Free::operator()(ring_buffer* ring) const
+// What is mapped at once: a few thousand records.
+constexpr std::size_t kWindow = std::size_t{256} << 10U;
+
+std::size_t page_bytes()
 {
-    ring_buffer__free(ring);
+    return static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
+
+Error not_mapped(int error)
+{
+    return system_error("map the event ring", error);
+}
+
+// The kernel orders what it writes to the ring by these.
+template <typename Number>
+Number load(const std::byte* from)
+{
+    return __atomic_load_n(reinterpret_cast<const Number*>(from), __ATOMIC_ACQUIRE);
+}
+
+// A record takes a header, and is padded to eight bytes.
+std::uint64_t room_for(std::size_t size)
+{
+    return (BPF_RINGBUF_HDR_SZ + size + 7) / 8 * 8;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<RingReader>> RingReader::open(int ring_fd, __u64* waits, Handler handler)
 {
     auto reader = std::unique_ptr<RingReader>(new RingReader(ring_fd, waits, std::move(handler)));
-    reader->ring_.reset(ring_buffer__new(ring_fd, on_record, reader.get(), nullptr));
-    if (!reader->ring_) {
-        return std::unexpected(system_error("map the event ring", errno));
+    bpf_map_info info{};
+    __u32 length = sizeof(info);
+    if (bpf_obj_get_info_by_fd(ring_fd, &info, &length) != 0) {
+        return std::unexpected(system_error("ask for the size of the event ring", errno));
+    }
+    reader->bytes_ = info.max_entries;
+    const std::size_t page = page_bytes();
+    reader->consumer_ = Mapping::of(ring_fd, 0, page, PROT_READ | PROT_WRITE);
+    reader->producer_ = Mapping::of(ring_fd, page, page, PROT_READ);
+    if (!reader->consumer_.valid() || !reader->producer_.valid()) {
+        return std::unexpected(not_mapped(errno));
     }
     return reader;
-}
-
-int RingReader::poll_fd() const
-{
-    return ring_buffer__epoll_fd(ring_.get());
 }
 
 bool RingReader::wait_for_next()
@@ -43,27 +73,61 @@ bool RingReader::wait_for_next()
     return false;
 }
 
-int RingReader::on_record(void* self, void* data, std::size_t size)
+// The kernel shows the ring twice in a row behind the two pages, so that no record is cut in two.
+Result<const std::byte*> RingReader::at(std::uint64_t position, std::size_t bytes)
 {
-    auto* reader = static_cast<RingReader*>(self);
-    // A reservation's size is fixed in the program; how much of it was used stands in the header.
+    const std::uint64_t offset = position & (bytes_ - 1);
+    if (offset < window_begin_ || offset + bytes > window_begin_ + window_.bytes()) {
+        const std::size_t page = page_bytes();
+        const std::uint64_t begin = offset / page * page;
+        const std::uint64_t wanted =
+            (std::max<std::uint64_t>(offset - begin + bytes, kWindow) + page - 1) / page * page;
+        window_ = Mapping::of(ring_fd_, 2 * page + begin, std::min(wanted, 2 * bytes_ - begin), PROT_READ);
+        if (!window_.valid()) {
+            return std::unexpected(not_mapped(errno));
+        }
+        window_begin_ = begin;
+    }
+    return window_.at() + (offset - window_begin_);
+}
+
+// A reservation's size is fixed in the program; how much of it was used stands in the header.
+void RingReader::handle(const std::byte* record, std::size_t size)
+{
     pw_header header{};
-    std::memcpy(&header, data, std::min(size, sizeof(header)));
+    std::memcpy(&header, record, std::min(size, sizeof(header)));
     const std::size_t used = header.bytes >= sizeof(header) ? std::min<std::size_t>(size, header.bytes) : size;
-    reader->handler_({static_cast<const std::byte*>(data), used});
-    // A negative value makes libbpf stop after this record.
-    return ++reader->handled_ >= reader->limit_ ? -ECANCELED : 0;
+    handler_({record, used});
 }
 
 Result<std::size_t> RingReader::consume(std::size_t limit)
 {
-    handled_ = 0;
-    limit_ = limit;
-    const int result = ring_buffer__consume(ring_.get());
-    if (result < 0 && result != -ECANCELED) {
-        return std::unexpected(system_error("read the event ring", result));
+    auto* const consumed = reinterpret_cast<std::uint64_t*>(consumer_.at());
+    std::uint64_t position = *consumed;
+    std::size_t handled = 0;
+    while (handled < limit && position < load<std::uint64_t>(producer_.at())) {
+        auto record = at(position, BPF_RINGBUF_HDR_SZ);
+        if (!record) {
+            return std::unexpected(record.error());
+        }
+        const auto length = load<std::uint32_t>(*record);
+        if ((length & BPF_RINGBUF_BUSY_BIT) != 0) {
+            break;
+        }
+        const std::size_t size = length & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+        if ((length & BPF_RINGBUF_DISCARD_BIT) == 0) {
+            record = at(position, BPF_RINGBUF_HDR_SZ + size);
+            if (!record) {
+                return std::unexpected(record.error());
+            }
+            handle(*record + BPF_RINGBUF_HDR_SZ, size);
+            ++handled;
+        }
+        position += room_for(size);
+        // What was read may be written over.
+        __atomic_store_n(consumed, position, __ATOMIC_RELEASE);
     }
-    return handled_;
+    return handled;
 }
 
 }  // namespace pinwarden

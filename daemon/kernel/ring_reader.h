@@ -8,13 +8,15 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 
+#include "base/mapping.h"
 #include "base/result.h"
-
-struct ring_buffer;
 
 namespace pinwarden {
 
+// Only as much of the ring is mapped as is being read, and the rest when its turn comes: it is the largest piece of
+// memory there is, and mapped as a whole it would count as the daemon's.
 class RingReader {
 public:
     // The bytes are valid during the call only. A record of variable size comes without its unused tail.
@@ -25,7 +27,7 @@ public:
     static Result<std::unique_ptr<RingReader>> open(int ring_fd, __u64* waits, Handler handler);
 
     // Becomes readable when somebody has to be woken for what there is to read. Borrowed.
-    [[nodiscard]] int poll_fd() const;
+    [[nodiscard]] int poll_fd() const { return ring_fd_; }
     // Asks to be woken for the next record. False, and nobody is, when there is one already, or one is being written:
     // to be read by and by.
     [[nodiscard]] bool wait_for_next();
@@ -33,21 +35,22 @@ public:
     Result<std::size_t> consume(std::size_t limit);
 
 private:
-    struct Free {
-        void operator()(ring_buffer* ring) const;
-    };
     RingReader(int ring_fd, __u64* waits, Handler handler)
         : ring_fd_(ring_fd), waits_(waits), handler_(std::move(handler))
     {
     }
-    static int on_record(void* self, void* data, std::size_t size);
+    // So many bytes of the ring from that position on.
+    Result<const std::byte*> at(std::uint64_t position, std::size_t bytes);
+    void handle(const std::byte* record, std::size_t size);
 
     int ring_fd_;
     __u64* waits_;
     Handler handler_;
-    std::size_t limit_ = 0;
-    std::size_t handled_ = 0;
-    std::unique_ptr<ring_buffer, Free> ring_;
+    std::uint64_t bytes_ = 0;  // of the whole ring, a power of two
+    Mapping consumer_;         // a page with the position up to which all was read, written here
+    Mapping producer_;         // a page with the position up to which all was reserved
+    Mapping window_;           // of the records
+    std::uint64_t window_begin_ = 0;
 };
 
 }  // namespace pinwarden
