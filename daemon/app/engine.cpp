@@ -24,6 +24,7 @@ Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string ker
     : around_(std::move(surroundings)),
       options_(std::move(options)),
       decoder_(geometry),
+      drivers_(around_.names),
       owners_(around_.cgroups),
       enforcer_(around_.verdicts, around_.paths),
       holds_(around_.holds),
@@ -68,8 +69,7 @@ void Engine::on(PinEvent& event)
     if (first != nullptr) {
         event.stack = first->stack;
     }
-    const std::string driver =
-        first != nullptr ? first->driver : classify_driver(name_stack(event.stack, around_.names));
+    const std::string driver = first != nullptr ? first->driver : drivers_.of(event.stack);
     ++acquired_[driver];
     unannounced_[event.pin] = event.time;
     ledger_.pin(event, driver);
@@ -167,7 +167,7 @@ void Engine::on(NotifierEvent& event)
     std::string driver;
     if (!event.gone) {
         const std::uint64_t callback[] = {event.callback};
-        driver = classify_driver(name_stack(callback, around_.names));
+        driver = drivers_.of(callback);
     }
     notifiers_.apply(event, std::move(driver));
 }
@@ -251,7 +251,7 @@ void Engine::look_for_long_lived()
     }
     for (const PinId id : ledger_.take_long_lived(now - options_.long_lived_after)) {
         const PinRecord& pin = *ledger_.find(id);
-        const std::string driver = classify_driver(name_stack(pin.stack, around_.names));
+        const std::string driver = drivers_.of(pin.stack);
         ledger_.identify(id, driver, owners_.of(pin.owner));
         ++acquired_[driver];
         unannounced_[id] = now;

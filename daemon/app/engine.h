@@ -19,6 +19,7 @@
 #include "act/holds.h"
 #include "act/revocations.h"
 #include "app/failure_log.h"
+#include "app/known_drivers.h"
 #include "app/losses.h"
 #include "app/owner_check.h"
 #include "app/policy_origins.h"
@@ -223,6 +224,7 @@ private:
     EngineOptions options_;
     Decoder decoder_;
     Ledger ledger_;
+    KnownDrivers drivers_;
     OwnerNames owners_;
     NotifierTable notifiers_;
     Enforcer enforcer_;

@@ -120,6 +120,7 @@ private:
 class KernelNames final : public StackNamer {
 public:
     Frame name(std::uint64_t address) override;
+    std::uint64_t naming() override { return symbols_.edition(); }
     // Whether the kernel shows its addresses to this process.
     [[nodiscard]] static bool available() { return Kallsyms::available(); }
     void reload() { symbols_.reload(); }

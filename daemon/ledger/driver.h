@@ -31,6 +31,8 @@ public:
     virtual ~StackNamer() = default;
 
     virtual Frame name(std::uint64_t address) = 0;
+    // Another number when an address may have another name than before.
+    virtual std::uint64_t naming() { return 0; }
 };
 
 // rdma_rxe, vfio, iommufd, io_uring, xdp, kvm, ... from a table for what is built in or layered (io_uring, ib_uverbs
