@@ -1,5 +1,6 @@
 #include "app/daemon.h"
 
+#include <poll.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
@@ -16,6 +17,7 @@
 #include "act/audit_recorder.h"
 #include "app/audit_syncer.h"
 #include "app/engine.h"
+#include "app/free_memory.h"
 #include "app/guardian.h"
 #include "app/kernel_adapters.h"
 #include "app/kernel_watch.h"
@@ -64,6 +66,19 @@ Result<OwnedFd> stop_signals()
         return std::unexpected(system_error("listen for signals", errno));
     }
     return fd;
+}
+
+// `now_and_then` is called once a minute until then.
+void wait_for_stop(int signals, const std::function<void()>& now_and_then)
+{
+    constexpr int kMinute = 60'000;
+    pollfd stop{.fd = signals, .events = POLLIN, .revents = 0};
+    int ready = 0;
+    while ((ready = poll(&stop, 1, kMinute)) <= 0) {
+        if (ready == 0) {
+            now_and_then();
+        }
+    }
 }
 
 Result<std::vector<Policy>> load_all_policies(const std::vector<std::string>& paths)
@@ -319,9 +334,14 @@ Result<void> run_daemon(const Options& options)
     dprintf(STDERR_FILENO, "pinwardend ready: API on %s, metrics on http://%s/metrics\n", options.socket.c_str(),
             options.metrics_address.c_str());
 
-    signalfd_siginfo signal{};
-    while (read(signals->get(), &signal, sizeof(signal)) < 0 && errno == EINTR) {
-    }
+    FreeMemory memory;
+    memory.give_back();
+    wait_for_stop(signals->get(), [&] {
+        // Nobody who is held waits for this.
+        if (holds.under_way() == 0) {
+            memory.look();
+        }
+    });
     spdlog::info("stopping");
     // While those who ask again can still be answered.
     if (!(*pipeline)->stop_holding()) {

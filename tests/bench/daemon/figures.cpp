@@ -46,8 +46,9 @@ std::string json(const Load& load)
 std::string json(const MemoryUse& use)
 {
     return fmt::format(R"({{"resident": {}, "proportional": {}, "peak": {}, )"
-                       R"("heap": {}, "program": {}, "libraries": {}, "maps": {}}})",
-                       use.resident, use.proportional, use.peak, use.heap, use.program, use.libraries, use.maps);
+                       R"("heap": {}, "program": {}, "libraries": {}, "maps": {}, "kernel": {}}})",
+                       use.resident, use.proportional, use.peak, use.heap, use.program, use.libraries, use.maps,
+                       use.kernel);
 }
 
 std::string json(const Resident& memory)

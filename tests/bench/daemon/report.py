@@ -59,7 +59,8 @@ def rows(measured):
     if "memory" in measured:
         memory = measured["memory"]
         yield "resident, nothing pinned", resident(memory["empty"]), "at most 40 MiB"
-        yield "the same, shared pages and those mapped twice by their parts", mib(memory["empty"]["proportional"]), ""
+        yield "the same, pages shared with other processes by their parts", mib(memory["empty"]["proportional"]), ""
+        yield "the kernel's memory for the daemon's BPF maps and programs", mib(memory["empty"]["kernel"]), ""
         yield "the same of its guardian, by parts", mib(memory["guardian"]["proportional"]), ""
     if "full" in measured.get("memory", {}):
         more = memory["full"]["resident"] - memory["empty"]["resident"]

@@ -42,6 +42,33 @@ std::uint64_t peak_of(pid_t pid)
     return 0;
 }
 
+// Each map and program once, however many descriptors there are of it.
+std::uint64_t bpf_memory(pid_t pid)
+{
+    std::map<std::string, std::uint64_t> all;
+    for (const auto& descriptor : std::filesystem::directory_iterator(in_proc(pid) / "fdinfo")) {
+        std::ifstream file(descriptor.path());
+        std::string id;
+        std::uint64_t bytes = 0;
+        for (std::string name, value; file >> name && std::getline(file, value);) {
+            if (name == "map_id:" || name == "prog_id:") {
+                id = name + value;
+            } else if (name == "memlock:") {
+                bytes = std::stoull(value);
+            }
+        }
+        // A link has a prog_id as well, and no memory of its own.
+        if (!id.empty() && bytes > 0) {
+            all[id] = bytes;
+        }
+    }
+    std::uint64_t sum = 0;
+    for (const auto& [id, bytes] : all) {
+        sum += bytes;
+    }
+    return sum;
+}
+
 }  // namespace
 
 std::int64_t processor_time(pid_t pid)
@@ -71,6 +98,7 @@ MemoryUse memory_use(pid_t pid)
 {
     MemoryUse use;
     use.peak = peak_of(pid);
+    use.kernel = bpf_memory(pid);
     const std::string program = std::filesystem::read_symlink(in_proc(pid) / "exe");
     std::ifstream smaps(in_proc(pid) / "smaps");
     std::string mapping;

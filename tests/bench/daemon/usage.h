@@ -29,7 +29,10 @@ struct MemoryUse {
     std::uint64_t heap = 0;       // and stacks: memory of no file
     std::uint64_t program = 0;    // the program's own file
     std::uint64_t libraries = 0;  // other files
-    std::uint64_t maps = 0;       // BPF maps, the ring among them
+    std::uint64_t maps = 0;       // BPF maps, as far as they are mapped
+    // What the kernel says it spends on all BPF maps and programs that the process has open; those it has mapped are in
+    // `resident`, too.
+    std::uint64_t kernel = 0;
 };
 MemoryUse memory_use(pid_t pid);
 

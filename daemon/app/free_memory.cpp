@@ -1,0 +1,35 @@
+#include "app/free_memory.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+
+namespace pinwarden {
+namespace {
+
+constexpr std::size_t kWorthIt = std::size_t{8} << 20U;
+
+std::size_t free_bytes()
+{
+    return mallinfo2().fordblks;
+}
+
+}  // namespace
+
+void FreeMemory::give_back()
+{
+    malloc_trim(0);
+    kept_ = free_bytes();
+}
+
+void FreeMemory::look()
+{
+    const std::size_t free = free_bytes();
+    // What was used since has memory again when it is free.
+    kept_ = std::min(kept_, free);
+    if (free >= kept_ + kWorthIt) {
+        give_back();
+    }
+}
+
+}  // namespace pinwarden

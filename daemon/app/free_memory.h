@@ -1,0 +1,20 @@
+// Gives memory that was let go back to the kernel. The C library keeps what lies between pieces that are in use: after
+// the start, and after many pins are gone, most of its heap.
+#pragma once
+
+#include <cstddef>
+
+namespace pinwarden {
+
+class FreeMemory {
+public:
+    // Whoever allocates meanwhile may wait for some milliseconds.
+    void give_back();
+    // The same, if it is worth it by now.
+    void look();
+
+private:
+    std::size_t kept_ = 0;  // free bytes that giving back did not make fewer: they have no memory any more
+};
+
+}  // namespace pinwarden
