@@ -247,6 +247,7 @@ bool Programs::attached_for_releases(const HookEntry& hook) const
 
 Result<void> Programs::attach()
 {
+    const std::scoped_lock lock(links_mutex_);
     skeleton_->data_shared->shared.releases_heard = 1;
     for (const HookEntry& hook : kHooks) {
         const std::string name(hook.program);
@@ -258,7 +259,7 @@ Result<void> Programs::attach()
         }
         const Error error = system_error("attach to " + std::string(hook.hook), errno);
         if (hook.need == Need::kRequired) {
-            detach();
+            destroy_links();
             return std::unexpected(error);
         }
         left_out_[name] = error.message;
@@ -269,6 +270,10 @@ Result<void> Programs::attach()
 
 Result<void> Programs::decide_fallocations(bool on)
 {
+    const std::scoped_lock lock(links_mutex_);
+    if (detached_) {
+        return {};
+    }
     // The hook is there before an operation is left to it, and goes after none is any more.
     if (!on) {
         skeleton_->bss->fallocations_decided_in_permission = 0;
@@ -296,6 +301,10 @@ Result<void> Programs::decide_fallocations(bool on)
 
 Result<void> Programs::hear_releases(bool on)
 {
+    const std::scoped_lock lock(links_mutex_);
+    if (detached_) {
+        return {};
+    }
     const std::atomic_ref<std::uint32_t> heard(skeleton_->data_shared->shared.releases_heard);
     // Relied upon once all are there, and no more before the first goes.
     if (!on) {
@@ -335,6 +344,13 @@ void Programs::detach_program(const std::string& name)
 
 void Programs::detach()
 {
+    const std::scoped_lock lock(links_mutex_);
+    detached_ = true;
+    destroy_links();
+}
+
+void Programs::destroy_links()
+{
     for (const auto& [name, link] : links_) {
         bpf_link__destroy(link);
     }
@@ -343,7 +359,8 @@ void Programs::detach()
 
 Result<void> Programs::keep(bool on)
 {
-    if (on == kept_) {
+    const std::scoped_lock lock(links_mutex_);
+    if (detached_ || on == kept_) {
         return {};
     }
     if (auto folder = on ? make_kept_links() : Result<void>(); !folder) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -129,6 +130,7 @@ public:
 
     // Attaches what was loaded. On error nothing stays attached.
     Result<void> attach();
+    // For good: nothing is attached any more by whoever still works with the programs on another thread.
     void detach();
     // Whether the hook that can fail fallocate is there. It sits on each read and write, too: only while it is needed.
     Result<void> decide_fallocations(bool on);
@@ -157,13 +159,17 @@ private:
     bool attach_second(const std::string& name);
     void detach_program(const std::string& name);
     void find_fds();
+    void destroy_links();
     [[nodiscard]] bool attached_for_releases(const HookEntry& hook) const;
 
     pinwarden_bpf* skeleton_;
-    bool gives_back_folios_ = false;               // io_uring does, through unpin_user_folio, of huge pages
+    bool gives_back_folios_ = false;  // io_uring does, through unpin_user_folio, of huge pages
+    mutable std::mutex links_mutex_;
+    // Guarded by it, once programs are attached:
     std::map<std::string, std::string> left_out_;  // program -> reason
     std::map<std::string, bpf_link*> links_;       // program -> link
-    std::vector<int> fds_;                         // of the programs, in the order of the hooks; below zero: not loaded
+    bool detached_ = false;
+    std::vector<int> fds_;  // of the programs, in the order of the hooks; below zero: not loaded
     bool attached_ = false;
     bool kept_ = false;
 };

@@ -35,6 +35,7 @@ std::uint64_t Programs::missed_for_ledger() const
 
 std::vector<HookStatus> Programs::hooks() const
 {
+    const std::scoped_lock lock(links_mutex_);
     std::vector<HookStatus> states;
     for (std::size_t i = 0; i < kHooks.size(); ++i) {
         const HookEntry& hook = kHooks.at(i);
