@@ -217,6 +217,9 @@ Programs::~Programs()
 
 bool Programs::attach_program(const std::string& name)
 {
+    if (links_.contains(name)) {
+        return true;
+    }
     bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, name.c_str());
     bpf_link* link = program == nullptr ? nullptr : bpf_program__attach(program);
     if (link == nullptr) {
@@ -309,21 +312,47 @@ Result<void> Programs::hear_releases(bool on)
     // Relied upon once all are there, and no more before the first goes.
     if (!on) {
         heard.store(0);
+    } else if (auto back = take_back_leaving(); !back) {
+        return back;
     }
+    LeavingLinks::Links leaving;
     for (const HookEntry& hook : kHooks) {
         const std::string name(hook.program);
         if (!attached_for_releases(hook) || left_out_.contains(name)) {
             continue;
         }
         if (!on) {
-            detach_program(name);
-            detach_program(name + std::string(kSecond));
-        } else if (!links_.contains(name) && !(attach_second(name) && attach_program(name))) {
+            let_leave(name, leaving);
+            let_leave(name + std::string(kSecond), leaving);
+        } else if (!attach_second(name) || !attach_program(name)) {
             return std::unexpected(system_error("attach to " + std::string(hook.hook), errno));
         }
     }
     if (on) {
         heard.store(1);
+    } else {
+        leaving_.add(std::move(leaving));
+    }
+    return {};
+}
+
+void Programs::let_leave(const std::string& name, LeavingLinks::Links& leaving)
+{
+    if (auto link = links_.extract(name); link) {
+        if (kept_) {
+            bpf_link__unpin(link.mapped());
+        }
+        leaving.insert(std::move(link));
+    }
+}
+
+Result<void> Programs::take_back_leaving()
+{
+    links_.merge(leaving_.take_back());
+    for (const auto& [name, link] : links_) {
+        if (const int error = kept_ && bpf_link__pin_path(link) == nullptr ? keep_link(name, *link) : 0; error != 0) {
+            return std::unexpected(system_error("keep " + name + " attached", error));
+        }
     }
     return {};
 }
@@ -351,6 +380,7 @@ void Programs::detach()
 
 void Programs::destroy_links()
 {
+    links_.merge(leaving_.take_back());
     for (const auto& [name, link] : links_) {
         bpf_link__destroy(link);
     }

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "kernel/kernel_btf.h"
+#include "kernel/leaving_links.h"
 
 struct pinwarden_bpf;
 struct bpf_link;
@@ -134,7 +135,8 @@ public:
     void detach();
     // Whether the hook that can fail fallocate is there. It sits on each read and write, too: only while it is needed.
     Result<void> decide_fallocations(bool on);
-    // Whether the functions that release pages are listened to: they are from attach() on. Takes some milliseconds.
+    // Whether the functions that release pages are listened to: they are from attach() on. To begin takes some
+    // milliseconds; what is not needed any more is taken away in the background.
     Result<void> hear_releases(bool on);
 
     // Keeps what is attached where it is, also after this process has ended, or only while it lives. Needs a BPF file
@@ -158,6 +160,8 @@ private:
     bool attach_program(const std::string& name);
     bool attach_second(const std::string& name);
     void detach_program(const std::string& name);
+    void let_leave(const std::string& name, LeavingLinks::Links& leaving);
+    Result<void> take_back_leaving();
     void find_fds();
     void destroy_links();
     [[nodiscard]] bool attached_for_releases(const HookEntry& hook) const;
@@ -168,6 +172,7 @@ private:
     // Guarded by it, once programs are attached:
     std::map<std::string, std::string> left_out_;  // program -> reason
     std::map<std::string, bpf_link*> links_;       // program -> link
+    LeavingLinks leaving_;                         // of functions that are not needed any more
     bool detached_ = false;
     std::vector<int> fds_;  // of the programs, in the order of the hooks; below zero: not loaded
     bool attached_ = false;
