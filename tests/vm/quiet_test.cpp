@@ -39,6 +39,7 @@ void expect_exact(Daemon& daemon)
 
 TEST_CASE("objects are let go with all they have pinned while nobody listens to single pages", "[quiet]")
 {
+    Daemon::stop_shared();
     Daemon daemon({"--quiet-after", "1ms"});
     std::vector<std::string> devices{"uring", daemon.followed(Machine::instance().rdma("rw"), "rdma regions"),
                                      daemon.followed(Machine::instance().vfio("rw"), "vfio mappings"), "xdp"};
@@ -65,6 +66,7 @@ TEST_CASE("objects are let go with all they have pinned while nobody listens to 
 
 TEST_CASE("of huge pages io_uring keeps one pin each, which is told while nobody listens to single pages", "[quiet]")
 {
+    Daemon::stop_shared();
     Daemon daemon({"--quiet-after", "1ms"});
     eventually("nobody listens", [&] { return !listens(daemon); });
     Pinner pinner;
@@ -81,6 +83,7 @@ TEST_CASE("of huge pages io_uring keeps one pin each, which is told while nobody
 
 TEST_CASE("what could not be made for an object is gone, too, while nobody listens", "[quiet]")
 {
+    Daemon::stop_shared();
     Daemon daemon({"--quiet-after", "1ms"});
     const std::string rdma = daemon.followed(Machine::instance().rdma("rw"), "rdma regions");
     eventually("nobody listens", [&] { return !listens(daemon); });
@@ -103,6 +106,7 @@ TEST_CASE("a pin that no object follows is listened for, enforced, and let go", 
         WARN("no driver of this machine pins outside of an object on this kernel");
         return;
     }
+    Daemon::stop_shared();
     Daemon daemon({"--quiet-after", "1ms"});
     const AppliedPolicy policy(daemon.api(), {.unresolved = "deny"});
     Pinner bystander;
@@ -136,6 +140,7 @@ TEST_CASE("a pin that was let go before anybody listened does not stay", "[quiet
     if (Machine::instance().older_than(6, 11)) {
         return;
     }
+    Daemon::stop_shared();
     Daemon daemon({"--quiet-after", "1ms"});
     for (int round = 0; round < 3; ++round) {
         eventually("nobody listens", [&] { return !listens(daemon); });
