@@ -17,6 +17,7 @@
 #include "daemon/clock.h"
 #include "daemon/figures.h"
 #include "daemon/usage.h"
+#include "hooks/listened.h"
 #include "support/daemon.h"
 
 namespace pinwarden::bench {
@@ -31,7 +32,7 @@ constexpr std::size_t kTurns = 50;
 // For what a start, or a part before, leaves to be done.
 constexpr std::int64_t kSettle = 3 * kSecond;
 // While nothing is pinned the daemon stops listening to releases half a minute after the start, once.
-constexpr std::int64_t kUntilQuiet = 35 * kSecond;
+constexpr std::chrono::seconds kUntilQuiet{120};
 const std::string kLoad = "pinwarden_daemon_load";
 
 double seconds(std::int64_t nanoseconds)
@@ -78,9 +79,17 @@ std::int64_t guardians_time(const test::Daemon& daemon)
     return all;
 }
 
+// As the kernel tells: the daemon says so as soon as it begins to take its programs away.
+bool listens_to_single_pages()
+{
+    return std::ranges::any_of(listened(), [](const Listened& one) {
+        return one.function.starts_with("unpin_") && one.function != "unpin_user_pages";
+    });
+}
+
 Idle measure_idle(const test::Daemon& daemon)
 {
-    sleep_for(kUntilQuiet);
+    test::eventually("nobody listens to single pages", [] { return !listens_to_single_pages(); }, kUntilQuiet);
     const std::int64_t begin = now();
     const std::int64_t before = processor_time(daemon.pid());
     const std::int64_t guardian_before = guardians_time(daemon);
