@@ -169,7 +169,7 @@ void register_engine_throughput(std::size_t alive)
 
 void register_engine_throughput()
 {
-    for (const std::size_t alive : {1'000'000UL, 10'000UL}) {
+    for (const std::size_t alive : {1'000'000UL, 100'000UL, 10'000UL}) {
         register_engine_throughput(alive);
     }
 }
