@@ -316,7 +316,9 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     parsed.socket = environment_socket.empty() ? std::string(kDefaultSocket) : environment_socket;
 
     CLI::App app("Asks pinwardend what is pinned and tells it what to do about it.", "pinctl");
-    app.add_option("--socket", parsed.socket, "Socket of pinwardend; also from PINWARDEN_SOCKET")
+    app.add_option("--socket", parsed.socket,
+                   "Socket of pinwardend; also from PINWARDEN_SOCKET. Who may not open the default one gets "
+                   "reader.sock beside it")
         ->type_name("PATH")
         ->capture_default_str();
     app.add_flag("--json", parsed.json, "JSON for machines: one document, or one line for each event");
@@ -357,6 +359,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     std::variant<Arguments, Early> result;
     auto& chosen = std::get<Arguments>(result);
     chosen.socket = std::move(parsed.socket);
+    chosen.socket_given = !environment_socket.empty() || app.count("--socket") > 0;
     chosen.json = parsed.json;
     chosen.command = std::move(*parsed.command);
     return result;

@@ -11,6 +11,8 @@
 namespace pinwarden::cli {
 
 inline constexpr std::string_view kDefaultSocket = "/run/pinwarden/operator.sock";
+// Used in place of the default one by who may not open that, and told of no other.
+inline constexpr std::string_view kDefaultReaderSocket = "/run/pinwarden/reader.sock";
 
 struct StatusCommand {};
 
@@ -98,6 +100,7 @@ using Command =
 
 struct Arguments {
     std::string socket;
+    bool socket_given = false;  // else it is the default one
     bool json = false;
     Command command;
 };

@@ -46,20 +46,27 @@ std::string reason_for(int error)
         case ECONNREFUSED:
             return "nobody listens there. Did it die? Start it with `./dev run` or `systemctl start "
                    "pinwardend`, or give --socket.";
-        case EACCES: return "permission denied. The socket is for the user pinwardend runs as: try with sudo.";
+        case EACCES:
+            return "permission denied. Members of the group pinwarden may look, those of pinwarden-admin may do "
+                   "everything, where these groups exist; or try with sudo.";
         default: return std::generic_category().message(error) + ".";
     }
 }
 
+struct NotReached {
+    int error = 0;  // positive errno
+    std::string why;
+};
+
 // Connecting ourselves, because gRPC's own attempt ends in a message that says little, after retries.
-Expected<int> connect_to(const std::string& path)
+std::expected<int, NotReached> connect_to(const std::string& path)
 {
     const std::string cannot = "cannot reach pinwardend at " + visible(path) + ": ";
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-        return std::unexpected(cannot + "the path must have 1 to " + std::to_string(sizeof(address.sun_path) - 1) +
-                               " bytes.");
+        return std::unexpected(NotReached{
+            EINVAL, cannot + "the path must have 1 to " + std::to_string(sizeof(address.sun_path) - 1) + " bytes."});
     }
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -69,7 +76,7 @@ Expected<int> connect_to(const std::string& path)
         if (fd >= 0) {
             ::close(fd);
         }
-        return std::unexpected(cannot + reason_for(error));
+        return std::unexpected(NotReached{error, cannot + reason_for(error)});
     }
     return fd;
 }
@@ -84,6 +91,7 @@ std::string message_for(const grpc::Status& status, const std::string& socket)
         case grpc::StatusCode::UNIMPLEMENTED:
             return "pinwardend at " + visible(socket) + " does not know this call; is it older than this pinctl?";
         case grpc::StatusCode::INVALID_ARGUMENT:
+        case grpc::StatusCode::PERMISSION_DENIED:
         case grpc::StatusCode::FAILED_PRECONDITION:
         case grpc::StatusCode::NOT_FOUND:
         case grpc::StatusCode::RESOURCE_EXHAUSTED: return message;
@@ -451,11 +459,18 @@ private:
 
 }  // namespace
 
-int run(const Arguments& arguments, const Streams& streams, const Style& style)
+int run(const Arguments& asked, const Streams& streams, const Style& style)
 {
-    const Expected<int> fd = connect_to(arguments.socket);
+    Arguments arguments = asked;
+    auto fd = connect_to(arguments.socket);
+    if (!fd && fd.error().error == EACCES && !arguments.socket_given) {
+        if (const auto reading = connect_to(std::string(kDefaultReaderSocket))) {
+            arguments.socket = kDefaultReaderSocket;
+            fd = reading;
+        }
+    }
     if (!fd) {
-        streams.err << "pinctl: " << fd.error() << "\n";
+        streams.err << "pinctl: " << fd.error().why << "\n";
         return kFailed;
     }
     grpc::ChannelArguments channel_arguments;

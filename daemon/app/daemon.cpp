@@ -15,6 +15,7 @@
 
 #include "act/audit_file.h"
 #include "act/audit_recorder.h"
+#include "app/api_sockets.h"
 #include "app/audit_syncer.h"
 #include "app/engine.h"
 #include "app/free_memory.h"
@@ -301,7 +302,7 @@ Result<void> run_daemon(const Options& options)
     if (!metrics) {
         return std::unexpected(metrics.error());
     }
-    auto api = ApiServer::start(options.socket, **pipeline, fanout, &audit_source);
+    auto api = ApiServer::start(api_sockets(options), **pipeline, fanout, &audit_source);
     if (!api) {
         return std::unexpected(api.error());
     }

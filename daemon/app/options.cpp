@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "act/protected_processes.h"
+#include "app/api_sockets.h"
 #include "policy/units.h"
 
 namespace pinwarden {
@@ -35,6 +36,11 @@ std::string check_file(const std::string& text)
 {
     return text.empty() || text.ends_with('/') ? "wants the path of a file, such as /var/log/pinwarden/audit.log"
                                                : std::string();
+}
+
+std::string check_group(const std::string& text)
+{
+    return find_group(text) ? std::string() : "there is no group \"" + text + "\"; make it with groupadd --system";
 }
 
 std::string check_folder(const std::string& text)
@@ -74,7 +80,24 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
         "pinwardend"};
     app.option_defaults()->always_capture_default();
     app.set_version_flag("--version", "pinwardend " PINWARDEN_VERSION);
-    app.add_option("--socket", options.socket, "Unix socket to serve the API on")->type_name("PATH");
+    app.add_option("--socket", options.socket, "Unix socket to serve the API on, for operators")->type_name("PATH");
+    app.add_option("--operator-group", options.operator_group,
+                   "group whose members may use that socket as well, and do everything; if not given: pinwarden-admin, "
+                   "where there is such a group")
+        ->type_name("GROUP")
+        ->check(CLI::Validator(check_group, ""));
+    CLI::Option& reader_socket = *app.add_option("--reader-socket", options.reader_socket,
+                                                 "Unix socket to serve the API on where nothing can be changed; if not "
+                                                 "given: reader.sock beside the other one")
+                                      ->type_name("PATH");
+    CLI::Option& reader_group =
+        *app.add_option("--reader-group", options.reader_group,
+                        "group whose members may use that socket; if not given: pinwarden, where there is such a group")
+             ->type_name("GROUP")
+             ->check(CLI::Validator(check_group, ""));
+    app.add_flag("!--no-reader-socket", options.readers, "serve no socket for readers")
+        ->excludes(&reader_socket)
+        ->excludes(&reader_group);
     app.add_option("--metrics-address", options.metrics_address, "where to serve /metrics")->type_name("HOST:PORT");
     app.add_option("--policy", options.policies, "policy file, or folder of *.yaml files; may be repeated")
         ->type_name("PATH")
@@ -132,6 +155,12 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
                  "only end what policies with when_unattended: keep left in force when their daemon ended");
     try {
         app.parse(count, arguments);
+        const ApiSockets sockets = api_sockets(options);
+        if (sockets.readers && sockets.readers->path == sockets.operators.path) {
+            throw CLI::ValidationError("--reader-socket", sockets.readers->path +
+                                                              " is the socket for operators; choose another, or "
+                                                              "--no-reader-socket");
+        }
     } catch (const CLI::ParseError& error) {
         const bool wrong_usage = error.get_exit_code() != 0;
         if (!wrong_usage) {

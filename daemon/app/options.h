@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,16 @@
 
 namespace pinwarden {
 
+inline constexpr const char* kOperatorGroup = "pinwarden-admin";
+inline constexpr const char* kReaderSocket = "reader.sock";
+inline constexpr const char* kReaderGroup = "pinwarden";
+
 struct Options {
     std::string socket = "/run/pinwarden/operator.sock";
+    std::optional<std::string> operator_group = {};  // nothing: kOperatorGroup, if there is such a group
+    std::optional<std::string> reader_socket = {};   // nothing: kReaderSocket beside the other one
+    std::optional<std::string> reader_group = {};    // nothing: kReaderGroup, if there is such a group
+    bool readers = true;
     std::string metrics_address = "127.0.0.1:9877";
     std::vector<std::string> policies;  // files or folders
     std::uint32_t ring_bytes = 16U << 20U;

@@ -1,5 +1,6 @@
 #include "publish/api_server.h"
 
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_posix.h>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "publish/access.h"
 #include "publish/audit_log_service.h"
 #include "publish/convert.h"
 #include "publish/event_stream.h"
@@ -25,11 +27,6 @@ constexpr int kMaxStreamsPerConnection = 64;
 // A call occupies a thread while it waits for the pipeline.
 constexpr int kMaxThreads = 32;
 constexpr std::chrono::seconds kShutdownPatience{1};
-
-grpc::Status unknown_peer()
-{
-    return {grpc::StatusCode::UNAUTHENTICATED, "it is not known who asks for this: the connection is gone"};
-}
 
 class StatusService final : public v1::StatusService::Service {
 public:
@@ -109,21 +106,21 @@ private:
 
 class PolicyService final : public v1::PolicyService::Service {
 public:
-    PolicyService(Pipeline& pipeline, const Peers& peers) : pipeline_(pipeline), peers_(peers) {}
+    PolicyService(Pipeline& pipeline, const Access& access) : pipeline_(pipeline), access_(access) {}
 
     grpc::Status ApplyPolicy(grpc::ServerContext* context, const v1::ApplyPolicyRequest* request,
                              v1::ApplyPolicyResponse* response) override
     {
+        const auto asked_by = access_.operator_of(*context);
+        if (!asked_by) {
+            return asked_by.error();
+        }
         Result<std::vector<Policy>> policies = policies_from_request(*request);
         if (!policies) {
             return to_status(policies.error());
         }
         for (const Policy& policy : *policies) {
             response->add_names(policy.name);
-        }
-        const auto asked_by = peers_.of(*context);
-        if (!asked_by) {
-            return unknown_peer();
         }
         const Result<std::uint64_t> generation =
             pipeline_.apply(std::move(*policies), request->validate_only(), *asked_by);
@@ -148,12 +145,12 @@ public:
     grpc::Status DeletePolicy(grpc::ServerContext* context, const v1::DeletePolicyRequest* request,
                               v1::DeletePolicyResponse* response) override
     {
+        const auto asked_by = access_.operator_of(*context);
+        if (!asked_by) {
+            return asked_by.error();
+        }
         if (request->name().empty()) {
             return {grpc::StatusCode::INVALID_ARGUMENT, "name: must be given"};
-        }
-        const auto asked_by = peers_.of(*context);
-        if (!asked_by) {
-            return unknown_peer();
         }
         const Result<std::uint64_t> generation = pipeline_.remove(request->name(), *asked_by);
         if (!generation) {
@@ -166,16 +163,16 @@ public:
     grpc::Status SetPolicyMode(grpc::ServerContext* context, const v1::SetPolicyModeRequest* request,
                                v1::SetPolicyModeResponse* response) override
     {
+        const auto asked_by = access_.operator_of(*context);
+        if (!asked_by) {
+            return asked_by.error();
+        }
         if (request->name().empty()) {
             return {grpc::StatusCode::INVALID_ARGUMENT, "name: must be given"};
         }
         const Result<Mode> mode = mode_from_request(*request);
         if (!mode) {
             return to_status(mode.error());
-        }
-        const auto asked_by = peers_.of(*context);
-        if (!asked_by) {
-            return unknown_peer();
         }
         const Result<std::uint64_t> generation = pipeline_.set_mode(request->name(), *mode, *asked_by);
         if (!generation) {
@@ -188,6 +185,9 @@ public:
     grpc::Status TestPolicies(grpc::ServerContext* /*context*/, const v1::TestPoliciesRequest* request,
                               v1::TestPoliciesResponse* response) override
     {
+        if (grpc::Status allowed = access_.only_operators(); !allowed.ok()) {
+            return allowed;
+        }
         Result<DryRunQuestion> question = question_from_request(*request);
         if (!question) {
             return to_status(question.error());
@@ -202,12 +202,12 @@ public:
 
 private:
     Pipeline& pipeline_;
-    const Peers& peers_;
+    const Access& access_;
 };
 
 class HoldService final : public v1::HoldService::Service {
 public:
-    HoldService(Pipeline& pipeline, const Peers& peers) : pipeline_(pipeline), peers_(peers) {}
+    HoldService(Pipeline& pipeline, const Access& access) : pipeline_(pipeline), access_(access) {}
 
     grpc::Status ListHolds(grpc::ServerContext* /*context*/, const v1::ListHoldsRequest* /*request*/,
                            v1::ListHoldsResponse* response) override
@@ -223,6 +223,10 @@ public:
     grpc::Status ReleaseHold(grpc::ServerContext* context, const v1::ReleaseHoldRequest* request,
                              v1::ReleaseHoldResponse* /*response*/) override
     {
+        const auto asked_by = access_.operator_of(*context);
+        if (!asked_by) {
+            return asked_by.error();
+        }
         if (request->id() == 0) {
             return {grpc::StatusCode::INVALID_ARGUMENT, "id: must be given"};
         }
@@ -230,26 +234,25 @@ public:
         if (!outcome) {
             return to_status(outcome.error());
         }
-        const auto asked_by = peers_.of(*context);
-        if (!asked_by) {
-            return unknown_peer();
-        }
         const Result<void> released = pipeline_.release_hold(request->id(), *outcome, *asked_by);
         return released ? grpc::Status::OK : to_status(released.error());
     }
 
 private:
     Pipeline& pipeline_;
-    const Peers& peers_;
+    const Access& access_;
 };
 
 class AuditService final : public v1::AuditService::Service {
 public:
-    explicit AuditService(Pipeline& pipeline) : pipeline_(pipeline) {}
+    AuditService(Pipeline& pipeline, const Access& access) : pipeline_(pipeline), access_(access) {}
 
     grpc::Status RunAudit(grpc::ServerContext* /*context*/, const v1::RunAuditRequest* request,
                           v1::RunAuditResponse* response) override
     {
+        if (grpc::Status allowed = access_.only_operators(); !allowed.ok()) {
+            return allowed;
+        }
         const Result<AuditView> view =
             pipeline_.audit({.whole_memory = !request->ledger_only(), .repair = request->repair()});
         if (!view) {
@@ -262,6 +265,9 @@ public:
     grpc::Status RunCensus(grpc::ServerContext* /*context*/, const v1::RunCensusRequest* request,
                            v1::RunCensusResponse* response) override
     {
+        if (grpc::Status allowed = access_.only_operators(); !allowed.ok()) {
+            return allowed;
+        }
         const Result<AuditView> view = pipeline_.audit({.whole_memory = true, .repair = !request->look_only()});
         if (!view) {
             return to_status(view.error());
@@ -277,24 +283,29 @@ public:
 
 private:
     Pipeline& pipeline_;
+    const Access& access_;
 };
 
-class UnixApiServer final : public ApiServer {
+// A server of its own for each role: what a connection may do cannot be mistaken, whatever number its descriptor has.
+class RoleServer {
 public:
-    UnixApiServer(std::unique_ptr<UnixListener> listener, Pipeline& pipeline, Fanout& fanout,
-                  const AuditLogSource* audit_log)
-        : streams_(fanout),
+    RoleServer(Role role, std::unique_ptr<UnixListener> listener, const ApiSockets& sockets, Pipeline& pipeline,
+               Fanout& fanout, const AuditLogSource* audit_log)
+        : access_(role, peers_, sockets.operators.path),
+          streams_(fanout),
           status_service_(pipeline),
           pin_service_(pipeline, streams_, peers_),
-          policy_service_(pipeline, peers_),
-          hold_service_(pipeline, peers_),
-          audit_service_(pipeline),
-          audit_log_service_(audit_log),
+          policy_service_(pipeline, access_),
+          hold_service_(pipeline, access_),
+          audit_service_(pipeline, access_),
+          audit_log_service_(audit_log, access_),
           listener_(std::move(listener))
     {
     }
+    RoleServer(const RoleServer&) = delete;
+    RoleServer& operator=(const RoleServer&) = delete;
 
-    ~UnixApiServer() override
+    ~RoleServer()
     {
         listener_->stop();
         streams_.stop();
@@ -308,6 +319,8 @@ public:
 
     Result<void> serve()
     {
+        // Whoever has no copy of the protos can ask for them.
+        grpc::reflection::InitProtoReflectionServerBuilderPlugin();
         grpc::ServerBuilder builder;
         builder.RegisterService(&status_service_);
         builder.RegisterService(&pin_service_);
@@ -334,8 +347,9 @@ public:
 
 private:
     // In this order, so that what a call may use goes after the server, and the socket goes first.
-    EventStreams streams_;
     Peers peers_;
+    Access access_;
+    EventStreams streams_;
     StatusService status_service_;
     PinService pin_service_;
     PolicyService policy_service_;
@@ -344,6 +358,18 @@ private:
     AuditLogService audit_log_service_;
     std::unique_ptr<grpc::Server> server_;
     std::unique_ptr<UnixListener> listener_;
+};
+
+class UnixApiServer final : public ApiServer {
+public:
+    UnixApiServer(std::unique_ptr<RoleServer> operators, std::unique_ptr<RoleServer> readers)
+        : operators_(std::move(operators)), readers_(std::move(readers))
+    {
+    }
+
+private:
+    std::unique_ptr<RoleServer> operators_;
+    std::unique_ptr<RoleServer> readers_;  // nullptr: there is no socket for them
 };
 
 }  // namespace
@@ -363,18 +389,33 @@ grpc::Status to_status(const Error& error)
     return {code, valid_utf8(error.message)};
 }
 
-Result<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& path, Pipeline& pipeline, Fanout& fanout,
+Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, Pipeline& pipeline, Fanout& fanout,
                                                     const AuditLogSource* audit_log)
 {
-    Result<std::unique_ptr<UnixListener>> listener = UnixListener::listen(path);
-    if (!listener) {
-        return std::unexpected(listener.error());
+    const auto serve = [&](Role role, const ApiSocket& socket) -> Result<std::unique_ptr<RoleServer>> {
+        auto listener = UnixListener::listen(socket.path, socket.group);
+        if (!listener) {
+            return std::unexpected(listener.error());
+        }
+        auto server = std::make_unique<RoleServer>(role, std::move(*listener), sockets, pipeline, fanout, audit_log);
+        if (auto served = server->serve(); !served) {
+            return std::unexpected(served.error());
+        }
+        return server;
+    };
+    auto operators = serve(Role::kOperator, sockets.operators);
+    if (!operators) {
+        return std::unexpected(operators.error());
     }
-    auto server = std::make_unique<UnixApiServer>(std::move(*listener), pipeline, fanout, audit_log);
-    if (const Result<void> served = server->serve(); !served) {
-        return std::unexpected(served.error());
+    std::unique_ptr<RoleServer> readers;
+    if (sockets.readers) {
+        auto started = serve(Role::kReader, *sockets.readers);
+        if (!started) {
+            return std::unexpected(started.error());
+        }
+        readers = std::move(*started);
     }
-    return server;
+    return std::make_unique<UnixApiServer>(std::move(*operators), std::move(readers));
 }
 
 }  // namespace pinwarden

@@ -1,11 +1,11 @@
-// The gRPC services of pinwarden.v1 on a Unix socket.
+// The gRPC services of pinwarden.v1 on Unix sockets, one for each role.
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "base/result.h"
 #include "publish/fanout.h"
+#include "publish/role.h"
 #include "publish/snapshot.h"
 
 namespace pinwarden {
@@ -14,15 +14,15 @@ struct AuditLogSource;
 
 class ApiServer {
 public:
-    // Serves on the Unix socket `path`, created with mode 0600; a missing parent folder is created with mode 0755.
+    // Serves on Unix sockets that their group may use as well; missing parent folders are created with mode 0755.
     // A socket nobody listens on is replaced; one that somebody serves is an error, and is left alone.
     // `pipeline`, `fanout` and `audit_log` must outlive the server; nullptr: there is no audit log.
-    static Result<std::unique_ptr<ApiServer>> start(const std::string& path, Pipeline& pipeline, Fanout& fanout,
+    static Result<std::unique_ptr<ApiServer>> start(const ApiSockets& sockets, Pipeline& pipeline, Fanout& fanout,
                                                     const AuditLogSource* audit_log = nullptr);
     ApiServer() = default;
     ApiServer(const ApiServer&) = delete;
     ApiServer& operator=(const ApiServer&) = delete;
-    // Ends open streams, waits for running calls, removes the socket.
+    // Ends open streams, waits for running calls, removes the sockets.
     virtual ~ApiServer() = default;
 };
 

@@ -6,14 +6,15 @@
 #include <atomic>
 #include <cstddef>
 
+#include "publish/access.h"
 #include "publish/audit_history.h"
 
 namespace pinwarden {
 
 class AuditLogService final : public v1::AuditLogService::Service {
 public:
-    // nullptr: there is no log. What it points to must outlive this.
-    explicit AuditLogService(const AuditLogSource* source) : source_(source) {}
+    // nullptr: there is no log. What they point to must outlive this.
+    AuditLogService(const AuditLogSource* source, const Access& access) : source_(source), access_(access) {}
 
     // Ends calls that follow, with UNAVAILABLE.
     void stop();
@@ -26,6 +27,7 @@ private:
                        grpc::ServerWriter<v1::WatchAuditLogResponse>& writer);
 
     const AuditLogSource* source_;
+    const Access& access_;
     std::atomic<std::size_t> calls_ = 0;
 };
 

@@ -21,6 +21,7 @@ namespace pinwarden {
 namespace {
 
 constexpr mode_t kSocketMode = 0600;
+constexpr mode_t kGroupSocketMode = 0660;
 constexpr int kBacklog = 64;
 // Another pinwardend needs the folder for an instant only.
 constexpr std::chrono::seconds kLockPatience{2};
@@ -105,7 +106,7 @@ Result<void> clear_way(const std::string& path, const sockaddr_un& address)
     return {};
 }
 
-Result<OwnedFd> bind_and_listen(const std::string& path, const sockaddr_un& address)
+Result<OwnedFd> bind_and_listen(const std::string& path, const sockaddr_un& address, std::optional<gid_t> group)
 {
     OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     // Linux gives the file the socket's own mode (net/unix/af_unix.c, unix_bind_bsd), so that it is never open to
@@ -113,7 +114,17 @@ Result<OwnedFd> bind_and_listen(const std::string& path, const sockaddr_un& addr
     if (!fd.valid() || ::fchmod(fd.get(), kSocketMode) != 0) {
         return std::unexpected(system_error("create a socket", errno));
     }
-    if (::bind(fd.get(), generic(address), sizeof(address)) != 0 || ::listen(fd.get(), kBacklog) != 0) {
+    if (::bind(fd.get(), generic(address), sizeof(address)) != 0) {
+        return std::unexpected(system_error("listen on socket " + path, errno));
+    }
+    // The group first: nobody of the group the file had before may use it.
+    if (group &&
+        (::lchown(path.c_str(), static_cast<uid_t>(-1), *group) != 0 || ::chmod(path.c_str(), kGroupSocketMode) != 0)) {
+        const int error = errno;
+        ::unlink(path.c_str());
+        return std::unexpected(system_error("give socket " + path + " to group " + std::to_string(*group), error));
+    }
+    if (::listen(fd.get(), kBacklog) != 0) {
         return std::unexpected(system_error("listen on socket " + path, errno));
     }
     return fd;
@@ -140,7 +151,7 @@ UnixListener::~UnixListener()
     }
 }
 
-Result<std::unique_ptr<UnixListener>> UnixListener::listen(const std::string& path)
+Result<std::unique_ptr<UnixListener>> UnixListener::listen(const std::string& path, std::optional<gid_t> group)
 {
     const Result<sockaddr_un> address = address_of(path);
     if (!address) {
@@ -164,7 +175,7 @@ Result<std::unique_ptr<UnixListener>> UnixListener::listen(const std::string& pa
     if (!wake.valid()) {
         return std::unexpected(system_error("create an eventfd", errno));
     }
-    Result<OwnedFd> socket = bind_and_listen(path, *address);
+    Result<OwnedFd> socket = bind_and_listen(path, *address, group);
     if (!socket) {
         return std::unexpected(socket.error());
     }

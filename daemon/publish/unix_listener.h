@@ -1,10 +1,12 @@
-// A listening Unix socket that only its owner may use, taken over from a dead predecessor but never from a live one.
+// A listening Unix socket that only its owner, and if told so a group, may use; taken over from a dead predecessor but
+// never from a live one.
 #pragma once
 
 #include <sys/types.h>
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -15,9 +17,10 @@ namespace pinwarden {
 
 class UnixListener {
 public:
-    // Listens on `path` with mode 0600 from the first moment on; a missing parent folder is created with mode 0755.
-    // What a dead server left there is replaced. Error EADDRINUSE when somebody serves it; it is then left alone.
-    static Result<std::unique_ptr<UnixListener>> listen(const std::string& path);
+    // Listens on `path` with mode 0600, or 0660 for a group, from the first moment on; a missing parent folder is
+    // created with mode 0755. What a dead server left there is replaced. Error EADDRINUSE when somebody serves it; it
+    // is then left alone.
+    static Result<std::unique_ptr<UnixListener>> listen(const std::string& path, std::optional<gid_t> group = {});
     // Stops accepting and removes the socket, unless another has taken its place.
     ~UnixListener();
     UnixListener(const UnixListener&) = delete;

@@ -41,7 +41,7 @@ struct Daemon {
     explicit Daemon(std::size_t subscribers = 4, std::size_t queue = 16) : fanout(subscribers, queue)
     {
         pipeline.answer = snapshot_with({file_pin(1, 0, 16)});
-        auto started = ApiServer::start(socket, pipeline, fanout);
+        auto started = ApiServer::start({.operators = {socket}}, pipeline, fanout);
         REQUIRE(started);
         server = std::move(*started);
         channel = grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials());
@@ -341,7 +341,7 @@ TEST_CASE("the socket is for its owner only, in a folder that is made for it", "
     FakePipeline pipeline;
     Fanout fanout(1, 1);
     const mode_t before = ::umask(0);
-    const auto server = ApiServer::start(socket, pipeline, fanout);
+    const auto server = ApiServer::start({.operators = {socket}}, pipeline, fanout);
     ::umask(before);
     REQUIRE(server);
 
@@ -360,7 +360,7 @@ TEST_CASE("a live server keeps its socket, a dead one's is taken over", "[grpc]"
     SECTION("live")
     {
         Daemon daemon;
-        const auto second = ApiServer::start(daemon.socket, pipeline, fanout);
+        const auto second = ApiServer::start({.operators = {daemon.socket}}, pipeline, fanout);
         REQUIRE_FALSE(second);
         CHECK(second.error().message ==
               "socket " + daemon.socket + " is already served by another pinwardend; stop it or choose --socket");
@@ -370,27 +370,27 @@ TEST_CASE("a live server keeps its socket, a dead one's is taken over", "[grpc]"
     {
         const TemporaryFolder folder;
         bind_socket(folder.file("s")).reset();
-        CHECK(ApiServer::start(folder.file("s"), pipeline, fanout));
+        CHECK(ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout));
     }
     SECTION("not a socket")
     {
         const TemporaryFolder folder;
         std::ofstream(folder.file("s")) << "precious";
-        const auto refused = ApiServer::start(folder.file("s"), pipeline, fanout);
+        const auto refused = ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout);
         REQUIRE_FALSE(refused);
         CHECK_THAT(refused.error().message, Catch::Contains("is not a socket"));
         CHECK(std::filesystem::file_size(folder.file("s")) == 8);
     }
     SECTION("path too long")
     {
-        const auto refused = ApiServer::start("/tmp/" + std::string(200, 'x'), pipeline, fanout);
+        const auto refused = ApiServer::start({.operators = {"/tmp/" + std::string(200, 'x')}}, pipeline, fanout);
         REQUIRE_FALSE(refused);
         CHECK_THAT(refused.error().message, Catch::Contains("must have 1 to 107 bytes"));
     }
     SECTION("somebody else's socket is not removed at the end")
     {
         const TemporaryFolder folder;
-        auto server = ApiServer::start(folder.file("s"), pipeline, fanout);
+        auto server = ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout);
         REQUIRE(server);
         std::filesystem::remove(folder.file("s"));
         const OwnedFd other = bind_socket(folder.file("s"));

@@ -29,7 +29,7 @@ struct Daemon {
     Daemon()
     {
         pipeline.answer = snapshot_with({file_pin(1, 0, 16)});
-        auto started = ApiServer::start(socket, pipeline, fanout);
+        auto started = ApiServer::start({.operators = {socket}}, pipeline, fanout);
         REQUIRE(started);
         server = std::move(*started);
     }

@@ -84,7 +84,7 @@ TEST_CASE("modes are set and dry runs are made over the API")
     FakePipeline pipeline;
     Fanout fanout{4, 1024};
     const std::string socket = folder.file("s");
-    auto server = ApiServer::start(socket, pipeline, fanout);
+    auto server = ApiServer::start({.operators = {socket}}, pipeline, fanout);
     REQUIRE(server);
     std::string error;
     const auto pinctl = [&](Command chosen, const std::string& input = "") {

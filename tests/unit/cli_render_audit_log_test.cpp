@@ -39,7 +39,8 @@ struct Daemon {
     AuditFile file{desk.path()};
     const AuditLogSource source{file, tail};
     AuditRecorder recorder{file, desk.clock};
-    std::unique_ptr<ApiServer> server = ApiServer::start(folder.file("s"), pipeline, fanout, &source).value();
+    std::unique_ptr<ApiServer> server =
+        ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout, &source).value();
 };
 
 }  // namespace
@@ -157,7 +158,7 @@ TEST_CASE("pinctl audit-log says where there is no log", "[grpc][audit_log]")
     const TemporaryFolder folder;
     FakePipeline pipeline;
     Fanout fanout{4, 16};
-    const auto server = ApiServer::start(folder.file("s"), pipeline, fanout).value();
+    const auto server = ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout).value();
     std::istringstream in;
     std::ostringstream out;
     std::ostringstream err;
