@@ -333,7 +333,7 @@ void Engine::warn(const Result<void>& result)
 void Engine::look_after_losses()
 {
     const std::uint64_t in_kernel = around_.verdicts.losses();
-    const std::uint64_t elsewhere = daemon_losses_.missed_runs + daemon_losses_.undecodable;
+    const std::uint64_t elsewhere = daemon_losses_.missed_runs + daemon_losses_.undecodable + blind_looks_;
     if (in_kernel == kernel_losses_ && elsewhere == other_losses_) {
         return;
     }
@@ -410,6 +410,8 @@ void Engine::tick(KernelHealth health)
     // A call that is being caught just now looks lost until it is.
     daemon_losses_.missed_runs = std::max(daemon_losses_.missed_runs, health_.missed.ledger);
     daemon_losses_.missed_reports = health_.missed.reports;
+    daemon_losses_.switched_off = health_.times_switched_off;
+    look_after_switch();
     const std::uint64_t lost = ledger_losses(losses());
     if (lost > losses_told_) {
         around_.log_warning(std::to_string(lost - losses_told_) +
@@ -417,6 +419,21 @@ void Engine::tick(KernelHealth health)
         losses_told_ = lost;
     }
     tick();
+}
+
+// Each look that finds the hooks off is a loss of its own, and so is the first that finds them on again: the ledger is
+// not mended before.
+void Engine::look_after_switch()
+{
+    const bool was_off = std::exchange(switched_off_, health_.switched_off);
+    blind_looks_ += switched_off_ || was_off ? 1U : 0U;
+    if (switched_off_ && !was_off) {
+        around_.log_warning(
+            "kernel.ftrace_enabled is 0: no hook runs, so that nothing is seen and nothing is denied or held; set it "
+            "to 1");
+    } else if (was_off && !switched_off_) {
+        around_.log_warning("kernel.ftrace_enabled is not 0 any more: hooks run again");
+    }
 }
 
 void Engine::tick()

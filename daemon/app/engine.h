@@ -64,6 +64,8 @@ struct KernelHealth {
     std::vector<HookState> hooks;
     MissedCalls missed;
     KernelPins pins;
+    bool switched_off = false;  // no hook on a kernel function runs
+    std::uint64_t times_switched_off = 0;
 };
 
 struct EngineOptions {
@@ -197,6 +199,7 @@ private:
     void look_after_losses();
     void look_after_cgroups();
     void tell_changed_files();
+    void look_after_switch();
     void tell_certainty();
     void tell_by_folio(bool on);
     [[nodiscard]] bool repairs() const;
@@ -242,6 +245,8 @@ private:
     std::uint64_t told_unfollowed_gone_ = 0;
     std::uint64_t kernel_losses_ = 0;  // as the kernel's side decides by it
     std::uint64_t other_losses_ = 0;   // what that side does not know of
+    bool switched_off_ = false;
+    std::uint64_t blind_looks_ = 0;  // that found the hooks switched off, or on for the first time after that
     std::optional<std::uint64_t> told_complete_ = 0;
     bool holds_nobody_ = false;  // and that was said
     bool by_folio_ = false;      // whether releases are told by folio, because

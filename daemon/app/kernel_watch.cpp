@@ -44,7 +44,13 @@ KernelHealth KernelWatch::read()
     std::vector<HookStatus> owners = scopes_.hooks();
     health.missed = count_missed(hooks, programs_.caught_calls(), owners);
     std::ranges::move(owners, std::back_inserter(hooks));
+    health.switched_off = switched_off_;
+    health.times_switched_off = times_switched_off_;
     for (HookStatus& hook : hooks) {
+        if (switched_off_ && hook.attached && !hook.tracepoint) {
+            hook.attached = false;
+            hook.reason = kSwitchedOff;
+        }
         health.hooks.push_back(
             {std::move(hook.name), std::move(hook.purpose), hook.attached, std::move(hook.reason), hook.missed});
     }
@@ -61,7 +67,9 @@ bool KernelWatch::lost_more()
         const std::uint64_t missed = std::exchange(missed_, programs_.missed_for_ledger() + scopes_.missed());
         more = more || missed != missed_;
     }
-    return more;
+    const bool was_off = std::exchange(switched_off_, !ftrace_.on());
+    times_switched_off_ += switched_off_ && !was_off ? 1U : 0U;
+    return more || switched_off_ || was_off;
 }
 
 }  // namespace pinwarden

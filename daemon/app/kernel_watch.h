@@ -6,6 +6,7 @@
 
 #include "app/engine.h"
 #include "base/clock.h"
+#include "kernel/ftrace_switch.h"
 #include "kernel/programs.h"
 #include "kernel/scopes.h"
 
@@ -19,7 +20,7 @@ public:
     virtual ~HealthReader() = default;
 
     virtual KernelHealth read() = 0;
-    // Whether the ledger may lack something since the last time this was asked. Cheap.
+    // Whether the ledger may lack something since the last time this was asked, or lacks what happens now. Cheap.
     virtual bool lost_more() = 0;
 };
 
@@ -42,6 +43,9 @@ private:
     std::uint64_t losses_ = 0;
     std::uint64_t missed_ = 0;
     Nanoseconds next_look_ = 0;
+    const FtraceSwitch ftrace_;
+    bool switched_off_ = false;  // as lost_more() found it
+    std::uint64_t times_switched_off_ = 0;
 };
 
 }  // namespace pinwarden

@@ -21,6 +21,7 @@ struct DaemonLosses {
     std::uint64_t missed_reports = 0;  // the same of calls that are only told of
     std::uint64_t notifiers_left_out = 0;  // mmu notifiers there was no room for
     std::uint64_t subscriber_dropped = 0;  // events not sent to a slow subscriber
+    std::uint64_t switched_off = 0;        // times nothing was seen, for as long as it took
 };
 
 struct MissedCalls {

@@ -1,5 +1,7 @@
 #include "kernel/privileges.h"
 
+#include "kernel/ftrace_switch.h"
+
 #include <linux/capability.h>
 #include <sys/utsname.h>
 
@@ -65,7 +67,10 @@ Result<void> check_privileges()
     if (auto allowed = check_capabilities(read_file("/proc/self/status")); !allowed) {
         return allowed;
     }
-    return check_lockdown(read_file("/sys/kernel/security/lockdown"));
+    if (auto allowed = check_lockdown(read_file("/sys/kernel/security/lockdown")); !allowed) {
+        return allowed;
+    }
+    return check_ftrace(FtraceSwitch());
 }
 
 }  // namespace pinwarden

@@ -22,7 +22,7 @@ Result<void> check_capabilities(const std::string& status_text);
 // memory: level "confidentiality".
 Result<void> check_lockdown(const std::string& lockdown_text);
 
-// Both of the above for this process on this kernel.
+// Both of the above for this process on this kernel, and whether its programs would run.
 Result<void> check_privileges();
 
 }  // namespace pinwarden

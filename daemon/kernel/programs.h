@@ -39,6 +39,7 @@ struct HookStatus {
     std::string reason = {};   // why not; empty when attached
     std::uint64_t missed = 0;  // runs the kernel skipped: the program was already running on that processor
     std::uint64_t caught = 0;  // of those, how many a second program made good; of the purpose owner only
+    bool tracepoint = false;
 };
 
 // Whether the ledger lacks what such a hook misses.

@@ -41,6 +41,7 @@ std::vector<HookStatus> Programs::hooks() const
         const HookEntry& hook = kHooks.at(i);
         const std::string name(hook.program);
         HookStatus state{std::string(hook.hook), std::string(hook.purpose), links_.contains(name)};
+        state.tracepoint = hook.tracepoint;
         if (const auto reason = left_out_.find(name); reason != left_out_.end()) {
             state.reason = reason->second;
         } else if (!state.attached) {

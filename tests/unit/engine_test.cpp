@@ -333,6 +333,34 @@ TEST_CASE("a loss is noticed with the next records, not with the next tick, and 
     CHECK(world.engine.ledger().certain());
 }
 
+TEST_CASE("while hooks are switched off the ledger is uncertain, and it is mended when they are on again", "[engine]")
+{
+    World world;
+    world.pin_file();
+    KernelHealth health;
+    health.switched_off = true;
+    health.times_switched_off = 1;
+    for (int look = 0; look < 20; ++look) {
+        world.clock.time += 1'000'000'000;
+        world.engine.tick(health);
+        world.finish_audits();
+        CHECK_FALSE(world.engine.ledger().certain());
+    }
+    // Once of the switch, once of the loss.
+    CHECK(world.warnings.size() == 2);
+    const auto losses = world.engine.metrics().losses;
+    CHECK(std::ranges::any_of(losses,
+                              [](const LossState& loss) { return loss.cause == "switched_off" && loss.count == 1; }));
+    health.switched_off = false;
+    world.engine.tick(health);
+    world.finish_audits();
+    CHECK_FALSE(world.engine.ledger().certain());
+    world.clock.time += 1'000'000'000;
+    world.engine.tick();
+    world.finish_audits();
+    CHECK(world.engine.ledger().certain());
+}
+
 TEST_CASE("what was told of the kernel's side is kept while only time passes", "[engine]")
 {
     World world;

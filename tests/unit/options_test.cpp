@@ -103,7 +103,7 @@ TEST_CASE("losses: of skipped runs those that a second program did not make good
 TEST_CASE("losses: every cause is listed from the start, once", "[options]")
 {
     const auto losses = list_losses({}, {});
-    CHECK(losses.size() == PW_COUNTERS - 1 + 5);
+    CHECK(losses.size() == PW_COUNTERS - 1 + 6);
     CHECK(ledger_losses(losses) == 0);
     KernelCounters counters{};
     counters.at(PW_LOST_PIN) = 3;
