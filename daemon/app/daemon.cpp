@@ -327,7 +327,7 @@ Result<void> run_daemon(const Options& options)
     }
     std::string missing;
     for (const HookState& hook : KernelWatch(**programs, scopes, clock).read().hooks) {
-        missing += hook.attached || is_not_needed(hook.reason) ? "" : " " + hook.name;
+        missing += hook.attached || !hook.needed ? "" : " " + hook.name;
     }
     spdlog::info("kernel {}, {} policies of files; not attached:{}", kernel_release(), policies->size(),
                  missing.empty() ? " none" : missing);

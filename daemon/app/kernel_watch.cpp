@@ -51,8 +51,9 @@ KernelHealth KernelWatch::read()
             hook.attached = false;
             hook.reason = kSwitchedOff;
         }
-        health.hooks.push_back(
-            {std::move(hook.name), std::move(hook.purpose), hook.attached, std::move(hook.reason), hook.missed});
+        const bool needed = !is_not_needed(hook.reason);
+        health.hooks.push_back({std::move(hook.name), std::move(hook.purpose), hook.attached, std::move(hook.reason),
+                                hook.missed, needed});
     }
     return health;
 }

@@ -15,6 +15,7 @@
 #include "publish/audit_log_service.h"
 #include "publish/convert.h"
 #include "publish/event_stream.h"
+#include "publish/health.h"
 #include "publish/peer.h"
 #include "publish/status.h"
 #include "publish/unix_listener.h"
@@ -321,6 +322,7 @@ public:
     {
         // Whoever has no copy of the protos can ask for them.
         grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+        grpc::EnableDefaultHealthCheckService(true);
         grpc::ServerBuilder builder;
         builder.RegisterService(&status_service_);
         builder.RegisterService(&pin_service_);
@@ -337,12 +339,19 @@ public:
         if (!server_) {
             return fail("start the gRPC server: gRPC refused, see its messages above");
         }
+        return {};
+    }
+
+    [[nodiscard]] grpc::HealthCheckServiceInterface* health() const { return server_->GetHealthCheckService(); }
+
+    // Once the health is known.
+    void accept()
+    {
         // Our own listener, because gRPC's would take a socket away from a live server and open it to everybody first.
         listener_->start([this](int fd) {
             peers_.accepted(fd);
             grpc::AddInsecureChannelFromFd(server_.get(), fd);
         });
-        return {};
     }
 
 private:
@@ -362,14 +371,31 @@ private:
 
 class UnixApiServer final : public ApiServer {
 public:
-    UnixApiServer(std::unique_ptr<RoleServer> operators, std::unique_ptr<RoleServer> readers)
-        : operators_(std::move(operators)), readers_(std::move(readers))
+    UnixApiServer(Pipeline& pipeline, std::unique_ptr<RoleServer> operators, std::unique_ptr<RoleServer> readers)
+        : operators_(std::move(operators)), readers_(std::move(readers)), health_(pipeline, health_services())
     {
+        for (RoleServer* const server : servers()) {
+            server->accept();
+        }
     }
 
 private:
+    [[nodiscard]] std::vector<RoleServer*> servers() const
+    {
+        return readers_ ? std::vector{operators_.get(), readers_.get()} : std::vector{operators_.get()};
+    }
+    [[nodiscard]] std::vector<grpc::HealthCheckServiceInterface*> health_services() const
+    {
+        std::vector<grpc::HealthCheckServiceInterface*> services;
+        for (const RoleServer* const server : servers()) {
+            services.push_back(server->health());
+        }
+        return services;
+    }
+
     std::unique_ptr<RoleServer> operators_;
     std::unique_ptr<RoleServer> readers_;  // nullptr: there is no socket for them
+    HealthReporter health_;
 };
 
 }  // namespace
@@ -415,7 +441,7 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, P
         }
         readers = std::move(*started);
     }
-    return std::make_unique<UnixApiServer>(std::move(*operators), std::move(readers));
+    return std::make_unique<UnixApiServer>(pipeline, std::move(*operators), std::move(readers));
 }
 
 }  // namespace pinwarden

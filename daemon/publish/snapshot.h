@@ -37,6 +37,7 @@ struct HookState {
     bool attached = false;
     std::string reason;  // why not
     std::uint64_t missed = 0;
+    bool needed = true;  // false: not attached because nothing needs it now
 };
 
 struct LossState {

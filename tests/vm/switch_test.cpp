@@ -6,6 +6,7 @@
 #include <string>
 
 #include "support/daemon.h"
+#include "support/health_call.h"
 #include "support/machine.h"
 #include "support/pinner.h"
 
@@ -66,6 +67,9 @@ TEST_CASE("while function tracing is off all say so, and what was pinned meanwhi
         eventually("it is noticed", [&] { return !hook_of(daemon, "pin_user_pages_fast").attached(); });
         CHECK(hook_of(daemon, "pin_user_pages_fast").reason().find("kernel.ftrace_enabled") != std::string::npos);
         CHECK_FALSE(daemon.api().status().ledger_certain());
+        eventually("the health says so", [&] { return health_of(daemon.socket(), "") == Serving::kNotServing; });
+        CHECK(health_of(daemon.socket(), "pinwarden.v1.PolicyService") == Serving::kNotServing);
+        CHECK(health_of(daemon.socket(), "pinwarden.v1.StatusService") == Serving::kServing);
         CHECK(Daemon::metrics().sum("pinwarden_ledger_certain") == 0);
         CHECK(Daemon::metrics().sum("pinwarden_hook_attached", {{"hook", "pin_user_pages_fast"}}) == 0);
         pinner.ok("pin uring 0 65536");
@@ -76,6 +80,7 @@ TEST_CASE("while function tracing is off all say so, and what was pinned meanwhi
     }
     eventually("the ledger is certain again", [&] { return daemon.api().status().ledger_certain(); });
     CHECK(hook_of(daemon, "pin_user_pages_fast").attached());
+    eventually("it serves again", [&] { return health_of(daemon.socket(), "") == Serving::kServing; });
     CHECK(daemon.api().pins().size() == 1);
     CHECK(try_truncate(path, 0) == EBUSY);
     pinner.end();
