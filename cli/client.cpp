@@ -459,13 +459,13 @@ private:
 
 }  // namespace
 
-int run(const Arguments& asked, const Streams& streams, const Style& style)
+int run(const Arguments& arguments, const Streams& streams, const Style& style)
 {
-    Arguments arguments = asked;
-    auto fd = connect_to(arguments.socket);
-    if (!fd && fd.error().error == EACCES && !arguments.socket_given) {
+    Arguments chosen = arguments;
+    auto fd = connect_to(chosen.socket);
+    if (!fd && fd.error().error == EACCES && !chosen.socket_given) {
         if (const auto reading = connect_to(std::string(kDefaultReaderSocket))) {
-            arguments.socket = kDefaultReaderSocket;
+            chosen.socket = kDefaultReaderSocket;
             fd = reading;
         }
     }
@@ -476,9 +476,9 @@ int run(const Arguments& asked, const Streams& streams, const Style& style)
     grpc::ChannelArguments channel_arguments;
     // A machine with very many pins has a large answer.
     channel_arguments.SetMaxReceiveMessageSize(-1);
-    Client client(arguments, grpc::CreateCustomInsecureChannelFromFd("pinwardend", *fd, channel_arguments), streams,
+    Client client(chosen, grpc::CreateCustomInsecureChannelFromFd("pinwardend", *fd, channel_arguments), streams,
                   style);
-    return std::visit(client, arguments.command);
+    return std::visit(client, chosen.command);
 }
 
 }  // namespace pinwarden::cli

@@ -20,12 +20,12 @@ struct Options {
     std::optional<std::string> operator_group = {};  // nothing: kOperatorGroup, if there is such a group
     std::optional<std::string> reader_socket = {};   // nothing: kReaderSocket beside the other one
     std::optional<std::string> reader_group = {};    // nothing: kReaderGroup, if there is such a group
-    bool readers = true;
     std::string metrics_address = "127.0.0.1:9877";
     std::vector<std::string> policies;  // files or folders
     std::uint32_t ring_bytes = 16U << 20U;
     std::string log_level = "info";
     Nanoseconds leak_after = 30'000'000'000;
+    bool readers = true;  // have a socket
     bool track_short_term = false;
     Nanoseconds long_lived_after = 10'000'000'000;
     Nanoseconds quiet_after = 30'000'000'000;
