@@ -1,6 +1,5 @@
 // Every method of the API, called over the socket of each role.
 #include <google/protobuf/descriptor.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <pinwarden/v1/pinwarden.grpc.pb.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 #include "act/audit_log.h"
 #include "publish/api_server.h"
 #include "support/publish_fixtures.h"
+#include "support/raw_call.h"
 
 using namespace pinwarden;
 using namespace pinwarden::test;
@@ -38,35 +38,12 @@ std::vector<const google::protobuf::MethodDescriptor*> all_methods()
 // What becomes of a call with an empty request. `endless`: ended by us when it was let in.
 grpc::Status call(const std::string& socket, const google::protobuf::MethodDescriptor& method, bool endless)
 {
-    grpc::GenericStub stub(grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials()));
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kPatience);
-    grpc::CompletionQueue queue;
-    const auto done = [&queue] {
-        void* tag = nullptr;
-        bool ok = false;
-        REQUIRE(queue.Next(&tag, &ok));
-        return ok;
-    };
-    const auto stream = stub.PrepareCall(&context, "/" + method.service()->full_name() + "/" + method.name(), &queue);
-    stream->StartCall(nullptr);
-    done();
-    const grpc::Slice nothing;
-    stream->WriteLast(grpc::ByteBuffer(&nothing, 1), {}, nullptr);
-    done();
+    RawCall raw(socket, "/" + method.service()->full_name() + "/" + method.name(), "");
     if (endless) {
-        stream->ReadInitialMetadata(nullptr);
-        done();
-        context.TryCancel();
+        raw.wait_for_answer();
+        raw.cancel();
     }
-    grpc::ByteBuffer answer;
-    do {
-        stream->Read(&answer, nullptr);
-    } while (done());
-    grpc::Status status;
-    stream->Finish(&status, nullptr);
-    done();
-    return status;
+    return raw.end();
 }
 
 mode_t mode_of(const std::string& path)
@@ -157,35 +134,12 @@ TEST_CASE("when one socket cannot be served, neither is", "[grpc]")
 TEST_CASE("who has no protos gets them by reflection", "[grpc]")
 {
     BothSockets both;
-    grpc::GenericStub stub(
-        grpc::CreateChannel("unix:" + both.sockets.readers->path, grpc::InsecureChannelCredentials()));
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kPatience);
-    grpc::CompletionQueue queue;
-    void* tag = nullptr;
-    bool ok = false;
-    const auto stream =
-        stub.PrepareCall(&context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
-    stream->StartCall(nullptr);
-    REQUIRE(queue.Next(&tag, &ok));
     // ServerReflectionRequest{list_services: "*"}: field 7, a string of one byte.
-    const grpc::Slice list_services("\x3a\x01*");
-    stream->WriteLast(grpc::ByteBuffer(&list_services, 1), {}, nullptr);
-    REQUIRE(queue.Next(&tag, &ok));
-    grpc::ByteBuffer answer;
-    stream->Read(&answer, nullptr);
-    REQUIRE(queue.Next(&tag, &ok));
-    REQUIRE(ok);
-    std::vector<grpc::Slice> slices;
-    REQUIRE(answer.Dump(&slices).ok());
-    std::string bytes;
-    for (const grpc::Slice& slice : slices) {
-        bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-    }
+    RawCall reflection(both.sockets.readers->path, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                       "\x3a\x01*");
+    const auto answer = reflection.next();
+    REQUIRE(answer);
     for (const char* const service : {"pinwarden.v1.PinService", "pinwarden.v1.PolicyService"}) {
-        CHECK(bytes.find(service) != std::string::npos);
+        CHECK(answer->find(service) != std::string::npos);
     }
-    grpc::Status status;
-    stream->Finish(&status, nullptr);
-    REQUIRE(queue.Next(&tag, &ok));
 }

@@ -2,10 +2,8 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
-#include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "publish/api_server.h"
 #include "support/health_call.h"
@@ -27,16 +25,10 @@ const HookState kAttached{"pin_user_pages", "acquire", true, "", 0};
 const HookState kMissing{"memfd_pin_folios", "acquire", false, "this kernel has no function memfd_pin_folios", 0};
 const HookState kOnDemand{"security_file_permission", "operation", false, "no policy needs it", 0, false};
 
-bool soon(const std::string& socket, const std::string& service, Serving wanted)
+// Waits until the server says so.
+void becomes(const std::string& socket, const std::string& service, Serving wanted)
 {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (health_of(socket, service) != wanted) {
-        if (std::chrono::steady_clock::now() > deadline) {
-            return false;
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    return true;
+    HealthWatch(socket, service).wait_for(wanted);
 }
 
 }  // namespace
@@ -95,18 +87,18 @@ TEST_CASE("each service's health follows what it needs", "[health][grpc]")
          {"", "pinwarden.v1.StatusService", "pinwarden.v1.PinService", "pinwarden.v1.PolicyService",
           "pinwarden.v1.HoldService", "pinwarden.v1.AuditService", "pinwarden.v1.AuditLogService"}) {
         INFO(service);
-        CHECK(soon(socket, service, Serving::kServing));
-        CHECK(soon(folder.file("operator.sock"), service, Serving::kServing));
+        CHECK_NOTHROW(becomes(socket, service, Serving::kServing));
+        CHECK_NOTHROW(becomes(folder.file("operator.sock"), service, Serving::kServing));
     }
     HookState lost = kAttached;
     lost.attached = false;
     now({lost}, {});
-    CHECK(soon(socket, "", Serving::kNotServing));
-    CHECK(soon(socket, pins, Serving::kNotServing));
+    CHECK_NOTHROW(becomes(socket, "", Serving::kNotServing));
+    CHECK_NOTHROW(becomes(socket, pins, Serving::kNotServing));
     CHECK(health_of(socket, "pinwarden.v1.StatusService") == Serving::kServing);
     now({kAttached}, Error{"it stands still", ETIMEDOUT});
-    CHECK(soon(socket, "pinwarden.v1.StatusService", Serving::kNotServing));
+    CHECK_NOTHROW(becomes(socket, "pinwarden.v1.StatusService", Serving::kNotServing));
     CHECK(health_of(socket, "pinwarden.v1.AuditLogService") == Serving::kServing);
     now({kAttached}, {});
-    CHECK(soon(socket, pins, Serving::kServing));
+    CHECK_NOTHROW(becomes(socket, pins, Serving::kServing));
 }
