@@ -33,7 +33,7 @@ Result<sockaddr_un> address_of(const std::string& path)
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof(address.sun_path)) {
         return fail("socket path \"" + path + "\" must have 1 to " + std::to_string(sizeof(address.sun_path) - 1) +
-                        " bytes; choose another with --socket",
+                        " bytes; choose another with --socket or --reader-socket",
                     EINVAL);
     }
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
@@ -86,7 +86,9 @@ Result<void> clear_way(const std::string& path, const sockaddr_un& address)
         return errno == ENOENT ? Result<void>{} : std::unexpected(system_error("look at " + path, errno));
     }
     if (!S_ISSOCK(status.st_mode)) {
-        return fail(path + " exists and is not a socket; remove it or choose --socket", EEXIST);
+        return fail(
+            path + " exists and is not a socket; remove it, or choose another place with --socket or --reader-socket",
+            EEXIST);
     }
     const OwnedFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!probe.valid()) {
@@ -94,7 +96,9 @@ Result<void> clear_way(const std::string& path, const sockaddr_un& address)
     }
     // EAGAIN: somebody listens, and has much to do.
     if (::connect(probe.get(), generic(address), sizeof(address)) == 0 || errno == EAGAIN) {
-        return fail("socket " + path + " is already served by another pinwardend; stop it or choose --socket",
+        return fail("socket " + path +
+                        " is already served by another pinwardend; stop it, or choose another place with --socket or "
+                        "--reader-socket",
                     EADDRINUSE);
     }
     if (errno != ECONNREFUSED) {

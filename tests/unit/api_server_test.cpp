@@ -363,7 +363,9 @@ TEST_CASE("a live server keeps its socket, a dead one's is taken over", "[grpc]"
         const auto second = ApiServer::start({.operators = {daemon.socket}}, pipeline, fanout);
         REQUIRE_FALSE(second);
         CHECK(second.error().message ==
-              "socket " + daemon.socket + " is already served by another pinwardend; stop it or choose --socket");
+              "socket " + daemon.socket +
+                  " is already served by another pinwardend; stop it, or choose another place with "
+                  "--socket or --reader-socket");
         CHECK(daemon.get_status().ok());
     }
     SECTION("dead")
