@@ -175,6 +175,7 @@ Result<void> probe()
 Result<void> run_daemon(const Options& options)
 {
     start_log(options.log_level);
+    FreeMemory::keep_what_is_given_back();
     auto policies = load_all_policies(options.policies);
     if (!policies) {
         return std::unexpected(policies.error());

@@ -8,6 +8,9 @@ namespace pinwarden {
 
 class FreeMemory {
 public:
+    // From now on the kernel does not fill this process's memory up to huge pages. Where they are always on, khugepaged
+    // finds what was given back between two used pieces, and makes it resident again, two mebibytes at a time.
+    static void keep_what_is_given_back();
     // Whoever allocates meanwhile may wait for some milliseconds.
     void give_back();
     // The same, if it is worth it by now.

@@ -1,5 +1,6 @@
 // How pinwardend starts, refuses to start, and stops.
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <csignal>
@@ -74,6 +75,9 @@ TEST_CASE("policy files are in force from the start, and SIGTERM lets go of ever
     write_file(folder.file("policies/10.yaml"), to_yaml({.name = "from-folder"}));
     write_file(folder.file("single.yaml"), to_yaml({.name = "from-file", .mode = "monitor"}));
     Daemon daemon({"--policy", folder.file("policies"), "--policy", folder.file("single.yaml")});
+
+    // Else the kernel fills up what the daemon gave back of its memory.
+    CHECK_THAT(content_of(fmt::format("/proc/{}/status", daemon.pid())), Catch::Contains("THP_enabled:\t0\n"));
 
     const auto policies = daemon.api().policies();
     REQUIRE(policies.size() == 2);
