@@ -12,6 +12,7 @@
 #include <csignal>
 #include <utility>
 
+#include "app/free_memory.h"
 #include "base/clock.h"
 #include "proc/stopped_process.h"
 
@@ -79,6 +80,8 @@ void close_all_but(int first, int second)
     // Its own session: what is sent to the daemon's terminal or group is not for it.
     setsid();
     prctl(PR_SET_NAME, "pinwarden-guard");
+    // What the daemon has let go so far, and gives back for itself only when it has started.
+    FreeMemory().give_back();
     close_all_but(pipe, table.fd());
     if (chdir("/") != 0) {
         _exit(1);

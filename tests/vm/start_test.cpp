@@ -1,6 +1,6 @@
 // How pinwardend starts, refuses to start, and stops.
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <csignal>

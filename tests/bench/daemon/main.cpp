@@ -31,7 +31,8 @@ constexpr std::size_t kExtents = std::size_t{1} << 20U;
 constexpr std::size_t kTurns = 50;
 // For what a start, or a part before, leaves to be done.
 constexpr std::int64_t kSettle = 3 * kSecond;
-// What the kernel does to a process's memory by itself comes later; the daemon looks once a minute what it can give back.
+// What the kernel does to a process's memory by itself comes later; the daemon looks once a minute what it can give
+// back.
 constexpr std::int64_t kMemorySettles = 90 * kSecond;
 // While nothing is pinned the daemon stops listening to releases half a minute after the start, once.
 constexpr std::chrono::seconds kUntilQuiet{120};
