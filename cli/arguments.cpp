@@ -8,6 +8,8 @@
 #include <map>
 #include <utility>
 
+#include "cli/pin_options.h"
+
 namespace pinwarden::cli {
 namespace {
 
@@ -25,11 +27,6 @@ const std::map<std::string, Kind>& kinds()
     return names;
 }
 
-std::string check_size(const std::string& text)
-{
-    return parse_size(text) ? "" : "\"" + text + "\" is not a size; write bytes, or 64KiB, 1MiB, 2GiB";
-}
-
 std::string check_duration(const std::string& text)
 {
     return parse_duration(text) ? "" : "\"" + text + "\" is not a duration; write 500ms, 30s, 5m, 2h or 7d";
@@ -45,9 +42,6 @@ struct Parsed {
     std::string socket;
     bool json = false;
     std::optional<Command> command;
-    PinsCommand pins;
-    std::string min_size;
-    LeaksCommand leaks;
     FailuresCommand failures;
     WatchCommand watch;
     HoldReleaseCommand release;
@@ -70,32 +64,6 @@ void add_status(CLI::App& app, Parsed& parsed)
 {
     app.add_subcommand("status", "Show whether pinwardend sees everything: hooks, losses, ledger, policies")
         ->callback([&parsed] { parsed.command = StatusCommand{}; });
-}
-
-void add_pins(CLI::App& app, Parsed& parsed)
-{
-    CLI::App& pins = *app.add_subcommand("pins", "Show what is pinned now, by whom, since when, on which file");
-    pins.add_option("--pid", parsed.pins.pid, "Only pins of this process")
-        ->check(CLI::Range(std::uint32_t{1}, std::numeric_limits<std::uint32_t>::max()));
-    pins.add_option("--driver", parsed.pins.driver, "Only pins by this driver: io_uring, rdma_rxe, vfio, ...");
-    pins.add_option("--min", parsed.min_size, "Only pins at least this large: 4096, 64KiB, 1MiB")
-        ->type_name("SIZE")
-        ->check(check_size);
-    pins.add_flag("--stack", parsed.pins.stack, "Show the kernel call stack that pinned");
-    pins.add_flag("--orphans", parsed.pins.orphans,
-                  "Only pins whose owner has exited, and who may still hold them; the longest orphaned first");
-    pins.callback([&parsed] {
-        parsed.pins.min_bytes = parse_size(parsed.min_size).value_or(0);
-        parsed.command = parsed.pins;
-    });
-}
-
-void add_leaks(CLI::App& app, Parsed& parsed)
-{
-    CLI::App& leaks = *app.add_subcommand(
-        "leaks", "Show pins that outlived their owner for longer than pinwardend's --leak-after; the oldest first");
-    leaks.add_flag("--stack", parsed.leaks.stack, "Show the kernel call stack that pinned");
-    leaks.callback([&parsed] { parsed.command = parsed.leaks; });
 }
 
 void add_failures(CLI::App& app, Parsed& parsed)
@@ -124,6 +92,7 @@ void add_watch(CLI::App& app, Parsed& parsed)
         ->check(check_kind);
     watch.add_option("--count", parsed.watch.count, "End after this many events")
         ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
+    add_pin_filter(watch, parsed.watch.filter);
     watch.callback([&parsed] {
         for (const std::string& name : parsed.kind_names) {
             parsed.watch.kinds.push_back(kinds().at(name));
@@ -325,8 +294,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     app.set_version_flag("--version", "pinctl " PINWARDEN_VERSION);
     app.fallthrough();
     add_status(app, parsed);
-    add_pins(app, parsed);
-    add_leaks(app, parsed);
+    add_pin_commands(app, parsed.command);
     add_failures(app, parsed);
     add_notifiers(app, parsed);
     add_watch(app, parsed);

@@ -1,6 +1,8 @@
 // The command line of pinctl as plain data.
 #pragma once
 
+#include <pinwarden/v1/pinwarden.pb.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,15 +19,24 @@ inline constexpr std::string_view kDefaultReaderSocket = "/run/pinwarden/reader.
 struct StatusCommand {};
 
 struct PinsCommand {
-    std::uint32_t pid = 0;  // 0: any
-    std::string driver;     // empty: any
-    std::uint64_t min_bytes = 0;
+    v1::PinFilter filter = {};
+    v1::PinOrder order = v1::PIN_ORDER_UNSPECIFIED;
+    std::optional<v1::PinGrouping> by = {};  // add up
+    std::uint64_t limit = 0;                 // 0: all
+    std::uint64_t id = 0;                    // only this one, unless 0
     bool stack = false;
-    bool orphans = false;
+    std::optional<std::uint64_t> again = {};  // show them again and again, after so many nanoseconds each time
 };
 
+// What is outstanding, added up.
 struct LeaksCommand {
-    bool stack = false;
+    v1::PinFilter filter = {};
+    v1::PinGrouping by = v1::PIN_GROUPING_STACK;
+    v1::PinGroupOrder order = v1::PIN_GROUP_ORDER_UNSPECIFIED;
+    std::uint32_t top = 0;
+    bool folded = false;
+    std::optional<std::uint64_t> again = {};  // nanoseconds
+    std::uint64_t count = 0;                  // 0: until interrupted
 };
 
 struct FailuresCommand {
@@ -39,6 +50,7 @@ struct NotifiersCommand {};
 struct WatchCommand {
     std::vector<Kind> kinds;  // empty: all
     std::uint64_t count = 0;  // 0: until interrupted
+    v1::PinFilter filter = {};
 };
 
 struct HoldsCommand {};

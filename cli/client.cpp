@@ -21,8 +21,11 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <system_error>
+#include <utility>
 
+#include "cli/pin_list.h"
 #include "cli/render.h"
 
 namespace pinwarden::cli {
@@ -171,26 +174,26 @@ public:
 
     int operator()(const PinsCommand& command)
     {
-        v1::ListPinsRequest request;
-        request.set_pid(command.pid);
-        request.set_driver(command.driver);
-        request.set_min_bytes(command.min_bytes);
-        request.set_include_stack(command.stack);
-        if (command.orphans) {
-            request.set_orphans(true);
-            return list_orphans(request);
+        if (!command.again) {
+            return show_pins(command);
         }
-        v1::ListPinsResponse response;
-        const grpc::Status status = pins_->ListPins(with_deadline().get(), request, &response);
-        return answer(status, response, [&] { return render_pins(response, style_); });
+        return repeat(*command.again, 0, [&] { return show_pins(command); });
     }
 
     int operator()(const LeaksCommand& command)
     {
-        v1::ListPinsRequest request;
-        request.set_leaks(true);
-        request.set_include_stack(command.stack);
-        return list_orphans(request);
+        std::optional<v1::GroupPinsResponse> before;
+        const auto show = [&] {
+            v1::GroupPinsResponse groups;
+            const grpc::Status status = pins_->GroupPins(with_deadline().get(), group_request(command), &groups);
+            const int result = answer(status, groups, [&] {
+                return command.folded ? render_folded(groups)
+                                      : render_groups(groups, command.by, before ? &*before : nullptr, style_);
+            });
+            before = std::move(groups);
+            return result;
+        };
+        return command.again ? repeat(*command.again, command.count, show) : show();
     }
 
     int operator()(const FailuresCommand& command)
@@ -214,6 +217,9 @@ public:
         v1::WatchEventsRequest request;
         for (const Kind kind : command.kinds) {
             request.add_kinds(to_proto(kind));
+        }
+        if (command.filter.ByteSizeLong() > 0) {
+            *request.mutable_filter() = command.filter;
         }
         grpc::ClientContext context;
         const auto reader = pins_->WatchEvents(&context, request);
@@ -409,13 +415,74 @@ private:
         return context;
     }
 
-    int list_orphans(v1::ListPinsRequest& request)
+    int show_pins(const PinsCommand& command)
     {
+        if (command.id != 0) {
+            return show_pin(command);
+        }
+        if (command.by) {
+            v1::GroupPinsResponse groups;
+            const grpc::Status status = pins_->GroupPins(with_deadline().get(), group_request(command), &groups);
+            return answer(status, groups, [&] { return render_groups(groups, *command.by, nullptr, style_); });
+        }
+        const bool orphans = command.filter.orphans() || command.filter.leaks();
+        // Who may hold orphans takes long to find out.
+        const auto context = [&] { return orphans ? std::make_unique<grpc::ClientContext>() : with_deadline(); };
+        v1::ListPinsResponse pins;
+        const grpc::Status status = list_pins(*pins_, command, orphans, context, pins);
+        return answer(status, pins, [&] { return orphans ? render_orphans(pins, style_) : render_pins(pins, style_); });
+    }
+
+    int show_pin(const PinsCommand& command)
+    {
+        v1::GetPinRequest request;
+        request.set_id(command.id);
         request.set_include_holders(true);
-        v1::ListPinsResponse response;
+        v1::GetPinResponse response;
         grpc::ClientContext patient;
-        const grpc::Status status = pins_->ListPins(&patient, request, &response);
-        return answer(status, response, [&] { return render_orphans(response, style_); });
+        const grpc::Status status = pins_->GetPin(&patient, request, &response);
+        return answer(status, response, [&] {
+            v1::ListPinsResponse one;
+            *one.add_pins() = response.pin();
+            *one.mutable_trust() = response.trust();
+            one.set_holders_complete(response.holders_complete());
+            return response.pin().has_orphaned_since() ? render_orphans(one, style_) : render_pins(one, style_);
+        });
+    }
+
+    // Until interrupted, or `count` times; ends with what fails. On a terminal each time on an empty screen.
+    template <typename Show>
+    int repeat(std::uint64_t nanoseconds, std::uint64_t count, Show show)
+    {
+        timespec next{};
+        clock_gettime(CLOCK_MONOTONIC, &next);
+        for (std::uint64_t shown = 0;;) {
+            if (!arguments_.json) {
+                const timespec now = wall_clock();
+                streams_.out << (style_.terminal ? "\x1b[H\x1b[2J"
+                                 : shown > 0     ? "\n"
+                                                 : "")
+                             << clock_time(now.tv_sec, static_cast<std::int32_t>(now.tv_nsec)) << "\n";
+            }
+            const int result = show();
+            ++shown;
+            // Nobody reads any more: that is a normal end.
+            if (result != 0 || shown == count || !streams_.out) {
+                return result;
+            }
+            constexpr std::uint64_t kSecond = 1'000'000'000;
+            const std::uint64_t fraction = static_cast<std::uint64_t>(next.tv_nsec) + nanoseconds % kSecond;
+            next.tv_sec += static_cast<std::time_t>(nanoseconds / kSecond + fraction / kSecond);
+            next.tv_nsec = static_cast<long>(fraction % kSecond);
+            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nullptr);
+        }
+    }
+
+    static timespec wall_clock()
+    {
+        timespec now{};
+        clock_gettime(CLOCK_REALTIME, &now);
+        return now;
     }
 
     static std::string applied_text(const v1::ApplyPolicyResponse& response, bool validate_only)

@@ -34,7 +34,7 @@ int main(int argc, char** argv)
         (early->exit_code == 0 ? std::cout : std::cerr) << early->text;
         return early->exit_code;
     }
-    const Style style{.colours = ::isatty(STDOUT_FILENO) == 1 && environment("NO_COLOR").empty() &&
-                                 environment("TERM") != "dumb"};
+    const bool terminal = ::isatty(STDOUT_FILENO) == 1 && environment("TERM") != "dumb";
+    const Style style{.colours = terminal && environment("NO_COLOR").empty(), .terminal = terminal};
     return run(std::get<Arguments>(parsed), {std::cin, std::cout, std::cerr}, style);
 }

@@ -242,9 +242,9 @@ Cell policy_state_cell(const std::string& state)
 
 }  // namespace
 
-std::string certainty_text(const v1::ListPinsResponse& pins, const Style& style)
+std::string certainty_text(const v1::Trust& trust, const Style& style)
 {
-    if (pins.ledger_certain()) {
+    if (trust.ledger_certain()) {
         return "";
     }
     return style.paint("Not certain: events were lost, so pins may be missing or already gone. See `pinctl status`.",
@@ -324,7 +324,7 @@ std::string render_pins(const v1::ListPinsResponse& pins, const Style& style)
         }
         text = table.text(style);
     }
-    return text + certainty_text(pins, style);
+    return text + certainty_text(pins.trust(), style);
 }
 
 std::string render_failures(const v1::ListFailuresResponse& failures, const Style& style)

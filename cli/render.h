@@ -14,6 +14,11 @@ namespace pinwarden::cli {
 // `now`: seconds since the Unix epoch.
 std::string render_status(const v1::GetStatusResponse& status, std::int64_t now, const Style& style);
 std::string render_pins(const v1::ListPinsResponse& pins, const Style& style);
+// `before`: what was shown before, to say what has changed; or nullptr.
+std::string render_groups(const v1::GroupPinsResponse& groups, v1::PinGrouping by, const v1::GroupPinsResponse* before,
+                          const Style& style);
+// A line for each call stack, as flame graph tools take it: outermost;...;innermost PAGES.
+std::string render_folded(const v1::GroupPinsResponse& groups);
 // Pins whose owner is gone.
 std::string render_orphans(const v1::ListPinsResponse& pins, const Style& style);
 std::string render_failures(const v1::ListFailuresResponse& failures, const Style& style);
@@ -32,8 +37,10 @@ std::string render_audit_record(const v1::WatchAuditLogResponse& response, const
 std::string file_name(const v1::File& file);
 // "truncate[900]"
 std::string process_name(const v1::Process& process);
-// Below a list of pins: whether the list can be trusted.
-std::string certainty_text(const v1::ListPinsResponse& pins, const Style& style);
+// Below a list of pins: that it cannot be trusted, if so.
+std::string certainty_text(const v1::Trust& trust, const Style& style);
+// The same with numbers, and in any case.
+std::string trust_text(const v1::Trust& trust, const Style& style);
 // "0x7f00", as addresses are written.
 std::string hexadecimal(std::uint64_t number);
 // "1 pin", "3 pins".

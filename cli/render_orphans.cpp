@@ -55,7 +55,7 @@ std::string holders_text(const v1::Pin& pin)
 std::string render_orphans(const v1::ListPinsResponse& pins, const Style& style)
 {
     if (pins.pins().empty()) {
-        return "None.\n" + certainty_text(pins, style);
+        return "None.\n" + certainty_text(pins.trust(), style);
     }
     Table table({{"ORPHANED", Align::kRight},
                  {""},
@@ -84,7 +84,7 @@ std::string render_orphans(const v1::ListPinsResponse& pins, const Style& style)
     if (!pins.holders_complete()) {
         text += "Not all open files could be looked at: there may be other holders.\n";
     }
-    return text + certainty_text(pins, style);
+    return text + certainty_text(pins.trust(), style);
 }
 
 }  // namespace pinwarden::cli

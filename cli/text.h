@@ -27,6 +27,7 @@ enum class Colour { kNone, kRed, kGreen, kYellow, kBold };
 
 struct Style {
     bool colours = false;
+    bool terminal = false;  // what is shown again is shown in the same place
 
     [[nodiscard]] std::string paint(std::string_view text, Colour colour) const;
 };

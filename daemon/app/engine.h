@@ -132,7 +132,8 @@ public:
     // When step_audit() has something to do; nothing while there is no audit.
     [[nodiscard]] std::optional<Nanoseconds> next_audit_step() const;
 
-    [[nodiscard]] Snapshot snapshot(bool with_pins);
+    [[nodiscard]] Snapshot snapshot();
+    [[nodiscard]] PinBatch pins(const PinFilter& filter, PinId from);
     [[nodiscard]] MetricsSnapshot metrics() const;
     [[nodiscard]] FailureList failures() const;
     [[nodiscard]] NotifiersView notifiers() const;

@@ -6,6 +6,7 @@
 
 #include "app/engine.h"
 #include "app/views.h"
+#include "publish/pin_filter.h"
 
 namespace pinwarden {
 
@@ -14,7 +15,7 @@ std::vector<LossState> Engine::losses() const
     return list_losses(health_.counters, daemon_losses_);
 }
 
-Snapshot Engine::snapshot(bool with_pins)
+Snapshot Engine::snapshot()
 {
     Snapshot snapshot;
     snapshot.version = PINWARDEN_VERSION;
@@ -37,14 +38,35 @@ Snapshot Engine::snapshot(bool with_pins)
     snapshot.holds = holds_.under_way();
     snapshot.policies = policy_states();
     snapshot.policy_generation = enforcer_.generation();
-    if (with_pins) {
-        for (const auto& [id, pin] : ledger_.pins()) {
-            if (pin.shown()) {
-                snapshot.pins.push_back(view_pin(pin, ledger_, around_.names));
-            }
+    return snapshot;
+}
+
+PinBatch Engine::pins(const PinFilter& filter, PinId from)
+{
+    // Events wait meanwhile: looking at a pin takes some ten nanoseconds, showing it a microsecond or two.
+    constexpr std::size_t kMostShown = 512;
+    constexpr std::size_t kMostLookedAt = 16'384;
+    PinBatch batch;
+    batch.ledger_certain = ledger_.certain();
+    batch.ambiguous_pages = ledger_.ambiguous_releases();
+    batch.taken = around_.clock.now();
+    batch.boot_to_unix = around_.clock.boot_to_unix();
+    for (const LossState& loss : losses()) {
+        batch.lost += loss.affects_ledger ? loss.count : 0;
+    }
+    std::size_t looked_at = 0;
+    for (auto at = ledger_.pins().from(from); at != ledger_.pins().end(); ++at) {
+        const auto& [id, pin] = *at;
+        if (batch.pins.size() == kMostShown || looked_at == kMostLookedAt) {
+            batch.next = id;
+            break;
+        }
+        ++looked_at;
+        if (pin.shown() && filter.matches(pin)) {
+            batch.pins.push_back(view_pin(pin, ledger_, around_.names));
         }
     }
-    return snapshot;
+    return batch;
 }
 
 FailureList Engine::failures() const

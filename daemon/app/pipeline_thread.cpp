@@ -13,6 +13,8 @@
 #include <limits>
 #include <utility>
 
+#include "publish/pin_filter.h"
+
 namespace pinwarden {
 namespace {
 
@@ -136,12 +138,18 @@ void PipelineThread::adopt_what_is_pinned(std::function<void()> done)
     post([this, done = std::move(done)] { engine_.adopt_what_is_pinned(done); });
 }
 
-Result<Snapshot> PipelineThread::snapshot(bool with_pins)
+Result<Snapshot> PipelineThread::snapshot()
 {
-    return ask<Snapshot>([this, with_pins]() -> Result<Snapshot> {
+    return ask<Snapshot>([this]() -> Result<Snapshot> {
         engine_.tick(health_.read());
-        return engine_.snapshot(with_pins);
+        return engine_.snapshot();
     });
+}
+
+Result<PinBatch> PipelineThread::pins(const PinFilter& filter, PinId from)
+{
+    // By value: it may run after the asker has given up.
+    return ask<PinBatch>([this, filter, from]() -> Result<PinBatch> { return engine_.pins(filter, from); });
 }
 
 Result<MetricsSnapshot> PipelineThread::metrics()

@@ -36,7 +36,8 @@ public:
     void follow();
     void adopt_what_is_pinned(std::function<void()> done);
 
-    Result<Snapshot> snapshot(bool with_pins) override;
+    Result<Snapshot> snapshot() override;
+    Result<PinBatch> pins(const PinFilter& filter, PinId from) override;
     Result<MetricsSnapshot> metrics() override;
     Result<FailureList> failures() override;
     Holders may_hold(const std::set<pw_scope_kind>& kinds) override { return holders_.find(kinds); }

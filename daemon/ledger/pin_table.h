@@ -69,6 +69,8 @@ public:
     [[nodiscard]] bool empty() const { return in_order_.empty(); }
     [[nodiscard]] Iterator begin() const { return Iterator(in_order_.begin()); }
     [[nodiscard]] Iterator end() const { return Iterator(in_order_.end()); }
+    // The first with that id or a greater one, and those after it.
+    [[nodiscard]] Iterator from(PinId id) const { return Iterator(in_order_.lower_bound(id)); }
     // Of a table that is not empty.
     [[nodiscard]] PinId first_id() const { return in_order_.begin()->first; }
     [[nodiscard]] PinId last_id() const { return in_order_.rbegin()->first; }

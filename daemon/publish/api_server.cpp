@@ -17,6 +17,7 @@
 #include "publish/event_stream.h"
 #include "publish/health.h"
 #include "publish/peer.h"
+#include "publish/pin_service.h"
 #include "publish/status.h"
 #include "publish/unix_listener.h"
 
@@ -36,7 +37,7 @@ public:
     grpc::Status GetStatus(grpc::ServerContext* /*context*/, const v1::GetStatusRequest* /*request*/,
                            v1::GetStatusResponse* response) override
     {
-        const Result<Snapshot> snapshot = pipeline_.snapshot(false);
+        const Result<Snapshot> snapshot = pipeline_.snapshot();
         if (!snapshot) {
             return to_status(snapshot.error());
         }
@@ -46,63 +47,6 @@ public:
 
 private:
     Pipeline& pipeline_;
-};
-
-class PinService final : public v1::PinService::WithCallbackMethod_WatchEvents<v1::PinService::Service> {
-public:
-    PinService(Pipeline& pipeline, EventStreams& streams, const Peers& peers)
-        : pipeline_(pipeline), streams_(streams), peers_(peers)
-    {
-    }
-
-    grpc::Status ListPins(grpc::ServerContext* /*context*/, const v1::ListPinsRequest* request,
-                          v1::ListPinsResponse* response) override
-    {
-        Result<Snapshot> snapshot = pipeline_.snapshot(true);
-        if (!snapshot) {
-            return to_status(snapshot.error());
-        }
-        if (request->include_holders()) {
-            snapshot->holders = pipeline_.may_hold(orphaned_kinds(*snapshot));
-        }
-        *response = pins_to_proto(*snapshot, *request);
-        return grpc::Status::OK;
-    }
-
-    grpc::Status ListFailures(grpc::ServerContext* /*context*/, const v1::ListFailuresRequest* request,
-                              v1::ListFailuresResponse* response) override
-    {
-        const Result<FailureList> list = pipeline_.failures();
-        if (!list) {
-            return to_status(list.error());
-        }
-        *response = failures_to_proto(*list, *request);
-        return grpc::Status::OK;
-    }
-
-    grpc::Status ListNotifiers(grpc::ServerContext* /*context*/, const v1::ListNotifiersRequest* /*request*/,
-                               v1::ListNotifiersResponse* response) override
-    {
-        const Result<NotifiersView> view = pipeline_.notifiers();
-        if (!view) {
-            return to_status(view.error());
-        }
-        *response = notifiers_to_proto(*view);
-        return grpc::Status::OK;
-    }
-
-    using WithCallbackMethod_WatchEvents::WatchEvents;
-    grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(grpc::CallbackServerContext* context,
-                                                                   const v1::WatchEventsRequest* request) override
-    {
-        const auto asking = peers_.named(context->peer());
-        return streams_.open(*request, asking ? asking->pid : 0);
-    }
-
-private:
-    Pipeline& pipeline_;
-    EventStreams& streams_;
-    const Peers& peers_;
 };
 
 class PolicyService final : public v1::PolicyService::Service {
@@ -135,7 +79,7 @@ public:
     grpc::Status ListPolicies(grpc::ServerContext* /*context*/, const v1::ListPoliciesRequest* /*request*/,
                               v1::ListPoliciesResponse* response) override
     {
-        const Result<Snapshot> snapshot = pipeline_.snapshot(false);
+        const Result<Snapshot> snapshot = pipeline_.snapshot();
         if (!snapshot) {
             return to_status(snapshot.error());
         }
@@ -408,6 +352,7 @@ grpc::Status to_status(const Error& error)
             case ENOENT: return grpc::StatusCode::NOT_FOUND;
             case ETIMEDOUT: return grpc::StatusCode::DEADLINE_EXCEEDED;
             case ESHUTDOWN: return grpc::StatusCode::UNAVAILABLE;
+            case ECANCELED: return grpc::StatusCode::CANCELLED;
             case EUSERS: return grpc::StatusCode::RESOURCE_EXHAUSTED;
             default: return grpc::StatusCode::INTERNAL;
         }

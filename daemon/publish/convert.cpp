@@ -11,8 +11,6 @@
 namespace pinwarden {
 namespace {
 
-constexpr Nanoseconds kSameRegistration = 1'000'000'000;
-
 // Length of the valid UTF-8 sequence `text` starts with (RFC 3629, table 3-7 of the Unicode standard), or 0.
 std::size_t utf8_sequence(std::string_view text)
 {
@@ -77,22 +75,6 @@ void set_orphan(const PinRecord& pin, const Times& times, v1::Pin& out)
     }
 }
 
-void add_holders(const Holders& holders, v1::Pin& out)
-{
-    for (const auto& [kind, processes] : holders.by_kind) {
-        if (!out.has_orphaned_since() || out.object() != object_name(kind)) {
-            continue;
-        }
-        for (const ProcessHolder& process : processes) {
-            v1::Holder& added = *out.add_may_be_held_by();
-            added.set_pid(process.pid);
-            added.set_uid(process.uid);
-            added.set_comm(valid_utf8(process.comm));
-            added.set_file(valid_utf8(process.file));
-        }
-    }
-}
-
 void add_range(const PinnedFileRange& range, const std::map<FileKey, FileName>& files, v1::Pin& out)
 {
     v1::FileRange& added = *out.add_ranges();
@@ -100,100 +82,6 @@ void add_range(const PinnedFileRange& range, const std::map<FileKey, FileName>& 
     set_file(range.file, name == files.end() ? FileName{} : name->second, *added.mutable_file());
     added.set_first_page(range.first_page);
     added.set_pages(range.pages);
-}
-
-// Joins the pins that one registration made in several calls.
-class Joiner {
-public:
-    explicit Joiner(const Times& times) : times_(times) {}
-
-    void add(const PinView& view)
-    {
-        const auto open = open_.find(key(view.pin, view.pin.address));
-        if (open != open_.end() && continues(*open->second.last, view)) {
-            Part part = open->second;
-            open_.erase(open);
-            extend(pins_[part.index], view);
-            part.last = &view;
-            remember(part, view.pin);
-            return;
-        }
-        set_pin(view, times_, pins_.emplace_back());
-        remember({pins_.size() - 1, &view}, view.pin);
-    }
-
-    std::vector<v1::Pin> take() { return std::move(pins_); }
-
-private:
-    // Process, thread, and the address at which the registration would go on.
-    using Key = std::tuple<ProcessId, std::uint32_t, std::uint64_t>;
-    struct Part {
-        std::size_t index;
-        const PinView* last;
-    };
-
-    static Key key(const PinRecord& pin, std::uint64_t address) { return {pin.owner.process, pin.owner.tid, address}; }
-
-    void remember(Part part, const PinRecord& pin)
-    {
-        // For memfd_pin_folios the address is a file position and a folio counts as one: where it ends is not known.
-        if (pin.function != PW_MEMFD_PIN_FOLIOS && pin.function != PW_ADOPTED_FOLIO) {
-            const std::uint64_t start = pin.address / page_bytes() * page_bytes();
-            open_.insert_or_assign(key(pin, start + pin.pinned_pages * page_bytes()), part);
-        }
-    }
-
-    static bool file_goes_on(const PinRecord& before, const PinRecord& after)
-    {
-        if (before.ranges.empty() || after.ranges.empty()) {
-            return before.ranges.empty() && after.ranges.empty();
-        }
-        const PinnedFileRange& last = before.ranges.back();
-        const PinnedFileRange& first = after.ranges.front();
-        return last.file == first.file && last.first_page + last.pages == first.first_page;
-    }
-
-    // A thread that moved to another cgroup, or became another program, registers anew.
-    static bool same_names(const Task& before, const Task& after)
-    {
-        return before.names == after.names || (before.names && after.names && *before.names == *after.names);
-    }
-
-    static bool continues(const PinView& before, const PinView& after)
-    {
-        const PinRecord& a = before.pin;
-        const PinRecord& b = after.pin;
-        return a.driver == b.driver && a.function == b.function && a.long_term == b.long_term &&
-               a.long_lived == b.long_lived && a.writable == b.writable && a.owner_exited == b.owner_exited &&
-               a.backing == b.backing && same_names(a.owner, b.owner) && b.acquired >= a.acquired &&
-               b.acquired - a.acquired <= kSameRegistration && before.stack == after.stack && file_goes_on(a, b);
-    }
-
-    static void extend(v1::Pin& pin, const PinView& view)
-    {
-        pin.set_bytes(pin.bytes() + view.pin.bytes);
-        pin.set_calls(pin.calls() + 1);
-        bool first = true;
-        for (const PinnedFileRange& range : view.pin.ranges) {
-            if (std::exchange(first, false)) {
-                v1::FileRange& last = *pin.mutable_ranges()->rbegin();
-                last.set_pages(last.pages() + range.pages);
-            } else {
-                add_range(range, view.files, pin);
-            }
-        }
-    }
-
-    const Times& times_;
-    std::vector<v1::Pin> pins_;
-    std::map<Key, Part> open_;
-};
-
-bool asked_for(const PinRecord& pin, const v1::ListPinsRequest& request)
-{
-    return (request.pid() == 0 || pin.owner.process.pid == request.pid()) &&
-           (request.driver().empty() || pin.driver == request.driver()) && (!request.orphans() || pin.owner_exited) &&
-           (!request.leaks() || pin.leak);
 }
 
 }  // namespace
@@ -226,6 +114,12 @@ void set_pin(const PinView& view, const Times& times, v1::Pin& out)
     out.set_driver_frame(valid_utf8(view.driver_frame));
 }
 
+void set_pin(const JoinedPin& pin, const Times& times, v1::Pin& out)
+{
+    set_pin(pin.view, times, out);
+    out.set_calls(static_cast<std::uint32_t>(pin.parts.size()));
+}
+
 void set_failure(const FailedPin& failure, const Times& times, v1::PinFailure& out)
 {
     *out.mutable_time() = times.timestamp(failure.time);
@@ -249,11 +143,10 @@ void set_invalidation(const InvalidationView& view, const Times& times, v1::Conf
     out.set_length(view.range.bytes);
     out.set_pinned_bytes(view.bytes);
     set_process(view.caller, false, times, *out.mutable_caller());
-    Joiner joiner(times);
-    std::ranges::for_each(view.pins, [&](const PinView& pin) { joiner.add(pin); });
-    for (v1::Pin& pin : joiner.take()) {
-        pin.clear_stack();
-        *out.add_pins() = std::move(pin);
+    for (const JoinedPin& pin : join_pins(view.pins)) {
+        v1::Pin& added = *out.add_pins();
+        set_pin(pin, times, added);
+        added.clear_stack();
     }
     out.set_verdict(std::string(to_string(view.verdict)));
     out.set_policy(valid_utf8(view.policy));
@@ -286,10 +179,8 @@ void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& ou
         }
         pins.push_back(std::move(pin));
     }
-    Joiner joiner(times);
-    std::ranges::for_each(pins, [&](const PinView& pin) { joiner.add(pin); });
-    for (v1::Pin& pin : joiner.take()) {
-        *out.add_pins() = std::move(pin);
+    for (const JoinedPin& pin : join_pins(std::move(pins))) {
+        set_pin(pin, times, *out.add_pins());
     }
 
     out.set_verdict(std::string(to_string(operation.verdict)));
@@ -364,48 +255,6 @@ v1::GetStatusResponse status_to_proto(const Snapshot& snapshot)
         out.add_notices(valid_utf8(notice));
     }
     return out;
-}
-
-v1::ListPinsResponse pins_to_proto(const Snapshot& snapshot, const v1::ListPinsRequest& request)
-{
-    const Times times{snapshot.taken, snapshot.boot_to_unix};
-    Joiner joiner(times);
-    std::vector<const PinView*> wanted;
-    for (const PinView& view : snapshot.pins) {
-        if (asked_for(view.pin, request)) {
-            wanted.push_back(&view);
-        }
-    }
-    if (request.orphans() || request.leaks()) {
-        std::ranges::stable_sort(wanted, {}, [](const PinView* view) { return view->pin.orphaned; });
-    }
-    std::ranges::for_each(wanted, [&](const PinView* view) { joiner.add(*view); });
-    v1::ListPinsResponse out;
-    out.set_ledger_certain(snapshot.ledger_certain);
-    out.set_holders_complete(request.include_holders() && snapshot.holders.complete);
-    for (v1::Pin& pin : joiner.take()) {
-        if (pin.bytes() < request.min_bytes()) {
-            continue;
-        }
-        if (!request.include_stack()) {
-            pin.clear_stack();
-        }
-        add_holders(snapshot.holders, pin);
-        *out.add_pins() = std::move(pin);
-    }
-    return out;
-}
-
-std::set<pw_scope_kind> orphaned_kinds(const Snapshot& snapshot)
-{
-    std::set<pw_scope_kind> kinds;
-    for (const PinView& view : snapshot.pins) {
-        if (view.pin.owner_exited) {
-            kinds.insert(object_kind(view.pin));
-        }
-    }
-    kinds.erase(PW_SCOPE_NONE);
-    return kinds;
 }
 
 v1::ListFailuresResponse failures_to_proto(const FailureList& list, const v1::ListFailuresRequest& request)

@@ -20,10 +20,6 @@ namespace pinwarden {
 std::string valid_utf8(std::string_view bytes);
 
 v1::GetStatusResponse status_to_proto(const Snapshot& snapshot);
-// The snapshot's pins that the request asks for, with the pins of one registration joined: see PinService.ListPins.
-v1::ListPinsResponse pins_to_proto(const Snapshot& snapshot, const v1::ListPinsRequest& request);
-// What those pins were made for whose owner is gone.
-std::set<pw_scope_kind> orphaned_kinds(const Snapshot& snapshot);
 v1::ListFailuresResponse failures_to_proto(const FailureList& list, const v1::ListFailuresRequest& request);
 v1::RunAuditResponse audit_to_proto(const AuditView& view);
 v1::RunCensusResponse census_to_proto(const AuditView& view);

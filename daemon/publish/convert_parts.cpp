@@ -19,12 +19,6 @@ google::protobuf::Duration Times::age(Nanoseconds boot) const
     return TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(now > boot ? now - boot : 0));
 }
 
-std::uint64_t page_bytes()
-{
-    static const auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-    return bytes;
-}
-
 void set_process(const Task& task, bool exited, const Times& times, v1::Process& out)
 {
     out.set_pid(task.process.pid);

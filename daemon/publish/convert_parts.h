@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "publish/pin_join.h"
 #include "publish/snapshot.h"
 
 namespace pinwarden {
@@ -18,10 +19,10 @@ struct Times {
     [[nodiscard]] google::protobuf::Duration age(Nanoseconds boot) const;
 };
 
-std::uint64_t page_bytes();
 void set_process(const Task& task, bool exited, const Times& times, v1::Process& out);
 void set_file(const FileKey& key, const FileName& name, v1::File& out);
 void set_pin(const PinView& view, const Times& times, v1::Pin& out);
+void set_pin(const JoinedPin& pin, const Times& times, v1::Pin& out);
 void set_failure(const FailedPin& failure, const Times& times, v1::PinFailure& out);
 void set_invalidation(const InvalidationView& view, const Times& times, v1::Conflict& out);
 void set_conflict(const ConflictView& view, const Times& times, v1::Conflict& out);

@@ -11,6 +11,7 @@
 
 #include "publish/convert.h"
 #include "publish/own_pins.h"
+#include "publish/pin_list.h"
 #include "publish/status.h"
 
 namespace pinwarden {
@@ -37,11 +38,12 @@ public:
 class EventStream final : public Reactor, public std::enable_shared_from_this<EventStream> {
 public:
     EventStream(EventStreams& streams, std::shared_ptr<Fanout::Queue> queue, const v1::WatchEventsRequest& request,
-                std::optional<std::uint32_t> owner)
+                std::optional<std::uint32_t> owner, std::optional<PinFilter> filter)
         : streams_(streams),
           queue_(std::move(queue)),
           kinds_(request.kinds().begin(), request.kinds().end()),
-          owner_(owner)
+          owner_(owner),
+          filter_(std::move(filter))
     {
         // Tells the subscriber that nothing is missed from here on.
         StartSendInitialMetadata();
@@ -109,6 +111,9 @@ private:
             if (owner_ && !is_about_pins_of(*owner_, *popped->item)) {
                 continue;
             }
+            if (filter_ && !filter_->matches(*popped->item)) {
+                continue;
+            }
             for (const v1::EventKind kind : event_kinds(*popped->item)) {
                 if (kinds_.empty() || kinds_.contains(kind)) {
                     waiting_.emplace_back(popped->item, kind);
@@ -127,6 +132,7 @@ private:
     std::shared_ptr<Fanout::Queue> queue_;
     const std::set<int> kinds_;
     const std::optional<std::uint32_t> owner_;                                     // pid: only what is about its pins
+    const std::optional<PinFilter> filter_;                                        // only what is about such pins
     std::deque<std::pair<std::shared_ptr<const Notice>, v1::EventKind>> waiting_;  // several events from one notice
     v1::WatchEventsResponse current_;
     std::uint64_t lost_ = 0;
@@ -185,12 +191,21 @@ Reactor* EventStreams::open(const v1::WatchEventsRequest& request, std::uint32_t
                 {grpc::StatusCode::INVALID_ARGUMENT, "kinds: not a kind of event this daemon knows"});
         }
     }
+    std::optional<PinFilter> filter;
+    if (request.has_filter()) {
+        auto wanted = filter_from_request(request.filter());
+        if (!wanted) {
+            return new RefusedStream(to_status(wanted.error()));
+        }
+        filter = std::move(*wanted);
+    }
     auto queue = fanout_.subscribe([signal = signal_] { signal->raise(); });
     if (!queue) {
         return new RefusedStream(to_status(queue.error()));
     }
-    const auto stream = std::make_shared<EventStream>(*this, std::move(*queue), request,
-                                                      request.own_pins() ? std::optional(asking) : std::nullopt);
+    const auto stream =
+        std::make_shared<EventStream>(*this, std::move(*queue), request,
+                                      request.own_pins() ? std::optional(asking) : std::nullopt, std::move(filter));
     bool refused = false;
     {
         const std::scoped_lock lock(mutex_);

@@ -71,7 +71,7 @@ void HealthReporter::look_until_stopped()
     std::unique_lock lock(mutex_);
     while (!stopped_) {
         lock.unlock();
-        tell(judge_.judge(pipeline_.snapshot(false)));
+        tell(judge_.judge(pipeline_.snapshot()));
         lock.lock();
         changed_.wait_for(lock, look_every_, [this] { return stopped_; });
     }

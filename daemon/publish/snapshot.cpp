@@ -1,9 +1,17 @@
 #include "publish/snapshot.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 
 namespace pinwarden {
+
+std::uint64_t page_bytes()
+{
+    static const auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    return bytes;
+}
 
 Error no_such_hold(std::uint64_t id, const std::vector<HoldView>& holds)
 {

@@ -31,6 +31,8 @@
 
 namespace pinwarden {
 
+struct PinFilter;
+
 struct HookState {
     std::string name;     // kernel function or tracepoint
     std::string purpose;  // acquire, release, operation, lifecycle
@@ -91,8 +93,22 @@ public:
     virtual Holders find(const std::set<pw_scope_kind>& kinds) = 0;
 };
 
+// Of a base page.
+std::uint64_t page_bytes();
+
 // What kind of object the pin was made for: as its driver's own functions told, else as the driver's name suggests.
 pw_scope_kind object_kind(const PinRecord& pin);
+
+// Some of the ledger's pins.
+struct PinBatch {
+    std::vector<PinView> pins = {};  // in order of id
+    std::optional<PinId> next = {};  // where to go on; nothing: that was all
+    bool ledger_certain = true;
+    std::uint64_t lost = 0;             // events, since the start, that made the ledger incomplete
+    std::uint64_t ambiguous_pages = 0;  // since the start
+    Nanoseconds taken = 0;
+    Nanoseconds boot_to_unix = 0;
+};
 
 struct ConflictView {
     Conflict conflict;   // its pins' stacks and mms cleared
@@ -180,14 +196,12 @@ struct Snapshot {
     std::vector<LossState> losses;
     std::vector<std::string> notices;
     bool ledger_certain = true;
-    std::uint64_t pin_count = 0;  // also without the pins themselves
+    std::uint64_t pin_count = 0;
     std::uint64_t pinned_bytes = 0;
     std::uint64_t notifiers = 0;  // on-demand ranges and others
     std::uint64_t on_demand_ranges = 0;
     std::uint64_t on_demand_bytes = 0;
-    std::uint64_t holds = 0;    // operations held now
-    std::vector<PinView> pins;  // oldest first; empty unless asked for
-    Holders holders;            // of orphans; empty unless asked for
+    std::uint64_t holds = 0;  // operations held now
     std::vector<PolicyState> policies;
     std::uint64_t policy_generation = 0;
 };
@@ -322,7 +336,10 @@ public:
     Pipeline& operator=(const Pipeline&) = delete;
     virtual ~Pipeline() = default;
 
-    virtual Result<Snapshot> snapshot(bool with_pins) = 0;
+    virtual Result<Snapshot> snapshot() = 0;
+    // Of the pins that concern anybody, those with an id of `from` and above that the filter's matches() takes; as many
+    // as it can find without keeping the pipeline from its work.
+    virtual Result<PinBatch> pins(const PinFilter& filter, PinId from) = 0;
     virtual Result<MetricsSnapshot> metrics() = 0;
     virtual Result<FailureList> failures() = 0;
     // Unlike the others on the caller's own thread: it looks through all processes.

@@ -56,8 +56,8 @@ void latency(benchmark::State& state, std::size_t extents)
         QuietWorld world;
         fill(world.engine, extents / kShape.runs());
         state.counters["pins"] = static_cast<double>(world.engine.ledger().pins().size());
-        state.counters["ms, status"] = milliseconds([&] { return world.engine.snapshot(false); });
-        state.counters["ms, all pins"] = milliseconds([&] { return world.engine.snapshot(true); });
+        state.counters["ms, status"] = milliseconds([&] { return world.engine.snapshot(); });
+        state.counters["ms, a part of the pins"] = milliseconds([&] { return world.engine.pins({}, 0); });
         state.counters["ms, metrics"] = milliseconds([&] { return world.engine.metrics(); });
     }
 }

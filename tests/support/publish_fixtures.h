@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "publish/pin_filter.h"
+#include "publish/pin_list.h"
 #include "publish/snapshot.h"
 
 namespace pinwarden::test {
@@ -46,20 +48,55 @@ private:
     std::filesystem::path path_;
 };
 
+// As the engine does, from pins in order of id.
+inline PinBatch batch_of(const std::vector<PinView>& pinned, const PinFilter& filter, PinId from,
+                         std::size_t most = 1000)
+{
+    PinBatch batch{.taken = 130 * kSecond, .boot_to_unix = 1'700'000'000 * kSecond};
+    for (const PinView& view : pinned) {
+        if (view.pin.id < from || !filter.matches(view.pin)) {
+            continue;
+        }
+        if (batch.pins.size() == most) {
+            batch.next = view.pin.id;
+            break;
+        }
+        batch.pins.push_back(view);
+    }
+    return batch;
+}
+
+// Where pins come from that are given in order of id.
+inline PinSource source_of(std::vector<PinView> pinned, std::size_t most = 1000)
+{
+    return [pinned = std::move(pinned), most](const PinFilter& filter, PinId from) -> Result<PinBatch> {
+        return batch_of(pinned, filter, from, most);
+    };
+}
+
+// What ListPins answers, 130 seconds after boot.
+inline v1::ListPinsResponse listed(std::vector<PinView> pinned, const v1::ListPinsRequest& request = {},
+                                   const Holders& holders = {})
+{
+    auto list = list_pins(request, source_of(std::move(pinned)), [&](const auto& /*kinds*/) { return holders; });
+    if (!list) {
+        throw std::runtime_error(list.error().message);
+    }
+    return std::move(*list);
+}
+
 // Answers with what it was given. `fails`, when set, is what every call answers.
 class FakePipeline final : public Pipeline {
 public:
-    Result<Snapshot> snapshot(bool with_pins) override
+    Result<Snapshot> snapshot() override
     {
         const std::scoped_lock lock(mutex);
-        if (fails) {
-            return std::unexpected(*fails);
-        }
-        Snapshot copy = answer;
-        if (!with_pins) {
-            copy.pins.clear();
-        }
-        return copy;
+        return fails ? Result<Snapshot>(std::unexpected(*fails)) : answer;
+    }
+    Result<PinBatch> pins(const PinFilter& filter, PinId from) override
+    {
+        const std::scoped_lock lock(mutex);
+        return fails ? Result<PinBatch>(std::unexpected(*fails)) : batch_of(pinned, filter, from, batch_size);
     }
     Result<MetricsSnapshot> metrics() override
     {
@@ -153,6 +190,8 @@ public:
 
     std::mutex mutex;
     Snapshot answer;
+    std::vector<PinView> pinned;    // in order of id
+    std::size_t batch_size = 1000;  // of pins()
     MetricsSnapshot numbers;
     FailureList failed;
     std::map<pw_scope_kind, std::vector<ProcessHolder>> holding;
@@ -193,7 +232,7 @@ inline PinView file_pin(PinId id, std::uint64_t first_page, std::uint64_t pages)
     return view;
 }
 
-inline Snapshot snapshot_with(std::vector<PinView> pins)
+inline Snapshot snapshot_with(const std::vector<PinView>& pins)
 {
     Snapshot snapshot;
     snapshot.version = "0.1.0";
@@ -206,7 +245,6 @@ inline Snapshot snapshot_with(std::vector<PinView> pins)
     for (const PinView& view : pins) {
         snapshot.pinned_bytes += view.pin.bytes;
     }
-    snapshot.pins = std::move(pins);
     return snapshot;
 }
 

@@ -40,7 +40,8 @@ std::unique_ptr<grpc::ClientContext> context()
 struct Daemon {
     explicit Daemon(std::size_t subscribers = 4, std::size_t queue = 16) : fanout(subscribers, queue)
     {
-        pipeline.answer = snapshot_with({file_pin(1, 0, 16)});
+        pipeline.pinned = {file_pin(1, 0, 16)};
+        pipeline.answer = snapshot_with(pipeline.pinned);
         auto started = ApiServer::start({.operators = {socket}}, pipeline, fanout);
         REQUIRE(started);
         server = std::move(*started);

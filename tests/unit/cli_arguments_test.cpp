@@ -37,17 +37,18 @@ TEST_CASE("commands are read with their options")
 {
     const auto pins =
         std::get<PinsCommand>(good({"pins", "--pid", "7", "--driver", "vfio", "--min", "2MiB", "--stack"}).command);
-    CHECK(pins.pid == 7);
-    CHECK(pins.driver == "vfio");
-    CHECK(pins.min_bytes == 2U << 20U);
+    REQUIRE(pins.filter.pids_size() == 1);
+    CHECK(pins.filter.pids(0) == 7);
+    REQUIRE(pins.filter.drivers_size() == 1);
+    CHECK(pins.filter.drivers(0) == "vfio");
+    CHECK(pins.filter.min_bytes() == 2U << 20U);
     CHECK(pins.stack);
 
     const auto watch = std::get<WatchCommand>(good({"watch", "--kind", "pin,verdict", "--count", "3"}).command);
     CHECK(watch.kinds == std::vector{Kind::kPin, Kind::kVerdict});
     CHECK(watch.count == 3);
 
-    CHECK(std::get<PinsCommand>(good({"pins", "--orphans"}).command).orphans);
-    CHECK(std::get<LeaksCommand>(good({"leaks", "--stack"}).command).stack);
+    CHECK(std::get<PinsCommand>(good({"pins", "--orphans"}).command).filter.orphans());
     CHECK(std::get<FailuresCommand>(good({"failures", "--stack"}).command).stack);
     CHECK(std::get<WatchCommand>(good({"watch", "--kind", "failure"}).command).kinds == std::vector{Kind::kFailure});
 
@@ -73,6 +74,54 @@ TEST_CASE("holds are shown, or one is released with how it ends")
     CHECK(std::get<WatchCommand>(good({"watch", "--kind", "hold"}).command).kinds == std::vector{Kind::kHold});
     CHECK(std::get<WatchCommand>(good({"watch", "--kind", "signal,revocation"}).command).kinds ==
           std::vector{Kind::kSignal, Kind::kRevocation});
+}
+
+TEST_CASE("which pins is said in the same way to all that show pins")
+{
+    const std::vector<std::string> options{"-p",       "7,8",         "--uid",    "0",        "--comm",   "trainer",
+                                           "--driver", "vfio",        "--driver", "io_uring", "--cgroup", "/jobs",
+                                           "--file",   "/mnt/./a",    "--inode",  "8:17:42",  "--older",  "90s",
+                                           "--symbol", "ib_umem_get", "--min",    "1MiB",     "--leaked"};
+    const auto with = [&](std::string command) {
+        std::vector<std::string> all{std::move(command)};
+        all.insert(all.end(), options.begin(), options.end());
+        return good(all).command;
+    };
+    const v1::PinFilter filter = std::get<PinsCommand>(with("pins")).filter;
+    CHECK(filter.ShortDebugString() ==
+          "pids: 7 pids: 8 comms: \"trainer\" uids: 0 drivers: \"vfio\" drivers: \"io_uring\" cgroups: \"/jobs\" "
+          "path_prefixes: \"/mnt/a\" inodes: \"8:17/42\" symbol: \"ib_umem_get\" min_bytes: 1048576 min_age { seconds: "
+          "90 } leaks: true");
+    CHECK(std::get<LeaksCommand>(with("leaks")).filter.ShortDebugString() == filter.ShortDebugString());
+    CHECK(std::get<WatchCommand>(with("watch")).filter.ShortDebugString() == filter.ShortDebugString());
+}
+
+TEST_CASE("pins and leaks are ordered, added up and repeated")
+{
+    const auto pins = [](std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), "pins");
+        return std::get<PinsCommand>(good(std::move(arguments)).command);
+    };
+    CHECK(pins({"--order", "largest"}).order == v1::PIN_ORDER_LARGEST);
+    CHECK(pins({"--by", "cgroup"}).by == v1::PIN_GROUPING_CGROUP);
+    CHECK(pins({"--limit", "5"}).limit == 5);
+    CHECK(pins({"--id", "5"}).id == 5);
+    CHECK_FALSE(pins({}).again);
+    CHECK(pins({"--watch", "2"}).again == 2'000'000'000U);
+    CHECK(pins({"--watch", "500ms"}).again == 500'000'000U);
+
+    const auto leaks = [](std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), "leaks");
+        return std::get<LeaksCommand>(good(std::move(arguments)).command);
+    };
+    CHECK(leaks({}).by == v1::PIN_GROUPING_STACK);
+    CHECK(leaks({}).top == 10);
+    CHECK(leaks({"-T", "3", "--by", "pid", "--sort", "age"}).by == v1::PIN_GROUPING_OWNER);
+    CHECK(leaks({"--sort", "count"}).order == v1::PIN_GROUP_ORDER_PINS);
+    CHECK(leaks({"--folded"}).folded);
+    CHECK(leaks({"5", "3"}).again == 5'000'000'000U);
+    CHECK(leaks({"5", "3"}).count == 3);
+    CHECK(leaks({"5"}).count == 0);
 }
 
 TEST_CASE("notifiers take no options")
@@ -110,6 +159,15 @@ TEST_CASE("wrong usage is status 2 with one message")
         {{"pins", "--pid", "0"}, "--pid"},
         {{"pins", "--pid", "many"}, "--pid"},
         {{"pins", "--min", "big"}, "is not a size"},
+        {{"pins", "--older", "old"}, "is not a duration"},
+        {{"pins", "--by", "colour"}, "is none of these: cgroup, comm, container, driver, file, pid, stack, uid"},
+        {{"pins", "--by", "pid", "--order", "oldest"}, "--order"},
+        {{"pins", "--watch", "10ms"}, "100ms at least"},
+        {{"pins", "--id", "0"}, "--id"},
+        {{"leaks", "-T", "0"}, "--top"},
+        {{"leaks", "--folded", "--by", "pid"}, "--by"},
+        {{"leaks", "soon"}, "is not an interval"},
+        {{"leaks", "5", "0"}, "COUNT"},
         {{"watch", "--kind", "pins"},
          "is not a kind; choose from pin, release, conflict, verdict, failure, orphan, leak, "
          "hold, signal, revocation"},

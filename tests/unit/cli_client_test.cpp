@@ -28,7 +28,8 @@ struct Answer {
 struct Daemon {
     Daemon()
     {
-        pipeline.answer = snapshot_with({file_pin(1, 0, 16)});
+        pipeline.pinned = {file_pin(1, 0, 16)};
+        pipeline.answer = snapshot_with(pipeline.pinned);
         auto started = ApiServer::start({.operators = {socket}}, pipeline, fanout);
         REQUIRE(started);
         server = std::move(*started);
@@ -100,7 +101,16 @@ TEST_CASE("pinctl prints answers as text and as JSON", "[grpc]")
     const Daemon daemon;
     CHECK_THAT(daemon.pinctl(StatusCommand{}).out, Catch::StartsWith("pinwardend 0.1.0, pid 77"));
     CHECK_THAT(daemon.pinctl(PinsCommand{}).out, Catch::Contains("rdma-demo"));
-    CHECK(daemon.pinctl(PinsCommand{.pid = 1, .driver = "", .min_bytes = 0, .stack = false}).out == "No pins.\n");
+    PinsCommand others;
+    others.filter.add_pids(1);
+    CHECK(daemon.pinctl(others).out == "No pins.\n");
+    CHECK_THAT(daemon.pinctl(PinsCommand{.id = 1}).out, Catch::Contains("ib_umem_get+0x2d2 [ib_uverbs]"));
+    CHECK_THAT(daemon.pinctl(PinsCommand{.id = 7}).err, Catch::Contains("there is no pin 7"));
+    CHECK_THAT(daemon.pinctl(PinsCommand{.by = v1::PIN_GROUPING_DRIVER}).out, Catch::Contains("  rdma_rxe"));
+    CHECK(daemon.pinctl(LeaksCommand{.folded = true}).out == "ib_umem_get [ib_uverbs];pin_user_pages_fast 16\n");
+    // What changed is told from the second time on.
+    CHECK_THAT(daemon.pinctl(LeaksCommand{.top = 10, .again = 1, .count = 2}).out,
+               Catch::Contains("1 call, by rdma_rxe") && Catch::Contains("1 call, as before, by rdma_rxe"));
     CHECK_THAT(daemon.pinctl(PinsCommand{}, true).out, Catch::StartsWith("{") && Catch::Contains("\"ledger_certain\""));
 }
 

@@ -74,9 +74,9 @@ TEST_CASE("pins: who holds what, since when")
     anonymous.pin.ranges.clear();
     PinView two_files = file_pin(4, 8, 8);
     two_files.pin.ranges = {{kShownFile, 8, 4, 0}, {FileKey{13, kShownFile.device, 0}, 0, 4, 4}};
-    Snapshot snapshot = snapshot_with({file_pin(1, 0, 16384), gone, anonymous, two_files});
+    const std::vector<PinView> pins{file_pin(1, 0, 16384), gone, anonymous, two_files};
 
-    CHECK(render_pins(pins_to_proto(snapshot, {}), kPlain) ==
+    CHECK(render_pins(listed(pins), kPlain) ==
           "PID  COMM                    UID  DRIVER       BYTES    AGE  BACKING    ACCESS  DEV:INODE  PAGES    FILE\n"
           "812  rdma-demo              1000  rdma_rxe  64.0 MiB  2m00s  file       write   253:1:12   0-16383  "
           "/mnt/data/x\n"
@@ -87,9 +87,9 @@ TEST_CASE("pins: who holds what, since when")
           "/mnt/data/x\n"
           "                                                                                253:1:13   0-3      ?\n");
 
-    snapshot.pins.clear();
-    snapshot.ledger_certain = false;
-    CHECK(render_pins(pins_to_proto(snapshot, {}), kPlain) ==
+    v1::ListPinsResponse none;
+    none.mutable_trust()->set_ledger_certain(false);
+    CHECK(render_pins(none, kPlain) ==
           "No pins.\n"
           "Not certain: events were lost, so pins may be missing or already gone. See `pinctl status`.\n");
 }
@@ -102,7 +102,7 @@ TEST_CASE("pins: containers have a column where there are any")
     PinView lxc = file_pin(2, 0, 1);
     lxc.pin.owner.names = std::make_shared<const TaskNames>(TaskNames{"", false, "", "web\x1b[31m"});
     PinView host = file_pin(3, 0, 1);
-    const std::string table = render_pins(pins_to_proto(snapshot_with({docker, lxc, host}), {}), kPlain);
+    const std::string table = render_pins(listed({docker, lxc, host}), kPlain);
     CHECK_THAT(table, Catch::Contains("ACCESS  CONTAINER     DEV:INODE"));
     CHECK_THAT(table, Catch::Contains("write   c0ffee001122  253:1:12"));
     CHECK_THAT(table, Catch::Contains("write   web\\x1b[31m   253:1:12"));
@@ -113,7 +113,7 @@ TEST_CASE("pins: the call stack below the pin")
 {
     v1::ListPinsRequest request;
     request.set_include_stack(true);
-    CHECK_THAT(render_pins(pins_to_proto(snapshot_with({file_pin(1, 0, 1)}), request), kPlain),
+    CHECK_THAT(render_pins(listed({file_pin(1, 0, 1)}, request), kPlain),
                Catch::EndsWith("/mnt/data/x\n"
                                "    pin_user_pages_fast+0x1f\n"
                                "    ib_umem_get+0x2d2 [ib_uverbs]\n"));
@@ -131,30 +131,30 @@ TEST_CASE("orphans: how long, whose they were, and who may hold them")
     leak.pin.orphaned = 30 * kSecond;
     leak.pin.owner.comm = "evil\x1b[31m";
     leak.pin.driver = "nvidia";
-    Snapshot snapshot = snapshot_with({young, file_pin(3, 600, 1), leak});
-    snapshot.holders.by_kind[PW_SCOPE_RDMA_REGION] = {
+    const std::vector<PinView> pins{young, leak, file_pin(3, 600, 1)};
+    Holders holders;
+    holders.by_kind[PW_SCOPE_RDMA_REGION] = {
         {.pid = 900, .comm = "heir\n", .uid = 0, .file = "/dev/infiniband/uverbs0"}};
-    snapshot.holders.by_kind[PW_SCOPE_VFIO_MAPPING] = {{.pid = 901, .comm = "other", .uid = 0, .file = "/dev/vfio/1"}};
+    holders.by_kind[PW_SCOPE_VFIO_MAPPING] = {{.pid = 901, .comm = "other", .uid = 0, .file = "/dev/vfio/1"}};
     v1::ListPinsRequest request;
-    request.set_orphans(true);
+    request.mutable_filter()->set_orphans(true);
     request.set_include_holders(true);
     CHECK(
-        render_orphans(pins_to_proto(snapshot, request), kPlain) ==
+        render_orphans(listed(pins, request, holders), kPlain) ==
         "ORPHANED            BYTES  DRIVER    FORMER OWNER        UID  MEMORY       PINNED IN\n"
         "   1m40s  leak    4.0 KiB  nvidia    evil\\x1b[31m[812]  1000  /mnt/data/x  -\n"
         "    not known what it was made for, so not who may hold it\n"
         "     10s  orphan  1.0 MiB  rdma_rxe  rdma-demo[812]     1000  /mnt/data/x  rxe_mr_init_user+0x4f [rdma_rxe]\n"
         "    rdma region, may be held by heir\\x0a[900] through /dev/infiniband/uverbs0\n");
 
-    request.set_leaks(true);
-    snapshot.holders.complete = false;
-    const v1::ListPinsResponse leaks = pins_to_proto(snapshot, request);
+    request.mutable_filter()->set_leaks(true);
+    holders.complete = false;
+    const v1::ListPinsResponse leaks = listed(pins, request, holders);
     REQUIRE(leaks.pins_size() == 1);
     CHECK(leaks.pins(0).id() == 2);
     CHECK(leaks.pins(0).orphaned_for().seconds() == 100);
     CHECK_THAT(render_orphans(leaks, kPlain), Catch::Contains("there may be other holders"));
-    CHECK(render_orphans(pins_to_proto(snapshot_with({}), request), kPlain) == "None.\n");
-    CHECK(orphaned_kinds(snapshot) == std::set{PW_SCOPE_RDMA_REGION});
+    CHECK(render_orphans(listed({}, request), kPlain) == "None.\n");
 }
 
 TEST_CASE("failures: what could not be pinned, and why")
@@ -350,7 +350,7 @@ TEST_CASE("policies that signal or notify, and every selector there is")
 
 TEST_CASE("JSON has the field names of the API, and defaults")
 {
-    const v1::ListPinsResponse pins = pins_to_proto(snapshot_with({file_pin(1, 0, 16)}), {});
+    const v1::ListPinsResponse pins = listed({file_pin(1, 0, 16)});
     const std::string json = to_json(pins, false);
     CHECK(json.find('\n') == std::string::npos);
     CHECK_THAT(json, Catch::Contains(R"("ledger_certain":true)") && Catch::Contains(R"("first_page":"0")") &&

@@ -38,7 +38,7 @@ TEST_CASE("bytes that are not UTF-8 are replaced, the rest is kept")
 
 TEST_CASE("a pin is shown with owner, driver, file and age")
 {
-    const v1::ListPinsResponse list = pins_to_proto(snapshot_with({file_pin(1, 4, 16)}), {});
+    const v1::ListPinsResponse list = listed({file_pin(1, 4, 16)});
 
     REQUIRE(list.pins_size() == 1);
     const v1::Pin& pin = list.pins(0);
@@ -65,14 +65,14 @@ TEST_CASE("a pin is shown with owner, driver, file and age")
     CHECK(pin.ranges(0).file().device_major() == 253);
     CHECK(pin.ranges(0).file().device_minor() == 1);
     CHECK(pin.ranges(0).file().inode() == 12);
-    CHECK(list.ledger_certain());
+    CHECK(list.trust().ledger_certain());
 }
 
 TEST_CASE("an owner is shown with its program, cgroup and container")
 {
     PinView view = file_pin(1, 0, 1);
     view.pin.owner.names = std::make_shared<const TaskNames>(TaskNames{"/opt/tr\xff", true, "/jobs/one", "c0ffee"});
-    const v1::ListPinsResponse list = pins_to_proto(snapshot_with({view}), {});
+    const v1::ListPinsResponse list = listed({view});
     const v1::Process& owner = list.pins(0).owner();
     CHECK(owner.gid() == 1000);
     CHECK(owner.executable() == "/opt/tr\xef\xbf\xbd");
@@ -87,9 +87,9 @@ TEST_CASE("pins of one process in different cgroups are not one registration")
     PinView second = file_pin(2, 4, 4);
     first.pin.owner.names = std::make_shared<const TaskNames>(TaskNames{"/bin/a", false, "/one", ""});
     second.pin.owner.names = std::make_shared<const TaskNames>(*first.pin.owner.names);
-    CHECK(pins_to_proto(snapshot_with({first, second}), {}).pins_size() == 1);
+    CHECK(listed({first, second}).pins_size() == 1);
     second.pin.owner.names = std::make_shared<const TaskNames>(TaskNames{"/bin/a", false, "/two", ""});
-    CHECK(pins_to_proto(snapshot_with({first, second}), {}).pins_size() == 2);
+    CHECK(listed({first, second}).pins_size() == 2);
 }
 
 TEST_CASE("the calls of one registration are shown as one pin")
@@ -109,8 +109,8 @@ TEST_CASE("the calls of one registration are shown as one pin")
     }
     v1::ListPinsRequest request;
     request.set_include_stack(true);
-    request.set_min_bytes(64 * kMiB);
-    const v1::ListPinsResponse list = pins_to_proto(snapshot_with(pins), request);
+    request.mutable_filter()->set_min_bytes(64 * kMiB);
+    const v1::ListPinsResponse list = listed(pins, request);
 
     REQUIRE(list.pins_size() == 2);
     for (const v1::Pin& pin : list.pins()) {
@@ -129,7 +129,7 @@ TEST_CASE("pins that are not one registration stay apart")
     PinView second = file_pin(2, 16, 16);
     SECTION("joined as they are")
     {
-        CHECK(pins_to_proto(snapshot_with({first, second}), {}).pins_size() == 1);
+        CHECK(listed({first, second}).pins_size() == 1);
         return;
     }
     SECTION("another process")
@@ -176,28 +176,7 @@ TEST_CASE("pins that are not one registration stay apart")
     {
         second.stack.pop_back();
     }
-    CHECK(pins_to_proto(snapshot_with({first, second}), {}).pins_size() == 2);
-}
-
-TEST_CASE("pins are chosen by process, driver and size as shown")
-{
-    PinView other = file_pin(2, 100, 1);
-    other.pin.owner.process.pid = 5;
-    other.pin.driver = "io_uring";
-    const Snapshot snapshot = snapshot_with({file_pin(1, 0, 16), other});
-
-    v1::ListPinsRequest by_pid;
-    by_pid.set_pid(5);
-    v1::ListPinsRequest by_driver;
-    by_driver.set_driver("rdma_rxe");
-    v1::ListPinsRequest by_size;
-    by_size.set_min_bytes(4097);
-    REQUIRE(pins_to_proto(snapshot, by_pid).pins_size() == 1);
-    CHECK(pins_to_proto(snapshot, by_pid).pins(0).id() == 2);
-    REQUIRE(pins_to_proto(snapshot, by_driver).pins_size() == 1);
-    CHECK(pins_to_proto(snapshot, by_driver).pins(0).id() == 1);
-    REQUIRE(pins_to_proto(snapshot, by_size).pins_size() == 1);
-    CHECK(pins_to_proto(snapshot, by_size).pins(0).id() == 1);
+    CHECK(listed({first, second}).pins_size() == 2);
 }
 
 TEST_CASE("status tells how many operations are held")

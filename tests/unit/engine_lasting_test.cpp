@@ -81,7 +81,7 @@ TEST_CASE("a pin is an orphan from its owner's exit on, then a leak, and the tim
     world.engine.tick({});
     CHECK(world.engine.metrics().orphans.at("rdma_rxe").leaks.pins == 1);
     CHECK(std::holds_alternative<LeakNotice>(next()->what));
-    CHECK(world.engine.snapshot(true).pins.at(0).pin.leak);
+    CHECK(world.engine.pins({}, 0).pins.at(0).pin.leak);
     CHECK_FALSE(world.engine.next_tick().has_value());
 
     pw_release release = raw_release(100, 12);
@@ -248,9 +248,9 @@ TEST_CASE("a brief pin is nobody's business until it has lasted", "[engine]")
     part.scope = part.scope_kind = 0;
     world.feed(part);
     world.engine.tick({});
-    CHECK(world.engine.snapshot(true).pins.empty());
-    CHECK(world.engine.snapshot(false).pin_count == 0);
-    CHECK(world.engine.snapshot(false).pinned_bytes == 0);
+    CHECK(world.engine.pins({}, 0).pins.empty());
+    CHECK(world.engine.snapshot().pin_count == 0);
+    CHECK(world.engine.snapshot().pinned_bytes == 0);
     CHECK(world.engine.metrics().totals.empty());
     CHECK(world.engine.next_tick() == 4 * kSecond);
     CHECK_FALSE((*queue)->pop(std::chrono::seconds(0)).has_value());
@@ -280,12 +280,12 @@ TEST_CASE("a brief pin is nobody's business until it has lasted", "[engine]")
         range.pages = 3;
         world.feed(range);
         world.engine.flush();
-        const Snapshot snapshot = world.engine.snapshot(true);
-        REQUIRE(snapshot.pins.size() == 1);
-        CHECK(snapshot.pins[0].pin.long_lived);
-        CHECK_FALSE(snapshot.pins[0].pin.long_term);
-        CHECK(snapshot.pins[0].pin.driver == "rdma_rxe");
-        CHECK(snapshot.pinned_bytes == 3 * 4096);
+        const PinBatch batch = world.engine.pins({}, 0);
+        REQUIRE(batch.pins.size() == 1);
+        CHECK(batch.pins[0].pin.long_lived);
+        CHECK_FALSE(batch.pins[0].pin.long_term);
+        CHECK(batch.pins[0].pin.driver == "rdma_rxe");
+        CHECK(world.engine.snapshot().pinned_bytes == 3 * 4096);
         CHECK(world.sink.acks.at(kFile).state.end_page == 6);
         const auto told = (*queue)->pop(std::chrono::seconds(0));
         REQUIRE(told.has_value());
@@ -297,7 +297,7 @@ TEST_CASE("a brief pin is nobody's business until it has lasted", "[engine]")
         world.engine.flush();
         CHECK(world.engine.metrics().pins_acquired.at("rdma_rxe") == 1);
         CHECK(world.engine.metrics().pins_released.at("rdma_rxe") == 1);
-        CHECK(world.engine.snapshot(false).pinned_bytes == 0);
+        CHECK(world.engine.snapshot().pinned_bytes == 0);
         CHECK(world.engine.ledger().certain());
     }
     SECTION("it ends before its files are told")

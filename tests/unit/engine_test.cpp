@@ -37,9 +37,9 @@ TEST_CASE("a pin goes from raw records to the snapshot, and its file is acknowle
     World world;
     world.pin_file();
 
-    const Snapshot snapshot = world.engine.snapshot(true);
-    REQUIRE(snapshot.pins.size() == 1);
-    const PinView& view = snapshot.pins[0];
+    const PinBatch batch = world.engine.pins({}, 0);
+    REQUIRE(batch.pins.size() == 1);
+    const PinView& view = batch.pins[0];
     CHECK(view.pin.owner.process.pid == 100);
     CHECK(view.pin.driver == "rdma_rxe");
     CHECK(view.pin.bytes == 12 * 4096);
@@ -69,10 +69,10 @@ TEST_CASE("a pin keeps the program and the cgroup its owner had, whatever become
     world.feed(later);
     world.feed(raw_exit());
 
-    const Snapshot snapshot = world.engine.snapshot(true);
-    REQUIRE(snapshot.pins.size() == 2);
-    const auto& before = snapshot.pins[0].pin.owner.names;
-    const auto& after = snapshot.pins[1].pin.owner.names;
+    const PinBatch batch = world.engine.pins({}, 0);
+    REQUIRE(batch.pins.size() == 2);
+    const auto& before = batch.pins[0].pin.owner.names;
+    const auto& after = batch.pins[1].pin.owner.names;
     CHECK(*before == TaskNames{"/bin/old", false, "/jobs/one", ""});
     CHECK(*after == TaskNames{"/bin/new", true, "", ""});
 }
@@ -153,7 +153,7 @@ TEST_CASE("an operation that meets the pin is a conflict of its driver, counted 
     CHECK(conflicts(world.engine, "rdma_rxe", "allow") == 1);
     CHECK(conflicts(world.engine, "rdma_rxe", "would_deny") == 1);
     CHECK(conflicts(world.engine, "rdma_rxe", "deny") == 1);
-    const auto policies = world.engine.snapshot(false).policies;
+    const auto policies = world.engine.snapshot().policies;
     CHECK(policies.at(0).counters.would_have_denied == 1);
     CHECK(policies.at(0).counters.denied == 0);
     CHECK(policies.at(1).counters.denied == 1);
@@ -211,7 +211,7 @@ TEST_CASE("who listens to an address space is known by its module, until it is g
     REQUIRE(listed.size() == 1);
     CHECK(listed[0].driver == "rdma_rxe");
     CHECK(listed[0].on_demand);
-    CHECK(world.engine.snapshot(false).on_demand_bytes == 65536);
+    CHECK(world.engine.snapshot().on_demand_bytes == 65536);
     CHECK(world.engine.metrics().notifiers.at("rdma_rxe").ranges == 1);
     // Nothing that happens there is a conflict.
     world.feed(raw_invalidation());
@@ -393,7 +393,7 @@ TEST_CASE("a refused policy changes nothing, a checked one neither", "[engine]")
     Policy bad = deny_all("bad", Mode::kEnforce);
     bad.operations.clear();
     CHECK_FALSE(world.engine.apply({bad}, false).has_value());
-    CHECK(world.engine.snapshot(false).policies.size() == 1);
+    CHECK(world.engine.snapshot().policies.size() == 1);
     CHECK(world.sink.generation == 2);
     CHECK(world.engine.remove("nobody").error().code == ENOENT);
     CHECK(world.engine.remove("one") == 3U);

@@ -17,7 +17,7 @@ namespace {
 std::vector<v1::Pin> orphans_and_holders(Daemon& daemon)
 {
     v1::ListPinsRequest request;
-    request.set_orphans(true);
+    request.mutable_filter()->set_orphans(true);
     request.set_include_holders(true);
     const auto listed = daemon.api().list_pins(request);
     return {listed.pins().begin(), listed.pins().end()};
@@ -71,12 +71,24 @@ TEST_CASE("a pin that outlives its owner is an orphan at once and a leak later, 
     CHECK(metrics.sum("pinwarden_orphans") == 1);
     CHECK(metrics.sum("pinwarden_oldest_orphan_timestamp_seconds") > 0);
     CHECK(metrics.sum("pinwarden_orphan_release_seconds_count") == 0);
-    const std::string table = daemon.pinctl("leaks").out;
+    const std::string table = daemon.pinctl("pins --leaked").out;
     INFO(table);
     for (const std::string& word : {std::string("leak"), std::string("rdma_rxe"), std::string("memfd:inherited"),
                                     "pinner[" + std::to_string(heir) + "]"}) {
         CHECK(table.find(word) != std::string::npos);
     }
+
+    // By the stack that pinned it: the leak of 65536 bytes, and what the bystander has.
+    const std::string stacks = daemon.pinctl("leaks --driver rdma_rxe").out;
+    INFO(stacks);
+    for (const char* const word : {"1 orphan, 1 leak", "ib_umem_get+", "[rdma_rxe]", "Trust: certain"}) {
+        CHECK(stacks.find(word) != std::string::npos);
+    }
+    CHECK(stacks.find("ffffffff") == std::string::npos);
+    const std::string folded = daemon.pinctl("leaks --leaked --folded").out;
+    INFO(folded);
+    CHECK(folded.ends_with(" 16\n"));
+    CHECK(folded.find("ib_umem_get [ib_uverbs];") != std::string::npos);
 
     REQUIRE(kill(heir, SIGKILL) == 0);
     const auto released = watch.wait_for("its end", [](const auto& e) { return e.fully_released(); });

@@ -140,8 +140,14 @@ v1::ListFailuresResponse Api::failures()
 
 std::vector<v1::Pin> Api::pins()
 {
-    const auto response = list_pins({});
-    return {response.pins().begin(), response.pins().end()};
+    std::vector<v1::Pin> pins;
+    v1::ListPinsRequest request;
+    do {
+        const auto page = list_pins(request);
+        pins.insert(pins.end(), page.pins().begin(), page.pins().end());
+        request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return pins;
 }
 
 grpc::Status Api::try_apply(const std::string& yaml, v1::ApplyPolicyResponse& response)

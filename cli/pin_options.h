@@ -1,0 +1,17 @@
+// The options that say which pins, and the commands that list them.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "cli/arguments.h"
+
+namespace pinwarden::cli {
+
+// `filter` must outlive the parsing.
+void add_pin_filter(CLI::App& command, v1::PinFilter& filter);
+
+// pins and leaks. They set `command`, which must outlive the parsing.
+void add_pin_commands(CLI::App& app, std::optional<Command>& command);
+
+}  // namespace pinwarden::cli

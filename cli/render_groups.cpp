@@ -1,0 +1,225 @@
+// Pins that were added up.
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/render.h"
+#include "cli/table.h"
+
+namespace pinwarden::cli {
+namespace {
+
+constexpr std::uint64_t kPageBytes = 4096;
+
+std::string pages_text(std::uint64_t bytes)
+{
+    return counted(bytes / kPageBytes, "page");
+}
+
+std::string lower_bound_text(int age_class)
+{
+    return age_class == 0 ? "<1s" : human_age(std::int64_t{1} << (age_class - 1));
+}
+
+// "<1s 3, 4s 1": how many are at least so old, and younger than twice that.
+std::string ages_text(const v1::PinGroup& group)
+{
+    std::string text;
+    for (int i = 0; i < group.ages_size(); ++i) {
+        if (group.ages(i) != 0) {
+            text += (text.empty() ? "" : ", ") + lower_bound_text(i) + " " + std::to_string(group.ages(i));
+        }
+    }
+    return text;
+}
+
+std::string drivers_text(const v1::PinGroup& group)
+{
+    std::string text;
+    for (const std::string& driver : group.drivers()) {
+        text += (text.empty() ? "" : ",") + visible(driver);
+    }
+    return text;
+}
+
+std::string name_or_none(const std::string& name)
+{
+    return name.empty() ? "-" : visible(name);
+}
+
+std::string group_name(const v1::PinGroup& group, v1::PinGrouping by)
+{
+    switch (by) {
+        case v1::PIN_GROUPING_OWNER: return process_name(group.owner()) + (group.owner().exited() ? " (exited)" : "");
+        case v1::PIN_GROUPING_FILE: return group.has_file() ? file_name(group.file()) : "-";
+        case v1::PIN_GROUPING_UID: return group.has_uid() ? std::to_string(group.uid()) : "-";
+        default: return name_or_none(group.name());
+    }
+}
+
+std::string title(v1::PinGrouping by)
+{
+    switch (by) {
+        case v1::PIN_GROUPING_OWNER: return "OWNER";
+        case v1::PIN_GROUPING_COMM: return "COMM";
+        case v1::PIN_GROUPING_DRIVER: return "DRIVER";
+        case v1::PIN_GROUPING_FILE: return "FILE";
+        case v1::PIN_GROUPING_CGROUP: return "CGROUP";
+        case v1::PIN_GROUPING_CONTAINER: return "CONTAINER";
+        default: return "UID";
+    }
+}
+
+std::string orphans_text(const v1::PinGroup& group)
+{
+    if (group.orphans() == 0) {
+        return "-";
+    }
+    return counted(group.orphans(), "orphan") + (group.leaks() == 0 ? "" : ", " + counted(group.leaks(), "leak"));
+}
+
+std::string table_text(const v1::GroupPinsResponse& groups, v1::PinGrouping by, const Style& style)
+{
+    Table table({{"BYTES", Align::kRight},
+                 {"PINS", Align::kRight},
+                 {"CALLS", Align::kRight},
+                 {"OWNERS", Align::kRight},
+                 {"OLDEST", Align::kRight},
+                 {"ORPHANED"},
+                 {"DRIVERS"},
+                 {title(by)}});
+    for (const v1::PinGroup& group : groups.groups()) {
+        table.add_row({{human_bytes(group.bytes())},
+                       {std::to_string(group.pins())},
+                       {std::to_string(group.calls())},
+                       {std::to_string(group.owners())},
+                       {human_age(group.oldest_age().seconds())},
+                       {orphans_text(group), group.leaks() > 0     ? Colour::kRed
+                                             : group.orphans() > 0 ? Colour::kYellow
+                                                                   : Colour::kNone},
+                       {drivers_text(group)},
+                       {group_name(group, by)}});
+    }
+    return table.text(style);
+}
+
+std::string change_text(std::uint64_t calls, std::uint64_t before)
+{
+    if (calls == before) {
+        return ", as before";
+    }
+    return calls > before ? ", " + std::to_string(calls - before) + " more"
+                          : ", " + std::to_string(before - calls) + " fewer";
+}
+
+std::string stack_key(const v1::PinGroup& group)
+{
+    std::string key;
+    for (const std::string& frame : group.stack()) {
+        key += frame + "\n";
+    }
+    return key;
+}
+
+std::string stacks_text(const v1::GroupPinsResponse& groups, const v1::GroupPinsResponse* before, const Style& style)
+{
+    std::map<std::string, std::uint64_t> calls_before;
+    if (before != nullptr) {
+        for (const v1::PinGroup& group : before->groups()) {
+            calls_before[stack_key(group)] = group.calls();
+        }
+    }
+    std::string text;
+    for (const v1::PinGroup& group : groups.groups()) {
+        std::string head =
+            human_bytes(group.bytes()) + " in " + pages_text(group.bytes()) + ", " + counted(group.calls(), "call");
+        if (before != nullptr) {
+            head += change_text(group.calls(), calls_before[stack_key(group)]);
+        }
+        text += style.paint(head, Colour::kBold) + ", by " + drivers_text(group) + " for " +
+                (group.owners() == 1 ? std::string("1 process") : std::to_string(group.owners()) + " processes");
+        if (group.orphans() > 0) {
+            text += ", " + style.paint(orphans_text(group), group.leaks() > 0 ? Colour::kRed : Colour::kYellow);
+        }
+        text += "\n    oldest " + human_age(group.oldest_age().seconds()) + "; pins by age: " + ages_text(group) + "\n";
+        if (group.stack().empty()) {
+            text += "    the call stack is not known\n";
+        }
+        for (const std::string& frame : group.stack()) {
+            text += "    " + visible(frame) + "\n";
+        }
+    }
+    return text;
+}
+
+std::string left_out_text(const v1::GroupPinsResponse& groups)
+{
+    std::string text;
+    if (groups.more_groups() > 0) {
+        text += "and " + counted(groups.more_groups(), "more group") + "\n";
+    }
+    if (groups.ungrouped_pins() > 0) {
+        text +=
+            counted(groups.ungrouped_pins(), "pin") + " in no group: there are too many groups; ask for fewer pins\n";
+    }
+    return text;
+}
+
+// "ib_umem_get+0x2d2/0x5b0 [ib_uverbs]" → "ib_umem_get [ib_uverbs]": calls from different places are one in a graph.
+std::string folded_frame(const std::string& frame)
+{
+    const auto plus = frame.find('+');
+    const auto space = frame.find(' ', plus == std::string::npos ? 0 : plus);
+    std::string name = frame.substr(0, plus);
+    if (plus != std::string::npos && space != std::string::npos) {
+        name += frame.substr(space);
+    }
+    std::ranges::replace(name, ';', ':');
+    return visible(name);
+}
+
+}  // namespace
+
+std::string trust_text(const v1::Trust& trust, const Style& style)
+{
+    const std::string numbers = "lost " + std::to_string(trust.lost()) + ", ambiguous " +
+                                counted(trust.ambiguous_pages(), "page") + ", adopted " +
+                                counted(trust.adopted_pins(), "pin");
+    if (trust.ledger_certain()) {
+        return "Trust: certain; " + numbers + "\n";
+    }
+    return style.paint("Trust: uncertain: pins may be missing or already gone; " + numbers + ". See `pinctl status`.",
+                       Colour::kYellow) +
+           "\n";
+}
+
+std::string render_groups(const v1::GroupPinsResponse& groups, v1::PinGrouping by, const v1::GroupPinsResponse* before,
+                          const Style& style)
+{
+    std::string text = human_bytes(groups.total_bytes()) + " in " + counted(groups.total_pins(), "pin") + "\n";
+    if (!groups.groups().empty()) {
+        text += by == v1::PIN_GROUPING_STACK ? stacks_text(groups, before, style) : table_text(groups, by, style);
+    }
+    return text + left_out_text(groups) + trust_text(groups.trust(), style);
+}
+
+std::string render_folded(const v1::GroupPinsResponse& groups)
+{
+    std::map<std::string, std::uint64_t> pages;
+    for (const v1::PinGroup& group : groups.groups()) {
+        std::string line;
+        for (auto frame = group.stack().rbegin(); frame != group.stack().rend(); ++frame) {
+            line += (line.empty() ? "" : ";") + folded_frame(*frame);
+        }
+        pages[line.empty() ? "[unknown]" : line] += group.bytes() / kPageBytes;
+    }
+    std::string text;
+    for (const auto& [line, count] : pages) {
+        text += line + " " + std::to_string(count) + "\n";
+    }
+    return text;
+}
+
+}  // namespace pinwarden::cli

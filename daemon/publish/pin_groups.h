@@ -1,0 +1,14 @@
+// Pins added up by what they have in common. Memory is needed for the groups, however many pins there are.
+#pragma once
+
+#include <pinwarden/v1/pinwarden.pb.h>
+
+#include "base/result.h"
+#include "publish/pin_list.h"
+
+namespace pinwarden {
+
+// Errors: EINVAL: what of the request makes no sense. The source's own.
+Result<v1::GroupPinsResponse> group_pins(const v1::GroupPinsRequest& request, const PinSource& source);
+
+}  // namespace pinwarden
