@@ -8,6 +8,8 @@
 #include <map>
 #include <utility>
 
+#include "cli/arguments_inspect.h"
+
 namespace pinwarden::cli {
 namespace {
 
@@ -330,6 +332,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_failures(app, parsed);
     add_notifiers(app, parsed);
     add_watch(app, parsed);
+    add_conflicts(app, parsed.command);
     add_holds(app, parsed);
     add_audit(app, parsed);
     add_audit_log(app, parsed);
@@ -352,8 +355,8 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     if (!parsed.command) {
         return wrong_usage(app.got_subcommand("policy")
                                ? "say what to do with policies: apply, list, mode, test or delete"
-                               : "give a command: status, pins, leaks, failures, notifiers, watch, holds, audit, "
-                                 "audit-log, census or policy");
+                               : "give a command: status, pins, leaks, failures, notifiers, watch, conflicts, "
+                                 "holds, audit, audit-log, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

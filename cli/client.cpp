@@ -4,6 +4,7 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <pinwarden/v1/conflicts.grpc.pb.h>
 #include <pinwarden/v1/pinwarden.grpc.pb.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -24,6 +25,7 @@
 #include <system_error>
 
 #include "cli/render.h"
+#include "cli/render_conflicts.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -146,6 +148,15 @@ Expected<std::string> read_file(const std::string& file, std::istream& standard_
     return std::unexpected("cannot read " + visible(file) + ": " + std::generic_category().message(error));
 }
 
+// As the daemon, whose folder is another one, has to be told it. A memory file has no folder.
+std::string absolute_name(const std::string& file)
+{
+    std::error_code error;
+    return file.empty() || file.starts_with("memfd:")
+               ? file
+               : std::filesystem::absolute(file, error).lexically_normal().string();
+}
+
 class Client {
 public:
     Client(const Arguments& arguments, const std::shared_ptr<grpc::Channel>& channel, const Streams& streams,
@@ -158,7 +169,8 @@ public:
           policies_(v1::PolicyService::NewStub(channel)),
           holds_(v1::HoldService::NewStub(channel)),
           audits_(v1::AuditService::NewStub(channel)),
-          audit_log_(v1::AuditLogService::NewStub(channel))
+          audit_log_(v1::AuditLogService::NewStub(channel)),
+          conflicts_(v1::ConflictService::NewStub(channel))
     {
     }
 
@@ -233,6 +245,19 @@ public:
         }
         const grpc::Status status = reader->Finish();
         return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
+    }
+
+    int operator()(const ConflictsCommand& command)
+    {
+        v1::ListConflictsRequest request;
+        request.set_limit(command.last);
+        request.mutable_verdicts()->Assign(command.verdicts.begin(), command.verdicts.end());
+        request.set_path_prefix(absolute_name(command.file));
+        request.set_pid(command.pid);
+        request.set_policy(command.policy);
+        v1::ListConflictsResponse response;
+        const grpc::Status status = conflicts_->ListConflicts(with_deadline().get(), request, &response);
+        return answer(status, response, [&] { return render_conflicts(response, style_); });
     }
 
     int operator()(const HoldsCommand& /*command*/)
@@ -455,6 +480,7 @@ private:
     std::unique_ptr<v1::HoldService::Stub> holds_;
     std::unique_ptr<v1::AuditService::Stub> audits_;
     std::unique_ptr<v1::AuditLogService::Stub> audit_log_;
+    std::unique_ptr<v1::ConflictService::Stub> conflicts_;
 };
 
 }  // namespace

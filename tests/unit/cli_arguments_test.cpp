@@ -174,3 +174,20 @@ TEST_CASE("audit-log is read with its options")
     CHECK(early({"audit-log", "--last", "0"}).exit_code == 2);
     CHECK(parse_duration("500ms") == 500'000'000U);
 }
+
+TEST_CASE("conflicts are read with their filters")
+{
+    const auto plain = std::get<ConflictsCommand>(good({"conflicts"}).command);
+    CHECK(plain.last == 20);
+    CHECK(plain.file.empty());
+    const auto some = std::get<ConflictsCommand>(good({"conflicts", "--last", "3", "--file", "/mnt", "--verdict",
+                                                       "deny,would_hold", "--policy", "keep", "--pid", "812"})
+                                                     .command);
+    CHECK(some.last == 3);
+    CHECK(some.file == "/mnt");
+    CHECK(some.verdicts == std::vector<std::string>{"deny", "would_hold"});
+    CHECK(some.policy == "keep");
+    CHECK(some.pid == 812);
+    CHECK_THAT(early({"conflicts", "--verdict", "maybe"}).text, Catch::Contains("would_hold"));
+    CHECK(early({"conflicts", "--last", "0"}).exit_code == 2);
+}

@@ -1,0 +1,14 @@
+// The parts of the command line that look into something: conflicts.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "cli/arguments.h"
+
+namespace pinwarden::cli {
+
+// Each adds a subcommand to `app` that fills `command` in when it is given. Both must outlive parsing.
+void add_conflicts(CLI::App& app, std::optional<Command>& command);
+
+}  // namespace pinwarden::cli
