@@ -83,6 +83,8 @@ struct ConflictsCommand {
     std::uint32_t pid = 0;                   // 0: any
 };
 
+struct DoctorCommand {};
+
 enum class PolicyMode { kMonitor, kEnforce, kOff };
 
 struct PolicyModeCommand {
@@ -104,7 +106,7 @@ struct PolicyTestCommand {
 using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
                              HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
                              PolicyListCommand, PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand,
-                             AuditLogCommand, ConflictsCommand>;
+                             AuditLogCommand, ConflictsCommand, DoctorCommand>;
 
 struct Arguments {
     std::string socket;

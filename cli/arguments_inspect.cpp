@@ -30,4 +30,12 @@ void add_conflicts(CLI::App& app, std::optional<Command>& command)
     conflicts.callback([chosen, &command] { command = *chosen; });
 }
 
+void add_doctor(CLI::App& app, std::optional<Command>& command)
+{
+    app.add_subcommand("doctor",
+                       "Look at kernel, privileges, hooks and losses: what is wrong, what follows, what to do; also "
+                       "where no daemon runs. Status 1 if something is bad")
+        ->callback([&command] { command = DoctorCommand{}; });
+}
+
 }  // namespace pinwarden::cli

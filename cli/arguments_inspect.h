@@ -1,4 +1,4 @@
-// The parts of the command line that look into something: conflicts.
+// The parts of the command line that look into something: conflicts, doctor.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -10,5 +10,6 @@ namespace pinwarden::cli {
 
 // Each adds a subcommand to `app` that fills `command` in when it is given. Both must outlive parsing.
 void add_conflicts(CLI::App& app, std::optional<Command>& command);
+void add_doctor(CLI::App& app, std::optional<Command>& command);
 
 }  // namespace pinwarden::cli

@@ -24,6 +24,7 @@
 #include <memory>
 #include <system_error>
 
+#include "cli/doctor.h"
 #include "cli/render.h"
 #include "cli/render_conflicts.h"
 
@@ -157,6 +158,14 @@ std::string absolute_name(const std::string& file)
                : std::filesystem::absolute(file, error).lexically_normal().string();
 }
 
+// Status 1 when something is bad.
+int tell(const DoctorFacts& facts, bool json, const Streams& streams, const Style& style)
+{
+    const v1::Diagnosis diagnosis = diagnose(facts);
+    streams.out << (json ? to_json(diagnosis, true) : render_diagnosis(diagnosis, style)) << std::flush;
+    return diagnosis.worst() == v1::SEVERITY_BAD ? kFailed : 0;
+}
+
 class Client {
 public:
     Client(const Arguments& arguments, const std::shared_ptr<grpc::Channel>& channel, const Streams& streams,
@@ -258,6 +267,23 @@ public:
         v1::ListConflictsResponse response;
         const grpc::Status status = conflicts_->ListConflicts(with_deadline().get(), request, &response);
         return answer(status, response, [&] { return render_conflicts(response, style_); });
+    }
+
+    int operator()(const DoctorCommand& /*command*/)
+    {
+        DoctorFacts facts = read_machine();
+        v1::GetStatusResponse response;
+        const grpc::Status status = status_->GetStatus(with_deadline().get(), {}, &response);
+        if (status.ok()) {
+            facts.daemon = read_rights(std::to_string(response.pid()));
+            if (facts.daemon && facts.daemon->comm != "pinwardend") {
+                facts.daemon.reset();  // its number is one of another pid namespace
+            }
+            facts.status = std::move(response);
+        } else {
+            facts.not_answered = message_for(status, arguments_.socket);
+        }
+        return tell(facts, arguments_.json, streams_, style_);
     }
 
     int operator()(const HoldsCommand& /*command*/)
@@ -494,6 +520,12 @@ int run(const Arguments& arguments, const Streams& streams, const Style& style)
             chosen.socket = kDefaultReaderSocket;
             fd = reading;
         }
+    }
+    if (!fd && std::holds_alternative<DoctorCommand>(chosen.command)) {
+        DoctorFacts facts = read_machine();
+        facts.not_answered = fd.error().why;
+        facts.forbidden = fd.error().error == EACCES;
+        return tell(facts, chosen.json, streams, style);
     }
     if (!fd) {
         streams.err << "pinctl: " << fd.error().why << "\n";

@@ -191,3 +191,10 @@ TEST_CASE("conflicts are read with their filters")
     CHECK_THAT(early({"conflicts", "--verdict", "maybe"}).text, Catch::Contains("would_hold"));
     CHECK(early({"conflicts", "--last", "0"}).exit_code == 2);
 }
+
+TEST_CASE("doctor takes nothing")
+{
+    CHECK(std::holds_alternative<DoctorCommand>(good({"doctor"}).command));
+    CHECK(good({"doctor", "--json"}).json);
+    CHECK(early({"doctor", "me"}).exit_code == 2);
+}
