@@ -333,6 +333,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_notifiers(app, parsed);
     add_watch(app, parsed);
     add_conflicts(app, parsed.command);
+    add_explain(app, parsed.command);
     add_doctor(app, parsed.command);
     add_holds(app, parsed);
     add_audit(app, parsed);
@@ -357,7 +358,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
         return wrong_usage(app.got_subcommand("policy")
                                ? "say what to do with policies: apply, list, mode, test or delete"
                                : "give a command: status, pins, leaks, failures, notifiers, watch, conflicts, "
-                                 "doctor, holds, audit, audit-log, census or policy");
+                                 "explain, doctor, holds, audit, audit-log, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

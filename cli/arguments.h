@@ -85,6 +85,10 @@ struct ConflictsCommand {
 
 struct DoctorCommand {};
 
+struct ExplainCommand {
+    std::string subject;  // a path, DEVICE:INODE, or a pid
+};
+
 enum class PolicyMode { kMonitor, kEnforce, kOff };
 
 struct PolicyModeCommand {
@@ -106,7 +110,7 @@ struct PolicyTestCommand {
 using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
                              HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
                              PolicyListCommand, PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand,
-                             AuditLogCommand, ConflictsCommand, DoctorCommand>;
+                             AuditLogCommand, ConflictsCommand, DoctorCommand, ExplainCommand>;
 
 struct Arguments {
     std::string socket;

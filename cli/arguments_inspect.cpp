@@ -38,4 +38,21 @@ void add_doctor(CLI::App& app, std::optional<Command>& command)
         ->callback([&command] { command = DoctorCommand{}; });
 }
 
+void add_explain(CLI::App& app, std::optional<Command>& command)
+{
+    const auto chosen = std::make_shared<ExplainCommand>();
+    CLI::App& explain = *app.add_subcommand(
+        "explain",
+        "Tell all that is known of a file or a process: its pins, conflicts and holds, what would happen now");
+    explain
+        .add_option(
+            "SUBJECT", chosen->subject,
+            "A path; DEVICE:INODE as `pinctl pins` shows it, such as 8:1:4711; or a pid. A file whose name is a "
+            "number: ./4711")
+        ->required()
+        ->check(
+            [](const std::string& text) { return text.empty() ? "a path, DEVICE:INODE or a pid must be given" : ""; });
+    explain.callback([chosen, &command] { command = *chosen; });
+}
+
 }  // namespace pinwarden::cli

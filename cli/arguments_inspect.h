@@ -1,4 +1,4 @@
-// The parts of the command line that look into something: conflicts, doctor.
+// The parts of the command line that look into something: conflicts, doctor, explain.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -11,5 +11,6 @@ namespace pinwarden::cli {
 // Each adds a subcommand to `app` that fills `command` in when it is given. Both must outlive parsing.
 void add_conflicts(CLI::App& app, std::optional<Command>& command);
 void add_doctor(CLI::App& app, std::optional<Command>& command);
+void add_explain(CLI::App& app, std::optional<Command>& command);
 
 }  // namespace pinwarden::cli

@@ -25,6 +25,7 @@
 #include <system_error>
 
 #include "cli/doctor.h"
+#include "cli/explain.h"
 #include "cli/render.h"
 #include "cli/render_conflicts.h"
 
@@ -171,6 +172,7 @@ public:
     Client(const Arguments& arguments, const std::shared_ptr<grpc::Channel>& channel, const Streams& streams,
            const Style& style)
         : arguments_(arguments),
+          channel_(channel),
           streams_(streams),
           style_(style),
           status_(v1::StatusService::NewStub(channel)),
@@ -284,6 +286,21 @@ public:
             facts.not_answered = message_for(status, arguments_.socket);
         }
         return tell(facts, arguments_.json, streams_, style_);
+    }
+
+    int operator()(const ExplainCommand& command)
+    {
+        v1::Explanation explanation = find_subject(command.subject);
+        if (const auto asked = ask_about(explanation, channel_); !asked) {
+            return failed(message_for(asked.error(), arguments_.socket));
+        }
+        put_into_sentences(explanation, std::time(nullptr));
+        std::string text;
+        for (const std::string& sentence : explanation.sentences()) {
+            text += sentence + "\n";
+        }
+        const int result = answer(grpc::Status::OK, explanation, [&] { return text; });
+        return result == 0 && !is_known(explanation) ? kFailed : result;
     }
 
     int operator()(const HoldsCommand& /*command*/)
@@ -498,6 +515,7 @@ private:
     }
 
     const Arguments& arguments_;
+    const std::shared_ptr<grpc::Channel> channel_;
     const Streams& streams_;
     const Style& style_;
     std::unique_ptr<v1::StatusService::Stub> status_;

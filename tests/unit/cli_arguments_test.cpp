@@ -192,9 +192,13 @@ TEST_CASE("conflicts are read with their filters")
     CHECK(early({"conflicts", "--last", "0"}).exit_code == 2);
 }
 
-TEST_CASE("doctor takes nothing")
+TEST_CASE("doctor takes nothing, explain what it is about")
 {
     CHECK(std::holds_alternative<DoctorCommand>(good({"doctor"}).command));
     CHECK(good({"doctor", "--json"}).json);
+    CHECK(std::get<ExplainCommand>(good({"explain", "/mnt/x"}).command).subject == "/mnt/x");
+    CHECK(std::get<ExplainCommand>(good({"explain", "8:1:12"}).command).subject == "8:1:12");
+    CHECK_THAT(early({"explain"}).text, Catch::Contains("SUBJECT"));
+    CHECK_THAT(early({"explain", ""}).text, Catch::Contains("must be given"));
     CHECK(early({"doctor", "me"}).exit_code == 2);
 }
