@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "cli/arguments_inspect.h"
 #include "cli/pin_options.h"
 
 namespace pinwarden::cli {
@@ -298,6 +299,9 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_failures(app, parsed);
     add_notifiers(app, parsed);
     add_watch(app, parsed);
+    add_conflicts(app, parsed.command);
+    add_explain(app, parsed.command);
+    add_doctor(app, parsed.command);
     add_holds(app, parsed);
     add_audit(app, parsed);
     add_audit_log(app, parsed);
@@ -320,8 +324,8 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     if (!parsed.command) {
         return wrong_usage(app.got_subcommand("policy")
                                ? "say what to do with policies: apply, list, mode, test or delete"
-                               : "give a command: status, pins, leaks, failures, notifiers, watch, holds, audit, "
-                                 "audit-log, census or policy");
+                               : "give a command: status, pins, leaks, failures, notifiers, watch, conflicts, "
+                                 "explain, doctor, holds, audit, audit-log, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

@@ -87,6 +87,20 @@ struct AuditLogCommand {
     std::string policy = {};                  // empty: any
 };
 
+struct ConflictsCommand {
+    std::uint32_t last = 20;                 // the newest
+    std::string file = {};                   // path prefix, made absolute; empty: any
+    std::vector<std::string> verdicts = {};  // empty: any
+    std::string policy = {};                 // empty: any
+    std::uint32_t pid = 0;                   // 0: any
+};
+
+struct DoctorCommand {};
+
+struct ExplainCommand {
+    std::string subject;  // a path, DEVICE:INODE, or a pid
+};
+
 enum class PolicyMode { kMonitor, kEnforce, kOff };
 
 struct PolicyModeCommand {
@@ -105,10 +119,10 @@ struct PolicyTestCommand {
     std::string comm = {};
 };
 
-using Command =
-    std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
-                 HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand, PolicyListCommand,
-                 PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand, AuditLogCommand>;
+using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
+                             HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
+                             PolicyListCommand, PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand,
+                             AuditLogCommand, ConflictsCommand, DoctorCommand, ExplainCommand>;
 
 struct Arguments {
     std::string socket;

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <pinwarden/v1/conflicts.grpc.pb.h>
 #include <pinwarden/v1/pinwarden.grpc.pb.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -25,8 +26,11 @@
 #include <system_error>
 #include <utility>
 
+#include "cli/doctor.h"
+#include "cli/explain.h"
 #include "cli/pin_list.h"
 #include "cli/render.h"
+#include "cli/render_conflicts.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -149,11 +153,29 @@ Expected<std::string> read_file(const std::string& file, std::istream& standard_
     return std::unexpected("cannot read " + visible(file) + ": " + std::generic_category().message(error));
 }
 
+// As the daemon, whose folder is another one, has to be told it. A memory file has no folder.
+std::string absolute_name(const std::string& file)
+{
+    std::error_code error;
+    return file.empty() || file.starts_with("memfd:")
+               ? file
+               : std::filesystem::absolute(file, error).lexically_normal().string();
+}
+
+// Status 1 when something is bad.
+int tell(const DoctorFacts& facts, bool json, const Streams& streams, const Style& style)
+{
+    const v1::Diagnosis diagnosis = diagnose(facts);
+    streams.out << (json ? to_json(diagnosis, true) : render_diagnosis(diagnosis, style)) << std::flush;
+    return diagnosis.worst() == v1::SEVERITY_BAD ? kFailed : 0;
+}
+
 class Client {
 public:
     Client(const Arguments& arguments, const std::shared_ptr<grpc::Channel>& channel, const Streams& streams,
            const Style& style)
         : arguments_(arguments),
+          channel_(channel),
           streams_(streams),
           style_(style),
           status_(v1::StatusService::NewStub(channel)),
@@ -161,7 +183,8 @@ public:
           policies_(v1::PolicyService::NewStub(channel)),
           holds_(v1::HoldService::NewStub(channel)),
           audits_(v1::AuditService::NewStub(channel)),
-          audit_log_(v1::AuditLogService::NewStub(channel))
+          audit_log_(v1::AuditLogService::NewStub(channel)),
+          conflicts_(v1::ConflictService::NewStub(channel))
     {
     }
 
@@ -239,6 +262,51 @@ public:
         }
         const grpc::Status status = reader->Finish();
         return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
+    }
+
+    int operator()(const ConflictsCommand& command)
+    {
+        v1::ListConflictsRequest request;
+        request.set_limit(command.last);
+        request.mutable_verdicts()->Assign(command.verdicts.begin(), command.verdicts.end());
+        request.set_path_prefix(absolute_name(command.file));
+        request.set_pid(command.pid);
+        request.set_policy(command.policy);
+        v1::ListConflictsResponse response;
+        const grpc::Status status = conflicts_->ListConflicts(with_deadline().get(), request, &response);
+        return answer(status, response, [&] { return render_conflicts(response, style_); });
+    }
+
+    int operator()(const DoctorCommand& /*command*/)
+    {
+        DoctorFacts facts = read_machine();
+        v1::GetStatusResponse response;
+        const grpc::Status status = status_->GetStatus(with_deadline().get(), {}, &response);
+        if (status.ok()) {
+            facts.daemon = read_rights(std::to_string(response.pid()));
+            if (facts.daemon && facts.daemon->comm != "pinwardend") {
+                facts.daemon.reset();  // its number is one of another pid namespace
+            }
+            facts.status = std::move(response);
+        } else {
+            facts.not_answered = message_for(status, arguments_.socket);
+        }
+        return tell(facts, arguments_.json, streams_, style_);
+    }
+
+    int operator()(const ExplainCommand& command)
+    {
+        v1::Explanation explanation = find_subject(command.subject);
+        if (const auto asked = ask_about(explanation, channel_); !asked) {
+            return failed(message_for(asked.error(), arguments_.socket));
+        }
+        put_into_sentences(explanation, std::time(nullptr));
+        std::string text;
+        for (const std::string& sentence : explanation.sentences()) {
+            text += sentence + "\n";
+        }
+        const int result = answer(grpc::Status::OK, explanation, [&] { return text; });
+        return result == 0 && !is_known(explanation) ? kFailed : result;
     }
 
     int operator()(const HoldsCommand& /*command*/)
@@ -514,6 +582,7 @@ private:
     }
 
     const Arguments& arguments_;
+    const std::shared_ptr<grpc::Channel> channel_;
     const Streams& streams_;
     const Style& style_;
     std::unique_ptr<v1::StatusService::Stub> status_;
@@ -522,6 +591,7 @@ private:
     std::unique_ptr<v1::HoldService::Stub> holds_;
     std::unique_ptr<v1::AuditService::Stub> audits_;
     std::unique_ptr<v1::AuditLogService::Stub> audit_log_;
+    std::unique_ptr<v1::ConflictService::Stub> conflicts_;
 };
 
 }  // namespace
@@ -535,6 +605,12 @@ int run(const Arguments& arguments, const Streams& streams, const Style& style)
             chosen.socket = kDefaultReaderSocket;
             fd = reading;
         }
+    }
+    if (!fd && std::holds_alternative<DoctorCommand>(chosen.command)) {
+        DoctorFacts facts = read_machine();
+        facts.not_answered = fd.error().why;
+        facts.forbidden = fd.error().error == EACCES;
+        return tell(facts, chosen.json, streams, style);
     }
     if (!fd) {
         streams.err << "pinctl: " << fd.error().why << "\n";

@@ -38,6 +38,7 @@
 #include "proc/stopped_process.h"
 #include "publish/api_server.h"
 #include "publish/audit_history.h"
+#include "publish/conflict_history.h"
 #include "publish/metrics_server.h"
 
 namespace pinwarden {
@@ -237,6 +238,7 @@ Result<void> run_daemon(const Options& options)
     KernelNames names;
     KernelCgroups cgroups;
     Fanout fanout(kMaxSubscribers, kSubscriberQueue);
+    ConflictHistory conflicts;
     Engine engine({.clock = clock,
                    .verdicts = verdicts,
                    .holds = held,
@@ -250,7 +252,8 @@ Result<void> run_daemon(const Options& options)
                    .cgroups = cgroups,
                    .fanout = fanout,
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); },
-                   .policies = options.state ? &store : nullptr},
+                   .policies = options.state ? &store : nullptr,
+                   .conflicts = &conflicts},
                   geometry, kernel_release(),
                   {.leak_after = options.leak_after,
                    .long_lived_after = options.long_lived_after,
@@ -303,7 +306,7 @@ Result<void> run_daemon(const Options& options)
     if (!metrics) {
         return std::unexpected(metrics.error());
     }
-    auto api = ApiServer::start(api_sockets(options), **pipeline, fanout, &audit_source);
+    auto api = ApiServer::start(api_sockets(options), **pipeline, fanout, &audit_source, &conflicts);
     if (!api) {
         return std::unexpected(api.error());
     }

@@ -155,6 +155,9 @@ void Engine::on(OperationEvent& event)
     if (event.verdict == PW_VERDICT_SIGNAL) {
         signal_about(event, conflict);
     }
+    if (around_.conflicts != nullptr) {
+        around_.conflicts->add(past_conflict(conflict, enforcer_.deciding(event)));
+    }
     if (around_.fanout.has_subscribers()) {
         announce_pins();
         announce(event.time, ConflictNotice{view_conflict(std::move(conflict), enforcer_.deciding(event))});
@@ -188,6 +191,9 @@ void Engine::on(InvalidationEvent& event)
     count_conflict(to_string(event.operation), conflict->pins, decided.verdict);
     if (decided.verdict == PW_VERDICT_SIGNAL) {
         signal_about(*conflict, *policy, decision.pins);
+    }
+    if (around_.conflicts != nullptr) {
+        around_.conflicts->add(past_invalidation(*conflict, policy, decided.verdict));
     }
     if (around_.fanout.has_subscribers()) {
         announce_pins();

@@ -35,6 +35,7 @@
 #include "ledger/process_table.h"
 #include "policy/decide.h"
 #include "policy/policy_store.h"
+#include "publish/conflict_history.h"
 #include "publish/fanout.h"
 #include "publish/snapshot.h"
 
@@ -55,7 +56,8 @@ struct Surroundings {
     CgroupNamer& cgroups;
     Fanout& fanout;
     std::function<void(const std::string&)> log_warning;
-    PolicyStore* policies = nullptr;  // where they are kept; nullptr: nowhere
+    PolicyStore* policies = nullptr;       // where they are kept; nullptr: nowhere
+    ConflictHistory* conflicts = nullptr;  // where they are remembered; the same
 };
 
 // What the kernel side knows about itself, read from time to time.

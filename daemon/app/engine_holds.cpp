@@ -49,6 +49,9 @@ void Engine::end_hold(const Holds::Held& held, const HoldEndEvent& event)
     record_hold_end(held.held.operation, event, lasted);
     ++holds_ended_[std::string(to_string(event.outcome))];
     hold_durations_.observe(lasted);
+    if (around_.conflicts != nullptr) {
+        around_.conflicts->hold_ended(event.hold, {std::string(to_string(event.outcome)), lasted});
+    }
     if (around_.fanout.has_subscribers()) {
         announce(event.time, HoldEndedNotice{view_hold(held), std::string(to_string(event.outcome)), lasted});
     }

@@ -52,8 +52,9 @@ KernelHealth KernelWatch::read()
             hook.reason = kSwitchedOff;
         }
         const bool needed = !is_not_needed(hook.reason);
+        const bool available = hook.attached || !is_unavailable(hook.reason);
         health.hooks.push_back({std::move(hook.name), std::move(hook.purpose), hook.attached, std::move(hook.reason),
-                                hook.missed, needed});
+                                hook.missed, needed, available});
     }
     return health;
 }

@@ -96,4 +96,38 @@ InvalidationView view_invalidation(const InvalidationConflict& conflict, const P
     return view;
 }
 
+PastConflict past_conflict(const Conflict& conflict, const Policy* policy)
+{
+    PastConflict past{.time = conflict.operation.time};
+    remember_owners(conflict.pins, past);
+    past.what = ConflictView{.conflict = {.operation = conflict.operation,
+                                          .path = conflict.path,
+                                          .filesystem = conflict.filesystem,
+                                          .deleted = conflict.deleted,
+                                          .first_page = conflict.first_page,
+                                          .end_page = conflict.end_page,
+                                          .pins = {},
+                                          .pin_files = {}},
+                             .policy = policy == nullptr ? std::string() : policy->name,
+                             .reason = explain(conflict.operation, policy, conflict.pins.size()),
+                             .hold = conflict.operation.hold};
+    return past;
+}
+
+PastConflict past_invalidation(const InvalidationConflict& conflict, const Policy* policy, pw_verdict verdict)
+{
+    PastConflict past{.time = conflict.event.time};
+    remember_owners(conflict.pins, past);
+    past.bytes = conflict.bytes;
+    past.what = InvalidationView{.operation = std::string(to_string(conflict.event.operation)),
+                                 .caller = conflict.event.caller,
+                                 .range = conflict.range,
+                                 .bytes = conflict.bytes,
+                                 .pins = {},
+                                 .verdict = verdict,
+                                 .policy = policy == nullptr ? std::string() : policy->name,
+                                 .reason = policy == nullptr ? explain(conflict) : explain(conflict, *policy, verdict)};
+    return past;
+}
+
 }  // namespace pinwarden

@@ -5,6 +5,7 @@
 #include "correlate/invalidation.h"
 #include "ledger/driver.h"
 #include "ledger/ledger.h"
+#include "publish/conflict_history.h"
 #include "publish/snapshot.h"
 
 namespace pinwarden {
@@ -19,5 +20,9 @@ ConflictView view_conflict(Conflict conflict, const Policy* policy);
 // `policy`: the one that decided; nullptr: none.
 InvalidationView view_invalidation(const InvalidationConflict& conflict, const Policy* policy, pw_verdict verdict,
                                    const Ledger& ledger, StackNamer& names);
+
+// What is remembered of them; `policy` as above.
+PastConflict past_conflict(const Conflict& conflict, const Policy* policy);
+PastConflict past_invalidation(const InvalidationConflict& conflict, const Policy* policy, pw_verdict verdict);
 
 }  // namespace pinwarden

@@ -58,7 +58,7 @@ std::string unusable(const HookEntry& hook, const KernelBtf& btf)
     const std::string function(hook.function.empty() ? hook.hook : hook.function);
     const auto parameters = btf.parameters(function);
     if (!parameters) {
-        return "this kernel has no function " + function;
+        return std::string(kThisKernel) + " has no function " + function;
     }
     if (hook.decides != Decides::kNot && (hook.decides == Decides::kByLsm) != decides_by_lsm(btf)) {
         return hook.decides == Decides::kByLsm
@@ -66,7 +66,7 @@ std::string unusable(const HookEntry& hook, const KernelBtf& btf)
                    : "not used: a program of the security module decides";
     }
     if (hook.parameters != 0 && *parameters != hook.parameters) {
-        return "this kernel's " + function + " takes " + std::to_string(*parameters) + " parameters";
+        return std::string(kThisKernel) + "'s " + function + " takes " + std::to_string(*parameters) + " parameters";
     }
     return {};
 }

@@ -31,6 +31,15 @@ constexpr bool is_not_needed(std::string_view reason)
     return reason == kNoPolicyNeedsIt || reason == kEveryPinIsFollowed;
 }
 
+// The reasons of hooks that this kernel has no place for, or where another one stands in, begin with one of these.
+inline constexpr std::string_view kThisKernel = "this kernel";
+inline constexpr std::string_view kNotUsed = "not used";
+inline constexpr std::string_view kNoModule = "no module";
+constexpr bool is_unavailable(std::string_view reason)
+{
+    return reason.starts_with(kThisKernel) || reason.starts_with(kNotUsed) || reason.starts_with(kNoModule);
+}
+
 // One kernel function or tracepoint we listen to, and how that went.
 struct HookStatus {
     std::string name;

@@ -13,6 +13,7 @@
 
 #include "publish/access.h"
 #include "publish/audit_log_service.h"
+#include "publish/conflict_service.h"
 #include "publish/convert.h"
 #include "publish/event_stream.h"
 #include "publish/health.h"
@@ -235,7 +236,7 @@ private:
 class RoleServer {
 public:
     RoleServer(Role role, std::unique_ptr<UnixListener> listener, const ApiSockets& sockets, Pipeline& pipeline,
-               Fanout& fanout, const AuditLogSource* audit_log)
+               Fanout& fanout, const AuditLogSource* audit_log, const ConflictHistory* conflicts)
         : access_(role, peers_, sockets.operators.path),
           streams_(fanout),
           status_service_(pipeline),
@@ -244,6 +245,7 @@ public:
           hold_service_(pipeline, access_),
           audit_service_(pipeline, access_),
           audit_log_service_(audit_log, access_),
+          conflict_service_(conflicts),
           listener_(std::move(listener))
     {
     }
@@ -274,6 +276,7 @@ public:
         builder.RegisterService(&hold_service_);
         builder.RegisterService(&audit_service_);
         builder.RegisterService(&audit_log_service_);
+        builder.RegisterService(&conflict_service_);
         builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
         builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
         builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
@@ -309,6 +312,7 @@ private:
     HoldService hold_service_;
     AuditService audit_service_;
     AuditLogService audit_log_service_;
+    ConflictService conflict_service_;
     std::unique_ptr<grpc::Server> server_;
     std::unique_ptr<UnixListener> listener_;
 };
@@ -361,14 +365,15 @@ grpc::Status to_status(const Error& error)
 }
 
 Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, Pipeline& pipeline, Fanout& fanout,
-                                                    const AuditLogSource* audit_log)
+                                                    const AuditLogSource* audit_log, const ConflictHistory* conflicts)
 {
     const auto serve = [&](Role role, const ApiSocket& socket) -> Result<std::unique_ptr<RoleServer>> {
         auto listener = UnixListener::listen(socket.path, socket.group);
         if (!listener) {
             return std::unexpected(listener.error());
         }
-        auto server = std::make_unique<RoleServer>(role, std::move(*listener), sockets, pipeline, fanout, audit_log);
+        auto server =
+            std::make_unique<RoleServer>(role, std::move(*listener), sockets, pipeline, fanout, audit_log, conflicts);
         if (auto served = server->serve(); !served) {
             return std::unexpected(served.error());
         }

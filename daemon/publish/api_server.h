@@ -11,14 +11,16 @@
 namespace pinwarden {
 
 struct AuditLogSource;
+class ConflictHistory;
 
 class ApiServer {
 public:
     // Serves on Unix sockets that their group may use as well; missing parent folders are created with mode 0755.
     // A socket nobody listens on is replaced; one that somebody serves is an error, and is left alone.
-    // `pipeline`, `fanout` and `audit_log` must outlive the server; nullptr: there is no audit log.
+    // What it is given must outlive the server; nullptr: there is no audit log, no conflict is remembered.
     static Result<std::unique_ptr<ApiServer>> start(const ApiSockets& sockets, Pipeline& pipeline, Fanout& fanout,
-                                                    const AuditLogSource* audit_log = nullptr);
+                                                    const AuditLogSource* audit_log = nullptr,
+                                                    const ConflictHistory* conflicts = nullptr);
     ApiServer() = default;
     ApiServer(const ApiServer&) = delete;
     ApiServer& operator=(const ApiServer&) = delete;

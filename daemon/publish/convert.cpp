@@ -221,6 +221,21 @@ std::string valid_utf8(std::string_view bytes)
     return valid;
 }
 
+namespace {
+
+v1::HookState hook_state(const HookState& hook)
+{
+    if (hook.attached) {
+        return v1::HOOK_STATE_ATTACHED;
+    }
+    if (!hook.needed) {
+        return v1::HOOK_STATE_NOT_NEEDED;
+    }
+    return hook.available ? v1::HOOK_STATE_FAILED : v1::HOOK_STATE_UNAVAILABLE;
+}
+
+}  // namespace
+
 v1::GetStatusResponse status_to_proto(const Snapshot& snapshot)
 {
     const Times times{snapshot.taken, snapshot.boot_to_unix};
@@ -236,6 +251,7 @@ v1::GetStatusResponse status_to_proto(const Snapshot& snapshot)
         added.set_attached(hook.attached);
         added.set_reason(valid_utf8(hook.reason));
         added.set_missed(hook.missed);
+        added.set_state(hook_state(hook));
     }
     for (const LossState& loss : snapshot.losses) {
         v1::Loss& added = *out.add_losses();

@@ -20,6 +20,7 @@ constexpr std::array kNeeds{
     Needs{"pinwarden.v1.PinService", true, true},
     Needs{"pinwarden.v1.PolicyService", true, true},
     Needs{"pinwarden.v1.HoldService", true, true},
+    Needs{"pinwarden.v1.ConflictService", true, true},
     Needs{"pinwarden.v1.AuditService", true, false},
     Needs{"pinwarden.v1.AuditLogService", false, false},
 };

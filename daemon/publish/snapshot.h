@@ -39,7 +39,8 @@ struct HookState {
     bool attached = false;
     std::string reason;  // why not
     std::uint64_t missed = 0;
-    bool needed = true;  // false: not attached because nothing needs it now
+    bool needed = true;     // false: not attached because nothing needs it now
+    bool available = true;  // false: not attached because this kernel has no such function, or another one serves
 };
 
 struct LossState {

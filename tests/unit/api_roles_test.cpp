@@ -1,6 +1,7 @@
 // Every method of the API, called over the socket of each role.
 #include <google/protobuf/descriptor.h>
 #include <grpcpp/grpcpp.h>
+#include <pinwarden/v1/conflicts.pb.h>
 #include <pinwarden/v1/pinwarden.grpc.pb.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,10 +27,12 @@ constexpr std::chrono::seconds kPatience{20};
 std::vector<const google::protobuf::MethodDescriptor*> all_methods()
 {
     std::vector<const google::protobuf::MethodDescriptor*> methods;
-    const auto* const file = v1::GetStatusRequest::descriptor()->file();
-    for (int service = 0; service < file->service_count(); ++service) {
-        for (int method = 0; method < file->service(service)->method_count(); ++method) {
-            methods.push_back(file->service(service)->method(method));
+    for (const auto* const file :
+         {v1::GetStatusRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file()}) {
+        for (int service = 0; service < file->service_count(); ++service) {
+            for (int method = 0; method < file->service(service)->method_count(); ++method) {
+                methods.push_back(file->service(service)->method(method));
+            }
         }
     }
     return methods;

@@ -232,3 +232,31 @@ TEST_CASE("audit-log is read with its options")
     CHECK(early({"audit-log", "--last", "0"}).exit_code == 2);
     CHECK(parse_duration("500ms") == 500'000'000U);
 }
+
+TEST_CASE("conflicts are read with their filters")
+{
+    const auto plain = std::get<ConflictsCommand>(good({"conflicts"}).command);
+    CHECK(plain.last == 20);
+    CHECK(plain.file.empty());
+    const auto some = std::get<ConflictsCommand>(good({"conflicts", "--last", "3", "--file", "/mnt", "--verdict",
+                                                       "deny,would_hold", "--policy", "keep", "--pid", "812"})
+                                                     .command);
+    CHECK(some.last == 3);
+    CHECK(some.file == "/mnt");
+    CHECK(some.verdicts == std::vector<std::string>{"deny", "would_hold"});
+    CHECK(some.policy == "keep");
+    CHECK(some.pid == 812);
+    CHECK_THAT(early({"conflicts", "--verdict", "maybe"}).text, Catch::Contains("would_hold"));
+    CHECK(early({"conflicts", "--last", "0"}).exit_code == 2);
+}
+
+TEST_CASE("doctor takes nothing, explain what it is about")
+{
+    CHECK(std::holds_alternative<DoctorCommand>(good({"doctor"}).command));
+    CHECK(good({"doctor", "--json"}).json);
+    CHECK(std::get<ExplainCommand>(good({"explain", "/mnt/x"}).command).subject == "/mnt/x");
+    CHECK(std::get<ExplainCommand>(good({"explain", "8:1:12"}).command).subject == "8:1:12");
+    CHECK_THAT(early({"explain"}).text, Catch::Contains("SUBJECT"));
+    CHECK_THAT(early({"explain", ""}).text, Catch::Contains("must be given"));
+    CHECK(early({"doctor", "me"}).exit_code == 2);
+}

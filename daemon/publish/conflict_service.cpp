@@ -1,0 +1,115 @@
+#include "publish/conflict_service.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <cerrno>
+#include <string>
+
+#include "publish/convert.h"
+#include "publish/convert_parts.h"
+#include "publish/status.h"
+
+namespace pinwarden {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+struct SetConflict {
+    const Times& times;
+    v1::Conflict& out;
+
+    void operator()(const ConflictView& view) const { set_conflict(view, times, out); }
+    void operator()(const InvalidationView& view) const { set_invalidation(view, times, out); }
+};
+
+bool is_verdict(const std::string& text)
+{
+    for (int verdict = 0; verdict < PW_VERDICTS; ++verdict) {
+        if (text == to_string(static_cast<pw_verdict>(verdict))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::string all_verdicts()
+{
+    std::string names;
+    for (int verdict = 0; verdict < PW_VERDICTS; ++verdict) {
+        names.append(names.empty() ? "" : ", ").append(to_string(static_cast<pw_verdict>(verdict)));
+    }
+    return names;
+}
+
+void set_past_conflict(const ConflictList::Entry& entry, const Times& times, v1::PastConflict& out)
+{
+    const PastConflict& conflict = *entry.conflict;
+    out.set_number(conflict.number);
+    *out.mutable_time() = times.timestamp(conflict.time);
+    *out.mutable_age() = times.age(conflict.time);
+    std::visit(SetConflict{times, *out.mutable_conflict()}, conflict.what);
+    for (const PastOwner& owner : conflict.owners) {
+        v1::ConflictOwner& added = *out.add_owners();
+        set_process(owner.task, owner.exited, times, *added.mutable_process());
+        added.set_driver(valid_utf8(owner.driver));
+        added.set_pins(owner.pins);
+        added.set_bytes(owner.bytes);
+    }
+    out.set_pin_count(conflict.pins);
+    out.set_pinned_bytes(conflict.bytes);
+    out.set_pins_of_others(conflict.pins_of_others);
+    if (entry.end) {
+        out.set_hold_outcome(valid_utf8(entry.end->outcome));
+        *out.mutable_held() = TimeUtil::NanosecondsToDuration(static_cast<std::int64_t>(entry.end->held));
+    }
+}
+
+}  // namespace
+
+Result<ConflictWish> wish_from_request(const v1::ListConflictsRequest& request)
+{
+    ConflictWish wish{.limit = request.limit(),
+                      .path_prefix = request.path_prefix(),
+                      .pid = request.pid(),
+                      .policy = request.policy()};
+    for (const std::string& verdict : request.verdicts()) {
+        if (!is_verdict(verdict)) {
+            return fail("verdicts: \"" + verdict + "\" is no verdict; there are " + all_verdicts(), EINVAL);
+        }
+        wish.verdicts.insert(verdict);
+    }
+    while (wish.path_prefix.size() > 1 && wish.path_prefix.ends_with('/')) {
+        wish.path_prefix.pop_back();
+    }
+    return wish;
+}
+
+v1::ListConflictsResponse conflicts_to_proto(const ConflictList& list, Nanoseconds now, Nanoseconds boot_to_unix)
+{
+    const Times times{now, boot_to_unix};
+    v1::ListConflictsResponse out;
+    for (const ConflictList::Entry& entry : list.conflicts) {
+        set_past_conflict(entry, times, *out.add_conflicts());
+    }
+    out.set_matched(list.matched);
+    out.set_remembered(list.remembered);
+    out.set_forgotten(list.forgotten);
+    return out;
+}
+
+grpc::Status ConflictService::ListConflicts(grpc::ServerContext* /*context*/, const v1::ListConflictsRequest* request,
+                                            v1::ListConflictsResponse* response)
+{
+    if (history_ == nullptr) {
+        return {grpc::StatusCode::FAILED_PRECONDITION, "this pinwardend remembers no conflicts"};
+    }
+    const auto wish = wish_from_request(*request);
+    if (!wish) {
+        return to_status(wish.error());
+    }
+    const SystemClock clock;
+    *response = conflicts_to_proto(history_->list(*wish), clock.now(), clock.boot_to_unix());
+    return grpc::Status::OK;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,29 @@
+// ListConflicts: what the history remembers.
+#pragma once
+
+#include <pinwarden/v1/conflicts.grpc.pb.h>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "publish/conflict_history.h"
+
+namespace pinwarden {
+
+// Error EINVAL: a verdict that there is none of.
+Result<ConflictWish> wish_from_request(const v1::ListConflictsRequest& request);
+// `now`: since boot.
+v1::ListConflictsResponse conflicts_to_proto(const ConflictList& list, Nanoseconds now, Nanoseconds boot_to_unix);
+
+class ConflictService final : public v1::ConflictService::Service {
+public:
+    // nullptr: nothing is remembered. Must outlive this.
+    explicit ConflictService(const ConflictHistory* history) : history_(history) {}
+
+    grpc::Status ListConflicts(grpc::ServerContext* context, const v1::ListConflictsRequest* request,
+                               v1::ListConflictsResponse* response) override;
+
+private:
+    const ConflictHistory* history_;
+};
+
+}  // namespace pinwarden
