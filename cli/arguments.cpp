@@ -302,6 +302,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_conflicts(app, parsed.command);
     add_explain(app, parsed.command);
     add_doctor(app, parsed.command);
+    add_support(app, parsed.command);
     add_holds(app, parsed);
     add_audit(app, parsed);
     add_audit_log(app, parsed);
@@ -325,7 +326,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
         return wrong_usage(app.got_subcommand("policy")
                                ? "say what to do with policies: apply, list, mode, test or delete"
                                : "give a command: status, pins, leaks, failures, notifiers, watch, conflicts, "
-                                 "explain, doctor, holds, audit, audit-log, census or policy");
+                                 "explain, doctor, support, holds, audit, audit-log, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

@@ -101,6 +101,12 @@ struct ExplainCommand {
     std::string subject;  // a path, DEVICE:INODE, or a pid
 };
 
+struct SupportCommand {
+    std::string output = {};  // path of the archive; empty: named by the time, here
+    std::string metrics_address = "127.0.0.1:9877";
+    std::string log = {};  // path; empty: none
+};
+
 enum class PolicyMode { kMonitor, kEnforce, kOff };
 
 struct PolicyModeCommand {
@@ -122,7 +128,7 @@ struct PolicyTestCommand {
 using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
                              HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
                              PolicyListCommand, PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand,
-                             AuditLogCommand, ConflictsCommand, DoctorCommand, ExplainCommand>;
+                             AuditLogCommand, ConflictsCommand, DoctorCommand, ExplainCommand, SupportCommand>;
 
 struct Arguments {
     std::string socket;

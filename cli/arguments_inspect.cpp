@@ -55,4 +55,20 @@ void add_explain(CLI::App& app, std::optional<Command>& command)
     explain.callback([chosen, &command] { command = *chosen; });
 }
 
+void add_support(CLI::App& app, std::optional<Command>& command)
+{
+    const auto chosen = std::make_shared<SupportCommand>();
+    CLI::App& support = *app.add_subcommand(
+        "support", "Write one archive for a report of a bug, with names of files and processes and addresses left out");
+    support.add_option("--output", chosen->output, "Where; by default pinwarden-support-TIME.tar.gz in this folder")
+        ->type_name("FILE");
+    support.add_option("--metrics-address", chosen->metrics_address, "Where pinwardend has its metrics")
+        ->type_name("HOST:PORT")
+        ->capture_default_str();
+    support.add_option("--log", chosen->log, "With the end of this log of pinwardend")
+        ->type_name("FILE")
+        ->check(CLI::ExistingFile);
+    support.callback([chosen, &command] { command = *chosen; });
+}
+
 }  // namespace pinwarden::cli

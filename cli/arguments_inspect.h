@@ -1,4 +1,4 @@
-// The parts of the command line that look into something: conflicts, doctor, explain.
+// The parts of the command line that look into something: conflicts, doctor, explain, support.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -12,5 +12,6 @@ namespace pinwarden::cli {
 void add_conflicts(CLI::App& app, std::optional<Command>& command);
 void add_doctor(CLI::App& app, std::optional<Command>& command);
 void add_explain(CLI::App& app, std::optional<Command>& command);
+void add_support(CLI::App& app, std::optional<Command>& command);
 
 }  // namespace pinwarden::cli

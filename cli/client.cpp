@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -31,6 +32,7 @@
 #include "cli/pin_list.h"
 #include "cli/render.h"
 #include "cli/render_conflicts.h"
+#include "cli/support.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -170,6 +172,48 @@ int tell(const DoctorFacts& facts, bool json, const Streams& streams, const Styl
     return diagnosis.worst() == v1::SEVERITY_BAD ? kFailed : 0;
 }
 
+// "pinwarden-support-20261127-081500.tar.gz"
+std::string archive_name(std::time_t now)
+{
+    std::tm local{};
+    static_cast<void>(localtime_r(&now, &local));
+    std::array<char, 64> name{};
+    const std::size_t length =
+        std::strftime(name.data(), name.size(), "pinwarden-support-%Y%m%d-%H%M%S.tar.gz", &local);
+    return {name.data(), length};
+}
+
+// `channel` may be nullptr.
+int write_support(const SupportCommand& command, const std::shared_ptr<grpc::Channel>& channel,
+                  const DoctorFacts& machine, bool json, const Streams& streams)
+{
+    SupportFacts facts;
+    facts.diagnosis = diagnose(machine);
+    ask_for_support(command, channel, facts);
+    v1::SupportArchive archive;
+    archive.set_path(command.output.empty() ? archive_name(std::time(nullptr)) : command.output);
+    archive.mutable_left_out()->Assign(facts.left_out.begin(), facts.left_out.end());
+    const std::vector<SupportFile> files = support_files(std::move(facts));
+    if (const auto written = write_archive(archive.path(), files); !written) {
+        streams.err << "pinctl: " << written.error() << "\n";
+        return kFailed;
+    }
+    std::string text = "Wrote " + visible(archive.path()) + ":";
+    for (const SupportFile& file : files) {
+        archive.add_files(file.name);
+        text += " " + file.name;
+    }
+    text += "\n";
+    for (const std::string& reason : archive.left_out()) {
+        text += "Left out: " + visible(reason) + "\n";
+    }
+    text +=
+        "Names of files, processes, cgroups and containers are replaced, and addresses left out; README.txt says "
+        "more.\n";
+    streams.out << (json ? to_json(archive, true) : text) << std::flush;
+    return 0;
+}
+
 class Client {
 public:
     Client(const Arguments& arguments, const std::shared_ptr<grpc::Channel>& channel, const Streams& streams,
@@ -277,21 +321,11 @@ public:
         return answer(status, response, [&] { return render_conflicts(response, style_); });
     }
 
-    int operator()(const DoctorCommand& /*command*/)
+    int operator()(const DoctorCommand& /*command*/) { return tell(examine(), arguments_.json, streams_, style_); }
+
+    int operator()(const SupportCommand& command)
     {
-        DoctorFacts facts = read_machine();
-        v1::GetStatusResponse response;
-        const grpc::Status status = status_->GetStatus(with_deadline().get(), {}, &response);
-        if (status.ok()) {
-            facts.daemon = read_rights(std::to_string(response.pid()));
-            if (facts.daemon && facts.daemon->comm != "pinwardend") {
-                facts.daemon.reset();  // its number is one of another pid namespace
-            }
-            facts.status = std::move(response);
-        } else {
-            facts.not_answered = message_for(status, arguments_.socket);
-        }
-        return tell(facts, arguments_.json, streams_, style_);
+        return write_support(command, channel_, examine(), arguments_.json, streams_);
     }
 
     int operator()(const ExplainCommand& command)
@@ -446,6 +480,24 @@ public:
     }
 
 private:
+    // Everything the doctor has to know.
+    DoctorFacts examine()
+    {
+        DoctorFacts facts = read_machine();
+        v1::GetStatusResponse response;
+        const grpc::Status status = status_->GetStatus(with_deadline().get(), {}, &response);
+        if (status.ok()) {
+            facts.daemon = read_rights(std::to_string(response.pid()));
+            if (facts.daemon && facts.daemon->comm != "pinwardend") {
+                facts.daemon.reset();  // its number is one of another pid namespace
+            }
+            facts.status = std::move(response);
+        } else {
+            facts.not_answered = message_for(status, arguments_.socket);
+        }
+        return facts;
+    }
+
     Expected<void> add_texts(const std::vector<std::string>& files,
                              google::protobuf::RepeatedPtrField<v1::PolicyText>& texts)
     {
@@ -606,13 +658,16 @@ int run(const Arguments& arguments, const Streams& streams, const Style& style)
             fd = reading;
         }
     }
-    if (!fd && std::holds_alternative<DoctorCommand>(chosen.command)) {
+    if (!fd) {
         DoctorFacts facts = read_machine();
         facts.not_answered = fd.error().why;
         facts.forbidden = fd.error().error == EACCES;
-        return tell(facts, chosen.json, streams, style);
-    }
-    if (!fd) {
+        if (std::holds_alternative<DoctorCommand>(chosen.command)) {
+            return tell(facts, chosen.json, streams, style);
+        }
+        if (const auto* support = std::get_if<SupportCommand>(&chosen.command)) {
+            return write_support(*support, nullptr, facts, chosen.json, streams);
+        }
         streams.err << "pinctl: " << fd.error().why << "\n";
         return kFailed;
     }

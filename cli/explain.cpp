@@ -49,6 +49,14 @@ std::string owner_text(const v1::Process& owner)
     return owner.inferred() ? text + " (inferred: it alone maps the pages)" : text;
 }
 
+std::string kind_text(const std::string& kind)
+{
+    if (kind == "file" || kind == "directory") {
+        return "a " + kind;
+    }
+    return "neither a file nor a directory";
+}
+
 std::string pages_text(const v1::FileRange& range)
 {
     return range.pages() == 1 ? "page " + std::to_string(range.first_page())
@@ -143,19 +151,16 @@ private:
                 ".");
             return;
         }
-        const std::string what = file.kind() == "directory" ? "a directory"
-                                 : file.kind() == "file"    ? "a file"
-                                                            : "neither a file nor a directory";
-        std::string text =
-            (file.name() == file.path() ? name : name + " is " + visible(file.path()) + ", which") + " is " + what;
+        std::string text = (file.name() == file.path() ? name : name + " is " + visible(file.path()) + ", which") +
+                           " is " + kind_text(file.kind());
         if (!file.mountpoint().empty()) {
             text += " of the " + visible(file.identity().filesystem()) + " at " + visible(file.mountpoint());
         }
         say(text + " (" + inode_name(file.identity()) + ").");
         if (file.by_name()) {
             say("No pin is on this very file; those that follow are on files that had this name when they were pinned. "
-                "It "
-                "was replaced, or pinwardend sees another mount here.");
+                "It was replaced, or pinwardend sees another mount here, or this file system lies over the one that is "
+                "pinned (overlayfs).");
         }
     }
 
@@ -164,9 +169,8 @@ private:
         const auto count = static_cast<std::uint64_t>(explanation_.pins_size());
         const bool folder = explanation_.file().kind() == "directory";
         if (count == 0) {
-            say(explanation_.has_process() ? "It has nothing pinned, as far as pinwardend knows."
-                : folder                   ? "Nothing below it is pinned, as far as pinwardend knows."
-                                           : "Nothing of it is pinned, as far as pinwardend knows.");
+            const std::string nothing = folder ? "Nothing below it is" : "Nothing of it is";
+            say((explanation_.has_process() ? "It has nothing" : nothing) + " pinned, as far as pinwardend knows.");
             return;
         }
         std::set<std::pair<std::uint32_t, std::int64_t>> owners;
@@ -177,9 +181,8 @@ private:
             bytes += pin.bytes();
             orphans += pin.has_orphaned_since() ? 1U : 0U;
         }
-        std::string text = explanation_.has_process() ? "It has "
-                           : folder                   ? "Below it there " + verb(count, "is ", "are ")
-                                                      : verb(count, "There is ", "There are ");
+        const std::string there = (folder ? "Below it there " : "There ") + verb(count, "is ", "are ");
+        std::string text = explanation_.has_process() ? "It has " : there;
         text += counted(count, "pin") + " of " + human_bytes(bytes);
         text += explanation_.has_process()
                     ? ""
@@ -216,9 +219,12 @@ private:
     static std::string operation_text(const v1::ForetoldOperation& foretold, const v1::ExplainedFile& file)
     {
         const std::string& operation = foretold.operation();
-        std::string text = operation == "truncate:0" ? "A truncate to nothing now"
-                           : operation == "umount"   ? "An umount of " + visible(file.mountpoint()) + " now"
-                                                     : "A hole punched where it is pinned first now";
+        std::string text = "A hole punched where it is pinned first now";
+        if (operation == "truncate:0") {
+            text = "A truncate to nothing now";
+        } else if (operation == "umount") {
+            text = "An umount of " + visible(file.mountpoint()) + " now";
+        }
         if (!foretold.problem().empty()) {
             return text + ": not known, " + visible(foretold.problem()) + ".";
         }

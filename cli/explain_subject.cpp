@@ -69,7 +69,10 @@ std::optional<Mount> find_mount(std::uint64_t id)
 
 std::string kind_of(unsigned mode)
 {
-    return S_ISREG(mode) ? "file" : S_ISDIR(mode) ? "directory" : "other";
+    if (S_ISREG(mode)) {
+        return "file";
+    }
+    return S_ISDIR(mode) ? "directory" : "other";
 }
 
 void find_file(v1::ExplainedFile& file)

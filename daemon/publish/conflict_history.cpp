@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <string_view>
 #include <utility>
 
@@ -124,13 +125,13 @@ ConflictList ConflictHistory::list(const ConflictWish& wish) const
         list.forgotten = total_ - entries_.size();
     }
     list.remembered = entries.size();
-    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-        if (!wish.wants(*entry->conflict)) {
+    for (ConflictList::Entry& entry : std::views::reverse(entries)) {
+        if (!wish.wants(*entry.conflict)) {
             continue;
         }
         ++list.matched;
         if (wish.limit == 0 || list.conflicts.size() < wish.limit) {
-            list.conflicts.push_back(std::move(*entry));
+            list.conflicts.push_back(std::move(entry));
         }
     }
     return list;

@@ -260,3 +260,12 @@ TEST_CASE("doctor takes nothing, explain what it is about")
     CHECK_THAT(early({"explain", ""}).text, Catch::Contains("must be given"));
     CHECK(early({"doctor", "me"}).exit_code == 2);
 }
+
+TEST_CASE("support is told where to write, and what else to take")
+{
+    const auto plain = std::get<SupportCommand>(good({"support"}).command);
+    CHECK(plain.output.empty());
+    CHECK(plain.metrics_address == "127.0.0.1:9877");
+    CHECK(std::get<SupportCommand>(good({"support", "--output", "/tmp/x.tar.gz"}).command).output == "/tmp/x.tar.gz");
+    CHECK_THAT(early({"support", "--log", "/no/such/log"}).text, Catch::Contains("/no/such/log"));
+}
