@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/engine.h"
+#include "publish/pin_filter.h"
 #include "support/engine_surroundings.h"
 #include "support/fake_holds.h"
 #include "support/fake_owners.h"

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+using namespace pinwarden;
 using namespace pinwarden::cli;
 
 namespace {

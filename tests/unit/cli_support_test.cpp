@@ -47,7 +47,7 @@ SupportFacts telling()
                                                                 .container = "secretcontainer"});
     pin.files[kShownFile].path = "/mnt/secret/file";
     SupportFacts facts;
-    facts.pins = pins_to_proto(snapshot_with({pin}), {});
+    facts.pins = listed({pin});
     facts.pins.mutable_pins(0)->add_stack("ib_umem_get+0x2d2 [ib_uverbs]");
     v1::Holder& holder = *facts.pins.mutable_pins(0)->add_may_be_held_by();
     holder.set_comm("secret-holder");

@@ -72,8 +72,8 @@ TEST_CASE("a dry run finds the pins of the file, and changes nothing", "[engine_
 
     CHECK(world.sink.calls == calls);
     CHECK(world.store.saves == saves);
-    CHECK(world.engine.snapshot(false).policies.size() == 1);
-    CHECK(world.engine.snapshot(false).policies[0].counters.matched == 0);
+    CHECK(world.engine.snapshot().policies.size() == 1);
+    CHECK(world.engine.snapshot().policies[0].counters.matched == 0);
     CHECK(world.engine.test(question(65536))->run.conflict.operation.verdict == PW_VERDICT_ALLOW);
 }
 

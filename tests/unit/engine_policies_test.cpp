@@ -26,7 +26,7 @@ Policy killing(const std::string& name, const std::string& source = "grpc")
 
 PolicyState state(World& world, const std::string& name)
 {
-    const auto policies = world.engine.snapshot(false).policies;
+    const auto policies = world.engine.snapshot().policies;
     const auto found = std::ranges::find_if(policies, [&](const auto& one) { return one.policy.name == name; });
     REQUIRE(found != policies.end());
     return *found;
@@ -35,7 +35,7 @@ PolicyState state(World& world, const std::string& name)
 std::vector<std::string> states(World& world)
 {
     std::vector<std::string> all;
-    for (const PolicyState& one : world.engine.snapshot(false).policies) {
+    for (const PolicyState& one : world.engine.snapshot().policies) {
         all.push_back(one.policy.name + " " + one.state);
     }
     return all;
@@ -43,7 +43,7 @@ std::vector<std::string> states(World& world)
 
 bool noticed(World& world, const std::string& what)
 {
-    const auto notices = world.engine.snapshot(false).notices;
+    const auto notices = world.engine.snapshot().notices;
     return std::ranges::any_of(notices, [&](const auto& notice) { return notice.find(what) != std::string::npos; });
 }
 
@@ -103,7 +103,7 @@ TEST_CASE("policies of the API outlive the daemon, in order and with their modes
     restart(next, world);
     CHECK(states(next) == Names{"b off", "a active", "d active"});
     CHECK(state(next, "a").policy.source == "x.yaml");
-    CHECK(next.engine.snapshot(false).notices.empty());
+    CHECK(next.engine.snapshot().notices.empty());
 }
 
 TEST_CASE("nothing is kept of a check, nor of what is refused", "[engine_policies]")
@@ -118,7 +118,7 @@ TEST_CASE("nothing is kept of a check, nor of what is refused", "[engine_policie
     world.sink.failing.clear();
     REQUIRE(world.engine.apply({policy("a")}, false));
     CHECK(world.store.names() == Names{"a"});
-    CHECK(world.engine.snapshot(false).notices.empty());
+    CHECK(world.engine.snapshot().notices.empty());
 }
 
 TEST_CASE("what cannot be kept is not put in force, unless it makes for less", "[engine_policies]")
@@ -141,7 +141,7 @@ TEST_CASE("what cannot be kept is not put in force, unless it makes for less", "
     REQUIRE_FALSE(world.engine.set_mode("a", Mode::kEnforce));
     CHECK(states(world) == Names{"a monitoring", "b off"});
     // The same is said once.
-    CHECK(world.engine.snapshot(false).notices.size() == 1);
+    CHECK(world.engine.snapshot().notices.size() == 1);
 
     world.store.full = false;
     REQUIRE(world.engine.set_mode("b", Mode::kMonitor));
@@ -168,7 +168,7 @@ TEST_CASE("without a store nothing is kept, and everything works", "[engine_poli
     REQUIRE(engine.start_policies({policy("a", "monitor", "a.yaml")}));
     REQUIRE(engine.set_mode("a", Mode::kEnforce));
     REQUIRE(engine.apply({policy("b")}, false));
-    CHECK(engine.snapshot(false).policies.size() == 2);
+    CHECK(engine.snapshot().policies.size() == 2);
 }
 
 TEST_CASE("policies of files are not kept, but the mode that was set for one is", "[engine_policies]")

@@ -107,7 +107,7 @@ TEST_CASE("without a record nothing more is enforced, and less can be", "[engine
     Policy harder = policy_named("one", Mode::kEnforce);
     harder.deny_errno = 1;
     CHECK_FALSE(world.engine.apply({policy_named("three", Mode::kMonitor), harder}, false, kOperator));
-    CHECK(world.engine.snapshot(false).notices.empty());
+    CHECK(world.engine.snapshot().notices.empty());
 
     // The same once more, less, and nothing at all.
     CHECK(world.engine.apply({policy_named("one", Mode::kEnforce)}, false, kOperator) == 3U);
@@ -116,8 +116,8 @@ TEST_CASE("without a record nothing more is enforced, and less can be", "[engine
     CHECK(world.warnings.size() == 3);
     CHECK(has(world.warnings, "done without a record of it: audit log: no space left"));
     // That is told once.
-    CHECK(world.engine.snapshot(false).notices.size() == 1);
-    CHECK(has(world.engine.snapshot(false).notices, "not all that was done is in the audit log"));
+    CHECK(world.engine.snapshot().notices.size() == 1);
+    CHECK(has(world.engine.snapshot().notices, "not all that was done is in the audit log"));
 }
 
 TEST_CASE("a denial is recorded, what was not stopped is not", "[engine][audit_log]")

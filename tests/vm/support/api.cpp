@@ -130,6 +130,14 @@ v1::ListPinsResponse Api::list_pins(const v1::ListPinsRequest& request)
     return response;
 }
 
+v1::GroupPinsResponse Api::group_pins(const v1::GroupPinsRequest& request)
+{
+    Context context;
+    v1::GroupPinsResponse response;
+    expect_ok(pins_->GroupPins(&context, request, &response), "GroupPins");
+    return response;
+}
+
 v1::ListFailuresResponse Api::failures()
 {
     Context context;

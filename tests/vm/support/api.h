@@ -24,6 +24,7 @@ public:
     std::vector<v1::Pin> pins();
     std::vector<v1::Notifier> notifiers();
     v1::ListPinsResponse list_pins(const v1::ListPinsRequest& request);
+    v1::GroupPinsResponse group_pins(const v1::GroupPinsRequest& request);
     v1::ListFailuresResponse failures();
 
     // Answers with the generation in force.
