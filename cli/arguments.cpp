@@ -9,6 +9,9 @@
 #include <utility>
 
 #include "cli/arguments_inspect.h"
+#include "cli/manual/completion.h"
+#include "cli/manual/manual_page.h"
+#include "cli/manual_facts.h"
 #include "cli/pin_options.h"
 
 namespace pinwarden::cli {
@@ -59,6 +62,7 @@ struct Parsed {
     PolicyTestCommand test;
     std::string inode;  // MAJOR:MINOR:INODE
     std::string output;
+    std::string shell;
 };
 
 void add_status(CLI::App& app, Parsed& parsed)
@@ -157,6 +161,7 @@ void add_policy_mode(CLI::App& policy, Parsed& parsed)
     CLI::App& mode = *policy.add_subcommand("mode", "Put a policy into another mode, in place");
     mode.add_option("NAME", parsed.mode.name, "Name of the policy")->required();
     mode.add_option("MODE", parsed.mode_name, "monitor: only count; enforce: act; off: rest")
+        ->type_name("monitor|enforce|off")
         ->required()
         ->check(check_policy_mode);
     mode.callback([&parsed] {
@@ -272,6 +277,26 @@ void add_audit_log(CLI::App& app, Parsed& parsed)
     });
 }
 
+void add_manuals(CLI::App& app, Parsed& parsed)
+{
+    app.add_subcommand("completion", "Print a script with which a shell completes the words of pinctl")
+        ->add_option("SHELL", parsed.shell, "Which shell")
+        ->type_name("bash|zsh|fish")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    // For who builds the package.
+    app.add_subcommand("manual", "Print the manual page")->group("");
+}
+
+std::string printed(const CLI::App& app, const Parsed& parsed)
+{
+    if (!app.got_subcommand("completion")) {
+        return manual_page(describe(app), pinctl_manual());
+    }
+    const Shell shell = parsed.shell == "bash" ? Shell::kBash : parsed.shell == "zsh" ? Shell::kZsh : Shell::kFish;
+    return completion(describe(app), shell);
+}
+
 Early wrong_usage(const std::string& message)
 {
     return {kWrongUsage, "pinctl: " + message + "\nRun `pinctl --help` for what is possible.\n"};
@@ -307,6 +332,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_audit(app, parsed);
     add_audit_log(app, parsed);
     add_policy(app, parsed);
+    add_manuals(app, parsed);
 
     try {
         // CLI11 takes the vector from its end.
@@ -321,11 +347,14 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     } catch (const CLI::ParseError& error) {
         return wrong_usage(error.what());
     }
+    if (app.got_subcommand("completion") || app.got_subcommand("manual")) {
+        return Early{0, printed(app, parsed)};
+    }
     // Not require_subcommand(): it would hide which word was not understood.
     if (!parsed.command) {
         return wrong_usage(app.got_subcommand("policy")
                                ? "say what to do with policies: apply, list, mode, test or delete"
-                               : "give a command: status, pins, leaks, failures, notifiers, watch, conflicts, "
+                               : "give a command: status, pins, leaks, top, failures, notifiers, watch, conflicts, "
                                  "explain, doctor, support, holds, audit, audit-log, census or policy");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.

@@ -125,10 +125,16 @@ struct PolicyTestCommand {
     std::string comm = {};
 };
 
-using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
-                             HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand,
-                             PolicyListCommand, PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand,
-                             AuditLogCommand, ConflictsCommand, DoctorCommand, ExplainCommand, SupportCommand>;
+struct TopCommand {
+    v1::PinFilter filter = {};
+    std::uint64_t every = 2'000'000'000;  // nanoseconds
+};
+
+using Command =
+    std::variant<StatusCommand, PinsCommand, LeaksCommand, TopCommand, FailuresCommand, NotifiersCommand, WatchCommand,
+                 HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand, PolicyListCommand,
+                 PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand, AuditLogCommand, ConflictsCommand,
+                 DoctorCommand, ExplainCommand, SupportCommand>;
 
 struct Arguments {
     std::string socket;

@@ -33,6 +33,7 @@
 #include "cli/render.h"
 #include "cli/render_conflicts.h"
 #include "cli/support.h"
+#include "cli/top.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -245,6 +246,12 @@ public:
             return show_pins(command);
         }
         return repeat(*command.again, 0, [&] { return show_pins(command); });
+    }
+
+    int operator()(const TopCommand& command)
+    {
+        const auto shown = show_top(command, channel_);
+        return shown ? 0 : failed(shown.error());
     }
 
     int operator()(const LeaksCommand& command)

@@ -94,16 +94,18 @@ CLI::Option& add_choice(CLI::App& command, const std::string& name, const std::s
                         std::map<std::string, Value> words, std::function<void(Value)> chosen)
 {
     std::string list;
+    std::string type;
     for (const auto& [word, value] : words) {
         list += (list.empty() ? "" : ", ") + word;
+        type += (type.empty() ? "" : "|") + word;
     }
     const auto check = [words, list](const std::string& text) {
         return words.contains(text) ? std::string() : "\"" + text + "\" is none of these: " + list;
     };
     return *command
                 .add_option_function<std::string>(
-                    name, [words, chosen](const std::string& text) { chosen(words.at(text)); }, help + ": " + list)
-                ->type_name("WORD")
+                    name, [words, chosen](const std::string& text) { chosen(words.at(text)); }, help)
+                ->type_name(type)
                 ->check(check);
 }
 
@@ -182,6 +184,21 @@ void add_leaks(CLI::App& app, std::optional<Command>& command)
     leaks.callback([made, &command] { command = *made; });
 }
 
+void add_top(CLI::App& app, std::optional<Command>& command)
+{
+    const auto made = std::make_shared<TopCommand>();
+    CLI::App& top = *app.add_subcommand(
+        "top", "Show who holds most, on the whole screen, and how that changes; keys choose what is sorted by");
+    add_pin_filter(top, made->filter);
+    top.add_option_function<std::string>(
+           "--interval", [made](const std::string& text) { made->every = parse_interval(text).value_or(made->every); },
+           "How many seconds until it is looked at again")
+        ->type_name("INTERVAL")
+        ->default_str("2")
+        ->check(check_interval);
+    top.callback([made, &command] { command = *made; });
+}
+
 }  // namespace
 
 void add_pin_filter(CLI::App& command, v1::PinFilter& filter)
@@ -230,6 +247,7 @@ void add_pin_commands(CLI::App& app, std::optional<Command>& command)
 {
     add_pins(app, command);
     add_leaks(app, command);
+    add_top(app, command);
 }
 
 }  // namespace pinwarden::cli

@@ -11,7 +11,7 @@ namespace pinwarden::cli {
 // `filter` must outlive the parsing.
 void add_pin_filter(CLI::App& command, v1::PinFilter& filter);
 
-// pins and leaks. They set `command`, which must outlive the parsing.
+// pins, leaks and top. They set `command`, which must outlive the parsing.
 void add_pin_commands(CLI::App& app, std::optional<Command>& command);
 
 }  // namespace pinwarden::cli
