@@ -27,11 +27,11 @@ class Variable {
 public:
     Variable(std::string name, const std::string& value) : name_(std::move(name))
     {
-        setenv(name_.c_str(), value.c_str(), 1);
+        setenv(name_.c_str(), value.c_str(), 1);  // NOLINT(concurrency-mt-unsafe): nobody reads it yet
     }
     Variable(const Variable&) = delete;
     Variable& operator=(const Variable&) = delete;
-    ~Variable() { unsetenv(name_.c_str()); }
+    ~Variable() { unsetenv(name_.c_str()); }  // NOLINT(concurrency-mt-unsafe): nor any more
 
 private:
     std::string name_;
