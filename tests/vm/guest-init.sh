@@ -51,8 +51,8 @@ start_systemd() {
     done
     # Without one this would be the machine's first start, on which every unit there is gets enabled.
     [ -s /etc/machine-id ] || tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
-    # If the host is a container, this guest is none.
-    rm -f /.dockerenv
+    # The host may be a container, and then starts no services; this guest is none.
+    rm -f /.dockerenv /usr/sbin/policy-rc.d
     cat > $units/pinwarden-guest.target << U
 [Unit]
 Requires=pinwarden-guest.service
