@@ -81,7 +81,7 @@ void close_all_but(int first, int second)
     // Nor is what a service manager sends to all of a service, SIGTERM or its watchdog's SIGABRT.
     sigset_t all;
     sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, nullptr);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
     prctl(PR_SET_NAME, "pinwarden-guard");
     close_all_but(pipe, table.fd());
     if (chdir("/") != 0) {
