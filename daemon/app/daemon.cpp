@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/systemd_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "app/kernel_adapters.h"
 #include "app/kernel_watch.h"
 #include "app/pipeline_thread.h"
+#include "app/service_notify.h"
 #include "kernel/kept_links.h"
 #include "kernel/preemption.h"
 #include "kernel/privileges.h"
@@ -49,7 +51,8 @@ constexpr std::size_t kSubscriberQueue = 4096;
 
 void start_log(const std::string& level)
 {
-    auto log = spdlog::stderr_color_mt("pinwardend");
+    // The journal gets levels as its own, and keeps the time.
+    auto log = stderr_is_journal() ? spdlog::systemd_logger_mt("pinwardend") : spdlog::stderr_color_mt("pinwardend");
     log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l: %v");
     log->set_level(spdlog::level::from_str(level));
     spdlog::set_default_logger(log);
@@ -338,6 +341,7 @@ Result<void> run_daemon(const Options& options)
     // For whoever waits for it, whatever the log level.
     dprintf(STDERR_FILENO, "pinwardend ready: API on %s, metrics on http://%s/metrics\n", options.socket.c_str(),
             options.metrics_address.c_str());
+    ServiceNotifier service(**pipeline);
 
     FreeMemory memory;
     memory.give_back();
@@ -347,6 +351,7 @@ Result<void> run_daemon(const Options& options)
             memory.look();
         }
     });
+    service.stopping();
     spdlog::info("stopping");
     // While those who ask again can still be answered.
     if (!(*pipeline)->stop_holding()) {

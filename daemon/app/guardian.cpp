@@ -79,6 +79,10 @@ void close_all_but(int first, int second)
 {
     // Its own session: what is sent to the daemon's terminal or group is not for it.
     setsid();
+    // Nor is what a service manager sends to all of a service, SIGTERM or its watchdog's SIGABRT.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
     prctl(PR_SET_NAME, "pinwarden-guard");
     // What the daemon has let go so far, and gives back for itself only when it has started.
     FreeMemory().give_back();

@@ -2,6 +2,7 @@
 
 #include "app/daemon.h"
 #include "app/options.h"
+#include "app/service_notify.h"
 
 namespace {
 
@@ -30,7 +31,9 @@ int main(int count, char** arguments)
     }
     const auto result = run(*options);
     if (!result) {
-        std::fprintf(stderr, "pinwardend: %s\n", result.error().message.c_str());
+        // The journal takes <3> for the level of an error.
+        std::fprintf(stderr, "%spinwardend: %s\n", pinwarden::stderr_is_journal() ? "<3>" : "",
+                     result.error().message.c_str());
         return 1;
     }
     return 0;

@@ -1,5 +1,7 @@
 #include "publish/health.h"
 
+#include <grpcpp/health_check_service_interface.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>

@@ -1,8 +1,6 @@
 // Whether the daemon does what it is there for, as grpc.health.v1 tells it.
 #pragma once
 
-#include <grpcpp/health_check_service_interface.h>
-
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -13,6 +11,10 @@
 #include <vector>
 
 #include "publish/snapshot.h"
+
+namespace grpc {
+class HealthCheckServiceInterface;
+}
 
 namespace pinwarden {
 

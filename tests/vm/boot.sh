@@ -17,6 +17,7 @@ usage() {
     cat << 'U'
 usage: ./dev vm 6.1|6.12|latest [option...] -- COMMAND [ARGUMENT...]
   --icount              one processor that runs one instruction per nanosecond: times repeat, whatever the host does
+  --systemd             systemd as process 1; COMMAND is a service of it
   --mem SIZE            memory of the guest (default 3G)
   --smp N               processors (default 2)
   --append ARGUMENTS    added to the kernel's command line
@@ -32,7 +33,7 @@ wrong() {
     exit 2
 }
 
-memory=3G processors=2 append='' timeout=0 icount=no kernel=''
+memory=3G processors=2 append='' timeout=0 icount=no systemd=no kernel=''
 extra=() ports=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -40,6 +41,7 @@ while [ $# -gt 0 ]; do
     esac
     case $1 in
     --icount) icount=yes ;;
+    --systemd) systemd=yes ;;
     --mem) memory=$2 && shift ;;
     --smp) processors=$2 && shift ;;
     --append) append=$2 && shift ;;
@@ -124,6 +126,7 @@ write_command() {
     echo
 }
 write_command "$@" > "$run/command"
+if [ $systemd = yes ]; then : > "$run/systemd"; fi
 
 # Only what it takes to mount this machine's files: everything else is loaded from there.
 make_initramfs() {
