@@ -75,6 +75,8 @@ struct AuditLogCommand {
     std::string policy = {};                  // empty: any
 };
 
+struct ConfigShowCommand {};
+
 enum class PolicyMode { kMonitor, kEnforce, kOff };
 
 struct PolicyModeCommand {
@@ -96,7 +98,7 @@ struct PolicyTestCommand {
 using Command =
     std::variant<StatusCommand, PinsCommand, LeaksCommand, FailuresCommand, NotifiersCommand, WatchCommand,
                  HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand, PolicyListCommand,
-                 PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand, AuditLogCommand>;
+                 PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand, AuditLogCommand, ConfigShowCommand>;
 
 struct Arguments {
     std::string socket;

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <pinwarden/v1/config.grpc.pb.h>
 #include <pinwarden/v1/pinwarden.grpc.pb.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -24,6 +25,7 @@
 #include <system_error>
 
 #include "cli/render.h"
+#include "cli/render_config.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -158,7 +160,8 @@ public:
           policies_(v1::PolicyService::NewStub(channel)),
           holds_(v1::HoldService::NewStub(channel)),
           audits_(v1::AuditService::NewStub(channel)),
-          audit_log_(v1::AuditLogService::NewStub(channel))
+          audit_log_(v1::AuditLogService::NewStub(channel)),
+          config_(v1::ConfigService::NewStub(channel))
     {
     }
 
@@ -334,6 +337,13 @@ public:
         return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
     }
 
+    int operator()(const ConfigShowCommand& /*command*/)
+    {
+        v1::GetConfigResponse response;
+        const grpc::Status status = config_->GetConfig(with_deadline().get(), {}, &response);
+        return answer(status, response, [&] { return render_config(response, std::time(nullptr), style_); });
+    }
+
     int operator()(const PolicyModeCommand& command)
     {
         v1::SetPolicyModeRequest request;
@@ -455,6 +465,7 @@ private:
     std::unique_ptr<v1::HoldService::Stub> holds_;
     std::unique_ptr<v1::AuditService::Stub> audits_;
     std::unique_ptr<v1::AuditLogService::Stub> audit_log_;
+    std::unique_ptr<v1::ConfigService::Stub> config_;
 };
 
 }  // namespace

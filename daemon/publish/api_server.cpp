@@ -13,6 +13,7 @@
 
 #include "publish/access.h"
 #include "publish/audit_log_service.h"
+#include "publish/config_service.h"
 #include "publish/convert.h"
 #include "publish/event_stream.h"
 #include "publish/health.h"
@@ -291,7 +292,7 @@ private:
 class RoleServer {
 public:
     RoleServer(Role role, std::unique_ptr<UnixListener> listener, const ApiSockets& sockets, Pipeline& pipeline,
-               Fanout& fanout, const AuditLogSource* audit_log)
+               Fanout& fanout, const AuditLogSource* audit_log, const ConfigSource* config)
         : access_(role, peers_, sockets.operators.path),
           streams_(fanout),
           status_service_(pipeline),
@@ -300,6 +301,7 @@ public:
           hold_service_(pipeline, access_),
           audit_service_(pipeline, access_),
           audit_log_service_(audit_log, access_),
+          config_service_(config),
           listener_(std::move(listener))
     {
     }
@@ -330,6 +332,7 @@ public:
         builder.RegisterService(&hold_service_);
         builder.RegisterService(&audit_service_);
         builder.RegisterService(&audit_log_service_);
+        builder.RegisterService(&config_service_);
         builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
         builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
         builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
@@ -365,6 +368,7 @@ private:
     HoldService hold_service_;
     AuditService audit_service_;
     AuditLogService audit_log_service_;
+    ConfigService config_service_;
     std::unique_ptr<grpc::Server> server_;
     std::unique_ptr<UnixListener> listener_;
 };
@@ -416,14 +420,15 @@ grpc::Status to_status(const Error& error)
 }
 
 Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, Pipeline& pipeline, Fanout& fanout,
-                                                    const AuditLogSource* audit_log)
+                                                    const AuditLogSource* audit_log, const ConfigSource* config)
 {
     const auto serve = [&](Role role, const ApiSocket& socket) -> Result<std::unique_ptr<RoleServer>> {
         auto listener = UnixListener::listen(socket.path, socket.group);
         if (!listener) {
             return std::unexpected(listener.error());
         }
-        auto server = std::make_unique<RoleServer>(role, std::move(*listener), sockets, pipeline, fanout, audit_log);
+        auto server =
+            std::make_unique<RoleServer>(role, std::move(*listener), sockets, pipeline, fanout, audit_log, config);
         if (auto served = server->serve(); !served) {
             return std::unexpected(served.error());
         }
