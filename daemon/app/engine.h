@@ -94,7 +94,7 @@ public:
     // When tick() has something to do, if that is before the next regular one.
     [[nodiscard]] std::optional<Nanoseconds> next_tick() const;
 
-    // The first: those of the command line's files, with the modes an operator has set for them, then what was kept. An
+    // The first: those of files, with the modes an operator has set for them, then what was kept. An
     // error is about the files; what was kept and cannot be put in force is refused, and said to be.
     Result<void> start_policies(const std::vector<Policy>& files);
     // What enforces more than before is recorded and kept before it is in force, and not changed when it cannot be;
