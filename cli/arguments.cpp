@@ -297,6 +297,13 @@ std::string printed(const CLI::App& app, const Parsed& parsed)
     return completion(describe(app), shell);
 }
 
+void add_config(CLI::App& app, Parsed& parsed)
+{
+    CLI::App& config = *app.add_subcommand("config", "Show how pinwardend is configured");
+    config.add_subcommand("show", "Show every option, what is in force, where that came from, and the last reload")
+        ->callback([&parsed] { parsed.command = ConfigShowCommand{}; });
+}
+
 Early wrong_usage(const std::string& message)
 {
     return {kWrongUsage, "pinctl: " + message + "\nRun `pinctl --help` for what is possible.\n"};
@@ -333,6 +340,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_audit_log(app, parsed);
     add_policy(app, parsed);
     add_manuals(app, parsed);
+    add_config(app, parsed);
 
     try {
         // CLI11 takes the vector from its end.
@@ -352,10 +360,13 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     }
     // Not require_subcommand(): it would hide which word was not understood.
     if (!parsed.command) {
+        if (app.got_subcommand("config")) {
+            return wrong_usage("say what to do with the configuration: show");
+        }
         return wrong_usage(app.got_subcommand("policy")
                                ? "say what to do with policies: apply, list, mode, test or delete"
                                : "give a command: status, pins, leaks, top, failures, notifiers, watch, conflicts, "
-                                 "explain, doctor, support, holds, audit, audit-log, census or policy");
+                                 "explain, doctor, support, holds, audit, audit-log, census, policy, config or completion");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

@@ -106,6 +106,7 @@ struct SupportCommand {
     std::string metrics_address = "127.0.0.1:9877";
     std::string log = {};  // path; empty: none
 };
+struct ConfigShowCommand {};
 
 enum class PolicyMode { kMonitor, kEnforce, kOff };
 
@@ -134,7 +135,7 @@ using Command =
     std::variant<StatusCommand, PinsCommand, LeaksCommand, TopCommand, FailuresCommand, NotifiersCommand, WatchCommand,
                  HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand, PolicyListCommand,
                  PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand, AuditLogCommand, ConflictsCommand,
-                 DoctorCommand, ExplainCommand, SupportCommand>;
+                 DoctorCommand, ExplainCommand, SupportCommand, ConfigShowCommand>;
 
 struct Arguments {
     std::string socket;

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <pinwarden/v1/config.grpc.pb.h>
 #include <pinwarden/v1/conflicts.grpc.pb.h>
 #include <pinwarden/v1/pinwarden.grpc.pb.h>
 #include <sys/socket.h>
@@ -31,6 +32,7 @@
 #include "cli/explain.h"
 #include "cli/pin_list.h"
 #include "cli/render.h"
+#include "cli/render_config.h"
 #include "cli/render_conflicts.h"
 #include "cli/support.h"
 #include "cli/top.h"
@@ -229,7 +231,8 @@ public:
           holds_(v1::HoldService::NewStub(channel)),
           audits_(v1::AuditService::NewStub(channel)),
           audit_log_(v1::AuditLogService::NewStub(channel)),
-          conflicts_(v1::ConflictService::NewStub(channel))
+          conflicts_(v1::ConflictService::NewStub(channel)),
+          config_(v1::ConfigService::NewStub(channel))
     {
     }
 
@@ -449,6 +452,13 @@ public:
         return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
     }
 
+    int operator()(const ConfigShowCommand& /*command*/)
+    {
+        v1::GetConfigResponse response;
+        const grpc::Status status = config_->GetConfig(with_deadline().get(), {}, &response);
+        return answer(status, response, [&] { return render_config(response, std::time(nullptr), style_); });
+    }
+
     int operator()(const PolicyModeCommand& command)
     {
         v1::SetPolicyModeRequest request;
@@ -651,6 +661,7 @@ private:
     std::unique_ptr<v1::AuditService::Stub> audits_;
     std::unique_ptr<v1::AuditLogService::Stub> audit_log_;
     std::unique_ptr<v1::ConflictService::Stub> conflicts_;
+    std::unique_ptr<v1::ConfigService::Stub> config_;
 };
 
 }  // namespace

@@ -45,7 +45,7 @@ struct PolicyChange {
 };
 
 struct PolicyEntry {
-    std::string action;  // "apply", "delete", "mode", "degrade"
+    std::string action;  // "apply", "delete", "mode", "degrade", "reload"
     std::vector<PolicyChange> policies;
     std::uint64_t generation = 0;            // before
     std::string reason = {};                 // of a change that nobody asked for

@@ -37,6 +37,15 @@ Result<void> Enforcer::apply(const std::vector<Policy>& policies, const Ledger& 
     return install(std::move(next), ledger, now);
 }
 
+Result<void> Enforcer::replace(const std::vector<Policy>& policies, const Ledger& ledger, Nanoseconds now)
+{
+    PolicySet next = set_;
+    if (auto replaced = next.replace(policies); !replaced) {
+        return replaced;
+    }
+    return install(std::move(next), ledger, now);
+}
+
 Result<void> Enforcer::remove(const std::string& name, const Ledger& ledger, Nanoseconds now)
 {
     PolicySet next = set_;

@@ -24,6 +24,8 @@ public:
     // All or none, see PolicySet::apply. Each success makes a new generation, the first is 1, also of an empty list;
     // generation 0 says that nothing was installed yet.
     Result<void> apply(const std::vector<Policy>& policies, const Ledger& ledger, Nanoseconds now);
+    // These and no others, in one generation: who is decided by one that stays does not notice.
+    Result<void> replace(const std::vector<Policy>& policies, const Ledger& ledger, Nanoseconds now);
     Result<void> remove(const std::string& name, const Ledger& ledger, Nanoseconds now);
     // Mounts or directories came or went: resolve what policies select anew. Installs only if that changed anything.
     Result<void> mounts_changed(const Ledger& ledger, Nanoseconds now);

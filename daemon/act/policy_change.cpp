@@ -1,6 +1,7 @@
 #include "act/policy_change.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace pinwarden {
 namespace {
@@ -9,6 +10,12 @@ const Policy* find(const std::vector<Policy>& policies, const std::string& name)
 {
     const auto found = std::ranges::find(policies, name, &Policy::name);
     return found == policies.end() ? nullptr : &*found;
+}
+
+bool does_the_same(const Policy& one, Policy other)
+{
+    other.source = one.source;
+    return one == other;
 }
 
 }  // namespace
@@ -35,6 +42,22 @@ std::vector<PolicyChange> changes_by_removing(const std::vector<Policy>& in_forc
     return {{.name = name, .before = before->mode, .after = std::nullopt, .source = before->source}};
 }
 
+std::vector<PolicyChange> changes_between(const std::vector<Policy>& in_force, const std::vector<Policy>& coming)
+{
+    std::vector<Policy> others;
+    std::ranges::copy_if(coming, std::back_inserter(others), [&](const Policy& policy) {
+        const Policy* before = find(in_force, policy.name);
+        return before == nullptr || !does_the_same(*before, policy);
+    });
+    std::vector<PolicyChange> changes = changes_by(in_force, others);
+    for (const Policy& policy : in_force) {
+        if (find(coming, policy.name) == nullptr) {
+            std::ranges::move(changes_by_removing(in_force, policy.name), std::back_inserter(changes));
+        }
+    }
+    return changes;
+}
+
 bool sends_signals(const Policy& policy)
 {
     return policy.mode == Mode::kEnforce && (policy.signal || (policy.hold && policy.hold->revoke));
@@ -42,16 +65,12 @@ bool sends_signals(const Policy& policy)
 
 bool enforces_more(const std::vector<Policy>& in_force, const std::vector<Policy>& coming)
 {
-    return std::ranges::any_of(coming, [&](Policy policy) {
+    return std::ranges::any_of(coming, [&](const Policy& policy) {
         const Policy* before = find(in_force, policy.name);
         if (policy.mode != Mode::kEnforce) {
             return false;
         }
-        if (before == nullptr) {
-            return true;
-        }
-        policy.source = before->source;  // where it comes from makes no difference
-        return policy != *before;
+        return before == nullptr || !does_the_same(*before, policy);
     });
 }
 

@@ -14,6 +14,10 @@ std::vector<PolicyChange> changes_by(const std::vector<Policy>& in_force, const 
 // Of the removal of one. Nothing when there is none of that name.
 std::vector<PolicyChange> changes_by_removing(const std::vector<Policy>& in_force, const std::string& name);
 
+// Of these in place of all that are in force: those that come, go, or are others than before. Where one comes from
+// makes no difference.
+std::vector<PolicyChange> changes_between(const std::vector<Policy>& in_force, const std::vector<Policy>& coming);
+
 // Whether it sends signals, to whomever.
 bool sends_signals(const Policy& policy);
 

@@ -38,6 +38,9 @@ public:
 
     Revoker(Means means, ProtectedProcesses spared) : means_(means), protected_(std::move(spared)) {}
 
+    // From now on these are spared.
+    void spare(ProtectedProcesses spared) { protected_ = std::move(spared); }
+
     // One step of a revocation: sends what is due and tells what became of it, also of processes that it leaves alone
     // from the beginning. A report with kLimited is the last one: the policy is then to go to monitor mode.
     std::vector<ActReport> step(Revocation& revocation, const Revocation::StillPinning& still_pinning);

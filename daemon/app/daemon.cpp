@@ -1,14 +1,12 @@
 #include "app/daemon.h"
 
-#include <poll.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/sinks/systemd_sink.h>
 #include <spdlog/spdlog.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -18,12 +16,15 @@
 #include "act/audit_recorder.h"
 #include "app/api_sockets.h"
 #include "app/audit_syncer.h"
+#include "app/config_book.h"
+#include "app/daemon_signals.h"
 #include "app/engine.h"
 #include "app/free_memory.h"
 #include "app/guardian.h"
 #include "app/kernel_adapters.h"
 #include "app/kernel_watch.h"
 #include "app/pipeline_thread.h"
+#include "app/reload.h"
 #include "app/service_notify.h"
 #include "kernel/kept_links.h"
 #include "kernel/preemption.h"
@@ -32,7 +33,7 @@
 #include "kernel/scopes.h"
 #include "policy/path_resolver.h"
 #include "policy/policy_store.h"
-#include "policy/policy_yaml.h"
+#include "policy/suggest.h"
 #include "proc/holder_search.h"
 #include "proc/page_owners.h"
 #include "proc/pidfd_signals.h"
@@ -49,59 +50,51 @@ namespace {
 constexpr std::size_t kMaxSubscribers = 32;
 constexpr std::size_t kSubscriberQueue = 4096;
 
+void set_log_level(const std::string& level)
+{
+    spdlog::set_level(spdlog::level::from_str(level));
+}
+
 void start_log(const std::string& level)
 {
     // The journal gets levels as its own, and keeps the time.
     auto log = stderr_is_journal() ? spdlog::systemd_logger_mt("pinwardend") : spdlog::stderr_color_mt("pinwardend");
     log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l: %v");
-    log->set_level(spdlog::level::from_str(level));
     spdlog::set_default_logger(log);
+    set_log_level(level);
 }
 
-// Blocks the signals that stop the daemon in this thread, and so in all that it starts, and makes them readable.
-Result<OwnedFd> stop_signals()
+// `reload` is called on SIGHUP, `now_and_then` once a minute.
+void wait_for_stop(const DaemonSignals& signals, const std::function<void()>& reload,
+                   const std::function<void()>& now_and_then)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    OwnedFd fd(signalfd(-1, &signals, SFD_CLOEXEC));
-    if (!fd.valid()) {
-        return std::unexpected(system_error("listen for signals", errno));
-    }
-    return fd;
-}
-
-// `now_and_then` is called once a minute until then.
-void wait_for_stop(int signals, const std::function<void()>& now_and_then)
-{
-    constexpr int kMinute = 60'000;
-    pollfd stop{.fd = signals, .events = POLLIN, .revents = 0};
-    int ready = 0;
-    while ((ready = poll(&stop, 1, kMinute)) <= 0) {
-        if (ready == 0) {
-            now_and_then();
+    constexpr std::chrono::minutes kMinute{1};
+    for (;;) {
+        switch (signals.next(kMinute)) {
+            case DaemonSignals::Told::kStop: return;
+            case DaemonSignals::Told::kReload: reload(); break;
+            case DaemonSignals::Told::kNothing: now_and_then(); break;
         }
     }
 }
 
-Result<std::vector<Policy>> load_all_policies(const std::vector<std::string>& paths)
+// Nothing is known to the kernel yet: a policy that would be refused is refused before anything is attached.
+Result<std::vector<Policy>> policies_of_files(const Configuration& configuration)
 {
-    std::vector<Policy> all;
-    for (const std::string& path : paths) {
-        auto loaded = load_policies(path);
-        if (!loaded) {
-            return std::unexpected(loaded.error());
+    const LoadedPolicies loaded = load_policies(configuration);
+    if (!loaded.errors.empty()) {
+        std::string all;
+        for (const Error& error : loaded.errors) {
+            all += (all.empty() ? "" : "\n") + error.message;
         }
-        all.insert(all.end(), loaded->begin(), loaded->end());
+        return fail(all, loaded.errors.front().code);
     }
-    // Nothing is known to the kernel yet: a policy that would be refused is refused before anything is attached.
+    std::vector<Policy> policies = loaded.policies();
     PolicySet trial;
-    if (auto valid = trial.apply(all); !valid) {
+    if (auto valid = trial.apply(policies); !valid) {
         return std::unexpected(valid.error());
     }
-    return all;
+    return policies;
 }
 
 Result<std::unique_ptr<Programs>> load_programs(const KernelBtf& btf, const Options& options)
@@ -176,17 +169,22 @@ Result<void> probe()
     return {};
 }
 
-Result<void> run_daemon(const Options& options)
+Result<void> run_daemon(const CommandLine& line, const Configuration& configuration)
 {
+    const Options& options = configuration.options;
     start_log(options.log_level);
     FreeMemory::keep_what_is_given_back();
-    auto policies = load_all_policies(options.policies);
+    const auto signals = DaemonSignals::block();
+    if (!signals) {
+        return std::unexpected(signals.error());
+    }
+    auto policies = policies_of_files(configuration);
     if (!policies) {
         return std::unexpected(policies.error());
     }
-    auto protected_processes = ProtectedProcesses::with(options.protect);
-    if (!protected_processes) {
-        return std::unexpected(protected_processes.error().within("--protect"));
+    auto engine_settings = engine_options(options);
+    if (!engine_settings) {
+        return std::unexpected(engine_settings.error());
     }
     auto checked = checked_btf();
     if (!checked) {
@@ -194,10 +192,6 @@ Result<void> run_daemon(const Options& options)
     }
     // Some megabytes: let go when the programs are fitted to the kernel.
     std::optional<KernelBtf> btf = std::move(*checked);
-    auto signals = stop_signals();
-    if (!signals) {
-        return std::unexpected(signals.error());
-    }
     auto programs = load_programs(*btf, options);
     if (!programs) {
         return std::unexpected(programs.error());
@@ -228,8 +222,8 @@ Result<void> run_daemon(const Options& options)
     AuditTail audit_tail(kMaxAuditReaders, kSubscriberQueue, kTooManyAuditReaders);
     AuditFile audit_file(options.audit_log);
     AuditSyncer audit_syncer(audit_file, [](const std::string& text) { spdlog::warn("{}", text); });
-    audit_file.on_written([&](const std::string& line) {
-        audit_tail.publish(line);
+    audit_file.on_written([&](const std::string& written) {
+        audit_tail.publish(written);
         audit_syncer.wake();
     });
     AuditRecorder audit_log(audit_file, clock);
@@ -257,12 +251,7 @@ Result<void> run_daemon(const Options& options)
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); },
                    .policies = options.state ? &store : nullptr,
                    .conflicts = &conflicts},
-                  geometry, kernel_release(),
-                  {.leak_after = options.leak_after,
-                   .long_lived_after = options.long_lived_after,
-                   .quiet_after = options.quiet_after,
-                   .track_short_term = options.track_short_term,
-                   .protected_processes = std::move(*protected_processes)});
+                  geometry, kernel_release(), std::move(*engine_settings));
     if (!KernelNames::available()) {
         const std::string notice =
             "the kernel hides its symbols (kernel.kptr_restrict, or CAP_SYSLOG is missing): drivers "
@@ -309,7 +298,8 @@ Result<void> run_daemon(const Options& options)
     if (!metrics) {
         return std::unexpected(metrics.error());
     }
-    auto api = ApiServer::start(api_sockets(options), **pipeline, fanout, &audit_source, &conflicts);
+    ConfigBook book(configuration);
+    auto api = ApiServer::start(api_sockets(options), **pipeline, fanout, &audit_source, &conflicts, &book);
     if (!api) {
         return std::unexpected(api.error());
     }
@@ -336,6 +326,7 @@ Result<void> run_daemon(const Options& options)
     for (const HookState& hook : KernelWatch(**programs, scopes, clock).read().hooks) {
         missing += hook.attached || !hook.needed ? "" : " " + hook.name;
     }
+    spdlog::info("configuration files: {}", configuration.files.empty() ? "none" : join(configuration.files));
     spdlog::info("kernel {}, {} policies of files; not attached:{}", kernel_release(), policies->size(),
                  missing.empty() ? " none" : missing);
     // For whoever waits for it, whatever the log level.
@@ -345,12 +336,20 @@ Result<void> run_daemon(const Options& options)
 
     FreeMemory memory;
     memory.give_back();
-    wait_for_stop(signals->get(), [&] {
+    Reloader reloader(line, {.clock = clock,
+                             .book = book,
+                             .on_engine = [&](auto act) { (*pipeline)->on_engine(std::move(act)); },
+                             .set_log_level = set_log_level,
+                             .log_info = [](const std::string& text) { spdlog::info("{}", text); },
+                             .log_warning = [](const std::string& text) { spdlog::warn("{}", text); },
+                             .log_error = [](const std::string& text) { spdlog::error("{}", text); }});
+    const auto look_after_memory = [&] {
         // Nobody who is held waits for this.
         if (holds.under_way() == 0) {
             memory.look();
         }
-    });
+    };
+    wait_for_stop(*signals, [&] { reloader.reload(); }, look_after_memory);
     service.stopping();
     spdlog::info("stopping");
     // While those who ask again can still be answered.

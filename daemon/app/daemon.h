@@ -1,7 +1,7 @@
 // Ordered start, unconditional teardown.
 #pragma once
 
-#include "app/options.h"
+#include "app/configuration.h"
 #include "base/result.h"
 
 namespace pinwarden {
@@ -13,7 +13,8 @@ Result<void> release_holds();
 // Ends what policies left in force when their daemon ended.
 Result<void> release_kept();
 
-// Runs until SIGTERM or SIGINT. Error: what kept it from starting; nothing is left behind then.
-Result<void> run_daemon(const Options& options);
+// Runs until SIGTERM or SIGINT; on SIGHUP it reads the configuration of that command line anew. Error: what kept it
+// from starting; nothing is left behind then.
+Result<void> run_daemon(const CommandLine& line, const Configuration& configuration);
 
 }  // namespace pinwarden

@@ -96,7 +96,7 @@ public:
     // When tick() has something to do, if that is before the next regular one.
     [[nodiscard]] std::optional<Nanoseconds> next_tick() const;
 
-    // The first: those of the command line's files, with the modes an operator has set for them, then what was kept. An
+    // The first: those of files, with the modes an operator has set for them, then what was kept. An
     // error is about the files; what was kept and cannot be put in force is refused, and said to be.
     Result<void> start_policies(const std::vector<Policy>& files);
     // What enforces more than before is recorded and kept before it is in force, and not changed when it cannot be;
@@ -109,6 +109,12 @@ public:
     Result<std::uint64_t> set_mode(const std::string& name, Mode mode, std::optional<Requester> asked_by = {});
     // What would happen now, see policy/dry_run.h. Changes nothing.
     Result<DryRunView> test(const DryRunQuestion& question);
+    // The files were read again: what they say is put in force, together with what operators did, in one generation,
+    // and the options' times and protected processes are used from now on (track_short_term stays). All or nothing: on
+    // an error nothing has changed. Returns which policies come, go, or are others than before.
+    Result<std::vector<PolicyChange>> reload(const std::vector<Policy>& files, EngineOptions options);
+    // What is to be said of the last reload, in place of what was said of the one before.
+    void set_reload_notices(std::vector<std::string> notices) { reload_notices_ = std::move(notices); }
     void mounts_changed();
 
     // To be called all the time: without it, nobody is held.
@@ -191,6 +197,9 @@ private:
     void keep_anyway(const PolicyOrigins& origins, const std::string& what);
     [[nodiscard]] Result<void> start_files(const std::vector<Policy>& files);
     void start_kept();
+    [[nodiscard]] std::vector<Policy> policies_by(const PolicyOrigins& origins) const;
+    [[nodiscard]] Result<void> exchange_policies(const std::vector<Policy>& wanted,
+                                                 const std::vector<PolicyChange>& changes);
     [[nodiscard]] Result<Policy> find_policy(const std::string& name) const;
     [[nodiscard]] std::vector<std::string> policy_names() const;
     void tell_operator(const std::string& what);
@@ -278,6 +287,7 @@ private:
     std::string kernel_release_;
     Nanoseconds started_;
     std::vector<std::string> notices_;
+    std::vector<std::string> reload_notices_;
     Nanoseconds next_record_warning_ = 0;  // of denials and holds that cannot be recorded
     bool unrecorded_told_ = false;         // that something was done without its record
 

@@ -27,6 +27,7 @@ Snapshot Engine::snapshot()
     snapshot.hooks = health_.hooks;
     snapshot.losses = losses();
     snapshot.notices = notices_;
+    snapshot.notices.insert(snapshot.notices.end(), reload_notices_.begin(), reload_notices_.end());
     snapshot.ledger_certain = ledger_.certain();
     snapshot.pin_count = ledger_.shown_pins();
     snapshot.pinned_bytes = ledger_.pinned_bytes();

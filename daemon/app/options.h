@@ -1,8 +1,7 @@
-// The daemon's command line.
+// What can be set of the daemon: on its command line, and in its configuration files.
 #pragma once
 
 #include <cstdint>
-#include <expected>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,17 +33,6 @@ struct Options {
     bool state = true;
     std::string audit_log = "/var/log/pinwarden/audit.log";
     std::vector<std::string> protect;  // executables, by path or name
-    bool probe = false;
-    bool release_holds = false;  // only that
-    bool release_kept = false;   // only that
 };
-
-// Why the program should end before it began: --help and --version with status 0, wrong usage with 2.
-struct EarlyExit {
-    int status = 0;
-    std::string text;
-};
-
-std::expected<Options, EarlyExit> parse_options(int count, const char* const* arguments);
 
 }  // namespace pinwarden

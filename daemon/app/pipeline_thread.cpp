@@ -133,6 +133,11 @@ void PipelineThread::follow()
     post([this] { engine_.follow(); });
 }
 
+void PipelineThread::on_engine(std::function<void(Engine&)> act)
+{
+    post([this, act = std::move(act)] { act(engine_); });
+}
+
 void PipelineThread::adopt_what_is_pinned(std::function<void()> done)
 {
     post([this, done = std::move(done)] { engine_.adopt_what_is_pinned(done); });

@@ -34,6 +34,8 @@ public:
 
     // See Engine; these return at once.
     void follow();
+    // Has `act` run by the thread that owns the engine, in the order of calls; not when the daemon is stopping.
+    void on_engine(std::function<void(Engine&)> act);
     void adopt_what_is_pinned(std::function<void()> done);
 
     Result<Snapshot> snapshot() override;

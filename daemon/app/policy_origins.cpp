@@ -15,6 +15,38 @@ void PolicyOrigins::given(const std::vector<Policy>& files)
     }
 }
 
+std::vector<std::string> PolicyOrigins::read_again(const std::vector<Policy>& files)
+{
+    std::map<std::string, Policy> before = std::exchange(files_, {});
+    file_order_.clear();
+    given(files);
+    std::vector<std::string> told;
+    for (const auto& [name, policy] : files_) {
+        const auto old = before.find(name);
+        const bool changed = old == before.end() || to_yaml(old->second) != to_yaml(policy);
+        if (const auto mode = modes_.find(name); mode != modes_.end() && !is_for(mode->second, policy)) {
+            modes_.erase(mode);
+            told.push_back("the mode that was set for policy \"" + name +
+                           "\" is dropped: its file says something else");
+        }
+        if (changed && kept(name) != nullptr) {
+            told.push_back(
+                "policy \"" + name + "\" of " + policy.source +
+                " is not in force: one that was applied over the API stands in its place until it is deleted");
+        }
+        if (changed) {
+            removed_.erase(name);
+        }
+    }
+    std::erase_if(removed_, [this](const std::string& name) { return !files_.contains(name); });
+    for (const std::string& name : removed_) {
+        told.push_back("policy \"" + name + "\" of " + files_.at(name).source +
+                       " is not in force: an operator deleted it; it is again when its file changes, or at the next "
+                       "start");
+    }
+    return told;
+}
+
 std::vector<std::string> PolicyOrigins::take_up(KeptPolicies kept)
 {
     std::vector<std::string> dropped;
@@ -34,6 +66,7 @@ std::vector<std::string> PolicyOrigins::take_up(KeptPolicies kept)
 
 void PolicyOrigins::applied(const Policy& policy)
 {
+    removed_.erase(policy.name);
     const auto found = std::ranges::find(kept_, policy.name, &KeptPolicy::name);
     // One that was not in force has no place in the order yet.
     const bool in_place = found != kept_.end() && refused_.erase(policy.name) == 0;
@@ -71,6 +104,9 @@ void PolicyOrigins::removed(const std::string& name)
     std::erase_if(kept_, [&](const KeptPolicy& policy) { return policy.name == name; });
     refused_.erase(name);
     modes_.erase(name);
+    if (files_.contains(name)) {
+        removed_.insert(name);
+    }
 }
 
 const KeptPolicy* PolicyOrigins::kept(std::string_view name) const
@@ -84,6 +120,9 @@ std::vector<Policy> PolicyOrigins::of_files() const
     std::vector<Policy> policies;
     policies.reserve(file_order_.size());
     for (const std::string& name : file_order_) {
+        if (removed_.contains(name)) {
+            continue;
+        }
         policies.push_back(files_.at(name));
         if (const auto set = modes_.find(name); set != modes_.end()) {
             policies.back().mode = set->second.mode;

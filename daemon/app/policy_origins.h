@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ class PolicyOrigins {
 public:
     // Those of the files given on the command line: they are there again at the next start and need no keeping.
     void given(const std::vector<Policy>& files);
+    // They were read again. What an operator did stays: a mode that was set for one, and that one was removed, as long
+    // as its text is the same. Returns what becomes of those of which it is not, a sentence each.
+    std::vector<std::string> read_again(const std::vector<Policy>& files);
     // What was kept. Modes that are for another text of a file's policy are left out; returns whose.
     std::vector<std::string> take_up(KeptPolicies kept);
 
@@ -28,7 +32,7 @@ public:
     void refused(const std::string& name, const std::string& why) { refused_[name] = why; }
 
     [[nodiscard]] const KeptPolicy* kept(std::string_view name) const;
-    // With the mode that was set for it.
+    // With the mode that was set for it; those that were removed are left out.
     [[nodiscard]] std::vector<Policy> of_files() const;
     // Why the policy's mode is not what its file says; nothing when it is.
     [[nodiscard]] std::optional<std::string> mode_reason(const Policy& policy) const;
@@ -44,6 +48,7 @@ private:
     std::map<std::string, Policy> files_;  // as they have them
     std::vector<std::string> file_order_;
     std::map<std::string, KeptMode> modes_;
+    std::set<std::string> removed_;  // of the files, until these say something else
 };
 
 }  // namespace pinwarden

@@ -113,6 +113,19 @@ Result<void> PolicySet::apply(const std::vector<Policy>& policies)
     return {};
 }
 
+Result<void> PolicySet::replace(const std::vector<Policy>& policies)
+{
+    PolicySet next;
+    if (auto applied = next.apply(policies); !applied) {
+        return applied;
+    }
+    policies_ = std::move(next.policies_);
+    std::erase_if(counters_, [this](const auto& entry) {
+        return std::ranges::find(policies_, entry.first, &Policy::name) == policies_.end();
+    });
+    return {};
+}
+
 Result<void> PolicySet::remove(const std::string& name)
 {
     const auto found = std::ranges::find(policies_, name, &Policy::name);

@@ -148,6 +148,8 @@ public:
     // Adds, or replaces in place those of the same name. All or none: on error nothing changes. Path prefixes are
     // normalised. Refuses duplicates within `policies`, what validate() refuses, and more than PW_POLICIES in all.
     Result<void> apply(const std::vector<Policy>& policies);
+    // These, in this order, and no others; refuses what apply() does. Counters of those that stay do so, too.
+    Result<void> replace(const std::vector<Policy>& policies);
     // Error (code ENOENT) when there is none of that name; the message lists those there are.
     Result<void> remove(const std::string& name);
     // That error.

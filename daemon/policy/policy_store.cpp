@@ -7,13 +7,13 @@
 #include <cstdio>
 
 #include "base/durable_file.h"
-#include "policy/policy_yaml.h"
+#include "policy/text_file.h"
 
 namespace pinwarden {
 namespace {
 
 // PW_POLICIES of them are far below.
-constexpr std::size_t kMaxStoreBytes = 64 * kMaxPolicyTextBytes;
+constexpr std::size_t kMaxStoreBytes = 64 * kMaxTextBytes;
 constexpr int kMostPutAside = 1000;
 
 bool exists(const std::string& path)

@@ -1,165 +1,12 @@
 #include "policy/policy_yaml.h"
 
-#include <fcntl.h>
-#include <pinwarden/abi.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <filesystem>
-#include <iterator>
-#include <map>
-#include <system_error>
-#include <utility>
 
-#include "base/fd.h"
 #include "policy/units.h"
-#include "policy/yaml_schema.h"
-#include "policy/yaml_tree.h"
 
 namespace pinwarden {
 namespace {
-
-struct PlacedPolicy {
-    Policy policy;
-    YamlPlace place;  // of its name
-};
-
-Result<std::vector<PlacedPolicy>> read_documents(std::string_view text, const std::string& source)
-{
-    const auto documents = parse_yaml(text, source);
-    if (!documents) {
-        return std::unexpected(documents.error());
-    }
-    std::vector<PlacedPolicy> placed;
-    for (const YamlNode& document : *documents) {
-        auto policy = read_policy(document, source);
-        if (!policy) {
-            return std::unexpected(policy.error());
-        }
-        placed.push_back({std::move(*policy), document.find("name")->place});
-    }
-    return placed;
-}
-
-Result<void> refuse_duplicates(const std::vector<PlacedPolicy>& placed)
-{
-    std::map<std::string, std::string> seen;
-    for (const auto& [policy, place] : placed) {
-        const std::string here = to_string(policy.source, place);
-        const auto [first, fresh] = seen.emplace(policy.name, here);
-        if (!fresh) {
-            return fail(
-                here + ": name: \"" + policy.name + "\" is taken by the policy at " + first->second + "; rename one",
-                EINVAL);
-        }
-    }
-    return {};
-}
-
-Result<std::vector<Policy>> without_places(std::vector<PlacedPolicy> placed)
-{
-    if (auto unique = refuse_duplicates(placed); !unique) {
-        return std::unexpected(unique.error());
-    }
-    std::vector<Policy> policies;
-    policies.reserve(placed.size());
-    for (PlacedPolicy& one : placed) {
-        policies.push_back(std::move(one.policy));
-    }
-    return policies;
-}
-
-// At most one byte more than a policy text may have: enough to see that it is too long.
-Result<std::string> read_text(int fd, const std::string& path)
-{
-    std::string text(kMaxPolicyTextBytes + 1, '\0');
-    std::size_t size = 0;
-    while (size < text.size()) {
-        const ssize_t got = ::read(fd, text.data() + size, text.size() - size);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return std::unexpected(system_error(path + ": cannot read policy", errno));
-        }
-        if (got == 0) {
-            break;
-        }
-        size += static_cast<std::size_t>(got);
-    }
-    text.resize(size);
-    return text;
-}
-
-Result<std::vector<PlacedPolicy>> read_file(const std::string& path)
-{
-    // O_NONBLOCK: opening a FIFO must not wait for its writer.
-    const OwnedFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (!fd.valid()) {
-        return std::unexpected(system_error(path + ": cannot open policy", errno));
-    }
-    struct stat status = {};
-    if (::fstat(fd.get(), &status) != 0) {
-        return std::unexpected(system_error(path + ": cannot open policy", errno));
-    }
-    if (!S_ISREG(status.st_mode)) {
-        return fail(path + ": is not a regular file; policies are read from files", EINVAL);
-    }
-    const auto text = read_text(fd.get(), path);
-    if (!text) {
-        return std::unexpected(text.error());
-    }
-    return read_documents(*text, path);
-}
-
-Result<std::vector<std::string>> list_folder(const std::string& path)
-{
-    std::error_code error;
-    std::vector<std::string> files;
-    std::filesystem::directory_iterator entry(path, error);
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-        const std::string name = entry->path().filename().string();
-        if (name.starts_with('.')) {
-            continue;
-        }
-        if (name.ends_with(".yml")) {
-            return fail(entry->path().string() + ": would be overlooked, only *.yaml is read; rename it to .yaml",
-                        EINVAL);
-        }
-        if (name.ends_with(".yaml")) {
-            files.push_back(entry->path().string());
-        }
-    }
-    if (error) {
-        return std::unexpected(system_error(path + ": cannot read policy folder", error.value()));
-    }
-    std::ranges::sort(files);
-    return files;
-}
-
-Result<std::vector<PlacedPolicy>> read_folder(const std::string& path)
-{
-    const auto files = list_folder(path);
-    if (!files) {
-        return std::unexpected(files.error());
-    }
-    std::vector<PlacedPolicy> placed;
-    for (const std::string& file : *files) {
-        auto more = read_file(file);
-        if (!more) {
-            return std::unexpected(more.error());
-        }
-        std::ranges::move(*more, std::back_inserter(placed));
-        if (placed.size() > PW_POLICIES) {
-            return fail(file + ": with this file the folder has " + std::to_string(placed.size()) +
-                            " policies; at most " + std::to_string(PW_POLICIES) + " are possible",
-                        EINVAL);
-        }
-    }
-    return placed;
-}
 
 // Letters that mean themselves anywhere in YAML, and no word that another reader would take for a number or a boolean.
 bool is_plain(std::string_view text)
@@ -280,26 +127,6 @@ std::string action_lines(const Policy& policy)
 }
 
 }  // namespace
-
-Result<std::vector<Policy>> parse_policies(std::string_view text, const std::string& source)
-{
-    auto placed = read_documents(text, source);
-    if (!placed) {
-        return std::unexpected(placed.error());
-    }
-    return without_places(std::move(*placed));
-}
-
-Result<std::vector<Policy>> load_policies(const std::string& path)
-{
-    std::error_code error;
-    const bool folder = std::filesystem::is_directory(path, error);
-    auto placed = folder ? read_folder(path) : read_file(path);
-    if (!placed) {
-        return std::unexpected(placed.error());
-    }
-    return without_places(std::move(*placed));
-}
 
 std::string to_yaml(const Policy& policy)
 {

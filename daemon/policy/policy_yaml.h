@@ -11,18 +11,11 @@
 
 namespace pinwarden {
 
-inline constexpr std::size_t kMaxPolicyTextBytes = 1U << 20U;
-
 // One or several YAML documents, a policy each. `source` is the name used in messages and kept in Policy::source.
 // Errors (code EINVAL) read "SOURCE:LINE:COLUMN: FIELD: what is wrong (hint)", lines and columns counted from 1. Text
-// that is empty, longer than kMaxPolicyTextBytes or not UTF-8, anchors and aliases, and more than PW_POLICIES policies
+// that is empty, longer than kMaxTextBytes or not UTF-8, anchors and aliases, and more than PW_POLICIES policies
 // are refused.
 Result<std::vector<Policy>> parse_policies(std::string_view text, const std::string& source);
-
-// One file, or every *.yaml in a folder in the order of their names (hidden files are skipped; a *.yml is refused, so
-// that it is not overlooked). A folder without any gives no policies. Duplicate names are refused, both places named.
-// Error code ENOENT, EACCES, ... when a file cannot be read.
-Result<std::vector<Policy>> load_policies(const std::string& path);
 
 // The policy as a YAML document that parse_policies reads back to the same policy.
 std::string to_yaml(const Policy& policy);

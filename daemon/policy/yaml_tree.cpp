@@ -1,6 +1,5 @@
 #include "policy/yaml_tree.h"
 
-#include <pinwarden/abi.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
@@ -15,8 +14,8 @@
 #include <sstream>
 #include <utility>
 
-#include "policy/policy_yaml.h"
 #include "policy/suggest.h"
+#include "policy/text_file.h"
 
 namespace pinwarden {
 namespace {
@@ -40,6 +39,8 @@ YamlNode node_at(const YAML::Mark& mark, YamlNode::Kind kind)
 // refuses; parse_yaml catches both.
 class TreeBuilder final : public YAML::EventHandler {
 public:
+    explicit TreeBuilder(std::string_view name) : name_(name) {}
+
     YamlNode take() { return std::move(root_); }
 
     void OnDocumentStart(const YAML::Mark& mark) override { root_.place = place_of(mark); }
@@ -103,7 +104,7 @@ private:
     {
         refuse_extras(mark, tag, anchor);
         if (open_.size() >= kMaxDepth) {
-            throw YAML::ParserException(mark, "nested too deeply; a policy never is");
+            throw YAML::ParserException(mark, "nested too deeply; a " + name_ + " never is");
         }
         if (wants_key()) {
             throw YAML::ParserException(mark, "a field's name must be plain text");
@@ -132,6 +133,7 @@ private:
         return parent.children.emplace_back(std::move(node));
     }
 
+    std::string name_;
     YamlNode root_;
     std::vector<YamlNode*> open_;
     std::optional<std::string> pending_key_;
@@ -166,10 +168,11 @@ std::size_t character_bytes(std::string_view text)
     return wrong ? 0 : bytes;
 }
 
-Result<void> check_text(std::string_view text, const std::string& source)
+Result<void> check_text(std::string_view text, const std::string& source, const YamlKind& kind)
 {
-    if (text.size() > kMaxPolicyTextBytes) {
-        return fail(source + ": is longer than " + std::to_string(kMaxPolicyTextBytes) + " bytes; that is no policy",
+    if (text.size() > kMaxTextBytes) {
+        return fail(source + ": is longer than " + std::to_string(kMaxTextBytes) + " bytes; that is no " +
+                        std::string(kind.name),
                     EINVAL);
     }
     YamlPlace place;
@@ -191,24 +194,23 @@ Result<void> check_text(std::string_view text, const std::string& source)
     return {};
 }
 
-Result<std::vector<YamlNode>> build(std::string_view text, const std::string& source)
+Result<std::vector<YamlNode>> build(std::string_view text, const std::string& source, const YamlKind& kind)
 {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
     std::vector<YamlNode> documents;
     for (;;) {
-        TreeBuilder builder;
+        TreeBuilder builder(kind.name);
         if (!parser.HandleNextDocument(builder)) {
             break;
         }
         documents.push_back(builder.take());
-        if (documents.size() > PW_POLICIES) {
-            return refuse(source, documents.back().place,
-                          "policy: there are more than " + std::to_string(PW_POLICIES) + " policies");
+        if (documents.size() > kind.most_documents) {
+            return refuse(source, documents.back().place, std::string(kind.name) + ": " + std::string(kind.too_many));
         }
     }
-    if (documents.empty()) {
-        return refuse(source, {}, "policy: there is none in it; write one with name, mode, match and action");
+    if (documents.empty() && !kind.when_empty.empty()) {
+        return refuse(source, {}, std::string(kind.name) + ": " + std::string(kind.when_empty));
     }
     return documents;
 }
@@ -237,13 +239,13 @@ std::string describe(const YamlNode& node)
     return "something else";
 }
 
-Result<std::vector<YamlNode>> parse_yaml(std::string_view text, const std::string& source)
+Result<std::vector<YamlNode>> parse_yaml(std::string_view text, const std::string& source, const YamlKind& kind)
 {
-    if (auto checked = check_text(text, source); !checked) {
+    if (auto checked = check_text(text, source, kind); !checked) {
         return std::unexpected(checked.error());
     }
     try {
-        return build(text, source);
+        return build(text, source, kind);
     } catch (const YAML::Exception& error) {
         return refuse(source, place_of(error.mark), "YAML: " + error.msg);
     } catch (const std::exception& error) {

@@ -4,6 +4,7 @@
 // twice, and the difference between an alias and a copy, and it can stop early.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -40,10 +41,17 @@ struct YamlNode {
 // "a list", "a map", "nothing", "the text \"x\"".
 std::string describe(const YamlNode& node);
 
-// The documents in the text, at least one. Error: "SOURCE:LINE:COLUMN: what", code EINVAL. Refused, besides what is no
-// YAML: text that is longer than kMaxPolicyTextBytes or not UTF-8, control characters (the parser takes one of them for
-// the end of the text), more documents than there can be policies, deep nesting, anchors, aliases, tags, keys that are
-// not plain text.
-Result<std::vector<YamlNode>> parse_yaml(std::string_view text, const std::string& source);
+// What a text is to be, for limits and messages.
+struct YamlKind {
+    std::string_view name;  // "policy"
+    std::size_t most_documents = 1;
+    std::string_view too_many;         // what is said of more
+    std::string_view when_empty = {};  // what is said of a text without any document; empty: that is no mistake
+};
+
+// The documents in the text. Error: "SOURCE:LINE:COLUMN: what", code EINVAL. Refused, besides what is no YAML: text
+// that is longer than kMaxTextBytes or not UTF-8, control characters (the parser takes one of them for the end of the
+// text), deep nesting, anchors, aliases, tags, keys that are not plain text.
+Result<std::vector<YamlNode>> parse_yaml(std::string_view text, const std::string& source, const YamlKind& kind);
 
 }  // namespace pinwarden

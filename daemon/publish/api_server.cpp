@@ -13,6 +13,7 @@
 
 #include "publish/access.h"
 #include "publish/audit_log_service.h"
+#include "publish/config_service.h"
 #include "publish/conflict_service.h"
 #include "publish/convert.h"
 #include "publish/event_stream.h"
@@ -236,7 +237,8 @@ private:
 class RoleServer {
 public:
     RoleServer(Role role, std::unique_ptr<UnixListener> listener, const ApiSockets& sockets, Pipeline& pipeline,
-               Fanout& fanout, const AuditLogSource* audit_log, const ConflictHistory* conflicts)
+               Fanout& fanout, const AuditLogSource* audit_log, const ConflictHistory* conflicts,
+               const ConfigSource* config)
         : access_(role, peers_, sockets.operators.path),
           streams_(fanout),
           status_service_(pipeline),
@@ -246,6 +248,7 @@ public:
           audit_service_(pipeline, access_),
           audit_log_service_(audit_log, access_),
           conflict_service_(conflicts),
+          config_service_(config),
           listener_(std::move(listener))
     {
     }
@@ -277,6 +280,7 @@ public:
         builder.RegisterService(&audit_service_);
         builder.RegisterService(&audit_log_service_);
         builder.RegisterService(&conflict_service_);
+        builder.RegisterService(&config_service_);
         builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
         builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
         builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
@@ -313,6 +317,7 @@ private:
     AuditService audit_service_;
     AuditLogService audit_log_service_;
     ConflictService conflict_service_;
+    ConfigService config_service_;
     std::unique_ptr<grpc::Server> server_;
     std::unique_ptr<UnixListener> listener_;
 };
@@ -365,7 +370,8 @@ grpc::Status to_status(const Error& error)
 }
 
 Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, Pipeline& pipeline, Fanout& fanout,
-                                                    const AuditLogSource* audit_log, const ConflictHistory* conflicts)
+                                                    const AuditLogSource* audit_log, const ConflictHistory* conflicts,
+                                                    const ConfigSource* config)
 {
     const auto serve = [&](Role role, const ApiSocket& socket) -> Result<std::unique_ptr<RoleServer>> {
         auto listener = UnixListener::listen(socket.path, socket.group);
@@ -373,7 +379,7 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, P
             return std::unexpected(listener.error());
         }
         auto server =
-            std::make_unique<RoleServer>(role, std::move(*listener), sockets, pipeline, fanout, audit_log, conflicts);
+            std::make_unique<RoleServer>(role, std::move(*listener), sockets, pipeline, fanout, audit_log, conflicts, config);
         if (auto served = server->serve(); !served) {
             return std::unexpected(served.error());
         }

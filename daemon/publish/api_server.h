@@ -11,16 +11,19 @@
 namespace pinwarden {
 
 struct AuditLogSource;
+class ConfigSource;
 class ConflictHistory;
 
 class ApiServer {
 public:
     // Serves on Unix sockets that their group may use as well; missing parent folders are created with mode 0755.
     // A socket nobody listens on is replaced; one that somebody serves is an error, and is left alone.
-    // What it is given must outlive the server; nullptr: there is no audit log, no conflict is remembered.
+    // What it is given must outlive the server; nullptr: there is no audit log, no conflict is
+    // remembered, nothing is to be told of a configuration.
     static Result<std::unique_ptr<ApiServer>> start(const ApiSockets& sockets, Pipeline& pipeline, Fanout& fanout,
                                                     const AuditLogSource* audit_log = nullptr,
-                                                    const ConflictHistory* conflicts = nullptr);
+                                                    const ConflictHistory* conflicts = nullptr,
+                                                    const ConfigSource* config = nullptr);
     ApiServer() = default;
     ApiServer(const ApiServer&) = delete;
     ApiServer& operator=(const ApiServer&) = delete;

@@ -25,6 +25,7 @@ constexpr std::array kNeeds{
     Needs{"pinwarden.v1.ConflictService", true, true},
     Needs{"pinwarden.v1.AuditService", true, false},
     Needs{"pinwarden.v1.AuditLogService", false, false},
+    Needs{"pinwarden.v1.ConfigService", false, false},
 };
 
 }  // namespace

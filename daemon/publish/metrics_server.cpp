@@ -173,6 +173,12 @@ private:
 
 }  // namespace
 
+Result<void> check_metrics_address(const std::string& address)
+{
+    const auto parsed = parse_address(address);
+    return parsed ? Result<void>() : std::unexpected(parsed.error());
+}
+
 Result<std::unique_ptr<MetricsServer>> MetricsServer::start(const std::string& address, Pipeline& pipeline)
 {
     const Result<Address> parsed = parse_address(address);

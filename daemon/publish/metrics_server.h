@@ -9,6 +9,9 @@
 
 namespace pinwarden {
 
+// Whether MetricsServer::start() understands the address; says what is wrong with it.
+Result<void> check_metrics_address(const std::string& address);
+
 class MetricsServer {
 public:
     // Listens on `address`: "127.0.0.1:9877", "[::1]:9877" or "localhost:9877"; port 0 picks a free one. Error: what is

@@ -86,7 +86,7 @@ TEST_CASE("each service's health follows what it needs", "[health][grpc]")
     for (const char* const service :
          {"", "pinwarden.v1.StatusService", "pinwarden.v1.PinService", "pinwarden.v1.PolicyService",
           "pinwarden.v1.HoldService", "pinwarden.v1.ConflictService", "pinwarden.v1.AuditService",
-          "pinwarden.v1.AuditLogService"}) {
+          "pinwarden.v1.AuditLogService", "pinwarden.v1.ConfigService"}) {
         INFO(service);
         CHECK_NOTHROW(becomes(socket, service, Serving::kServing));
         CHECK_NOTHROW(becomes(folder.file("operator.sock"), service, Serving::kServing));

@@ -1,18 +1,33 @@
+// The command line, without any configuration file.
 #include "app/options.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 #include <vector>
 
+#include "app/configuration.h"
 #include "app/losses.h"
 
 using namespace pinwarden;
 
 namespace {
 
-std::expected<Options, EarlyExit> parse(std::vector<const char*> arguments)
+std::expected<CommandLine, EarlyExit> parse_line(std::vector<const char*> arguments)
 {
     arguments.insert(arguments.begin(), "pinwardend");
-    return parse_options(static_cast<int>(arguments.size()), arguments.data());
+    return parse_command_line(static_cast<int>(arguments.size()), arguments.data());
+}
+
+std::expected<Options, EarlyExit> parse(const std::vector<const char*>& arguments)
+{
+    auto line = parse_line(arguments);
+    if (!line) {
+        return std::unexpected(line.error());
+    }
+    line->config = "/nonexistent/pinwarden.yaml";
+    const LoadedConfiguration loaded = load_configuration(*line);
+    REQUIRE(messages_of(loaded.errors).empty());
+    return loaded.configuration.options;
 }
 
 }  // namespace
@@ -24,7 +39,6 @@ TEST_CASE("options: what is not given has its default, what is given is taken", 
     CHECK(defaults->socket == "/run/pinwarden/operator.sock");
     CHECK(defaults->metrics_address == "127.0.0.1:9877");
     CHECK(defaults->ring_bytes == 16U << 20U);
-    CHECK_FALSE(defaults->probe);
     CHECK(defaults->leak_after == 30'000'000'000);
     CHECK(defaults->audit_log == "/var/log/pinwarden/audit.log");
     CHECK(defaults->protect.empty());
@@ -51,7 +65,7 @@ TEST_CASE("options: wrong ones end with status 2 and a message that names them",
 {
     const auto [arguments, named] = GENERATE(table<std::vector<const char*>, std::string>({
         {{"--no-such"}, "--no-such"},
-        {{"--ring-size", "5000"}, "--ring-size"},
+        {{"--ring-size", "5000"}, "--ring-size: \"5000\" is not possible; wants a power of two"},
         {{"--ring-size", "2GiB"}, "--ring-size"},
         {{"--ring-size", "many"}, "--ring-size"},
         {{"--log-level", "loud"}, "--log-level"},
@@ -68,12 +82,54 @@ TEST_CASE("options: wrong ones end with status 2 and a message that names them",
         {{"--protect", ".."}, "--protect: protected process \"..\" names no executable"},
         {{"--protect", "postgres", "stray"}, "stray"},
         {{"--socket"}, "--socket"},
+        {{"--metrics-address", "here"}, "--metrics-address: metrics address \"here\": has no port"},
+        {{"--reader-socket", "/run/x", "--no-reader-socket"}, "--no-reader-socket"},
+        {{"--no-census=perhaps"}, "--no-census"},
+        {{"--socket", "/a", "--socket", "/b"}, "--socket"},
+        {{"--config"}, "--config"},
         {{"stray"}, "stray"},
     }));
-    const auto result = parse(arguments);
+    const auto result = parse_line(arguments);
     REQUIRE_FALSE(result.has_value());
     CHECK(result.error().status == 2);
     CHECK_THAT(result.error().text, Catch::Contains(named) && Catch::StartsWith("pinwardend: "));
+}
+
+TEST_CASE("options: one of the errands, and what they read", "[options]")
+{
+    CHECK(parse_line({})->errand == Errand::kRun);
+    CHECK(parse_line({})->config == "/etc/pinwarden/pinwarden.yaml");
+    CHECK_FALSE(parse_line({})->config_given);
+    CHECK(parse_line({"--probe"})->errand == Errand::kProbe);
+    CHECK(parse_line({"--release-holds"})->errand == Errand::kReleaseHolds);
+    CHECK(parse_line({"--release-kept"})->errand == Errand::kReleaseKept);
+    const auto check = parse_line({"--check-config", "--config", "/x/y.yaml", "--no-census=false"});
+    CHECK(check->errand == Errand::kCheckConfig);
+    CHECK(check->config == "/x/y.yaml");
+    CHECK(check->config_given);
+    REQUIRE(check->flags.size() == 1);
+    CHECK(check->flags[0].values == std::vector<std::string>{"false"});
+}
+
+TEST_CASE("options: every one shows what it was set to, under a key of its own", "[options]")
+{
+    std::set<std::string> keys;
+    for (const OptionSpec& option : option_table()) {
+        INFO(option.name);
+        CHECK(keys.insert(key_of(option)).second);
+        CHECK(find_option_by_key(key_of(option)) == &option);
+        CHECK(find_option(option.name) == &option);
+        Options options;
+        const std::string value = option.kind == OptionKind::kSwitch ? "true"
+                                  : option.type == "DURATION"        ? "7m"
+                                  : option.type == "SIZE"            ? "64KiB"
+                                                                     : "/other/value";
+        option.set(options, {value});
+        CHECK(option.get(options) == std::vector{value});
+        for (const std::string_view name : option.excludes) {
+            CHECK(find_option(name) != nullptr);
+        }
+    }
 }
 
 TEST_CASE("options: help and version are no mistakes", "[options]")

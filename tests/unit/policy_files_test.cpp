@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "policy/policy_yaml.h"
+#include "policy/policy_files.h"
 #include "support/policies.h"
 
 namespace pinwarden {
@@ -37,64 +37,92 @@ private:
     std::filesystem::path path_;
 };
 
+Result<std::vector<Policy>> load(const std::string& path)
+{
+    const LoadedPolicies loaded = load_policies({path});
+    if (!loaded.errors.empty()) {
+        return std::unexpected(loaded.errors.front());
+    }
+    return loaded.policies();
+}
+
 }  // namespace
 
 TEST_CASE("policies are loaded from a file or a folder", "[policy_files]")
 {
     const Folder folder;
-    CHECK(load_policies(folder.path()).value().empty());
+    CHECK(load(folder.path()).value().empty());
     const std::string second = folder.write("20.yaml", policy_named("b"));
     folder.write("10.yaml", policy_named("z") + "---\n" + policy_named("y"));
     folder.write("readme.txt", "not a policy");
     folder.write(".hidden.yaml", "not a policy");
 
-    const auto all = load_policies(folder.path());
+    const auto all = load(folder.path());
     REQUIRE(all);
     REQUIRE(all->size() == 3);
     CHECK(all->at(0).name == "z");
     CHECK(all->at(1).name == "y");
     CHECK(all->at(2).name == "b");
     CHECK(all->at(2).source == second);
-    CHECK(load_policies(second).value().size() == 1);
+    CHECK(load(second).value().size() == 1);
 
     SECTION("a name that is taken in another file")
     {
         const std::string third = folder.write("30.yaml", "# mine\n" + policy_named("b"));
-        CHECK(load_policies(folder.path()).error().message ==
+        CHECK(load(folder.path()).error().message ==
               third + ":2:7: name: \"b\" is taken by the policy at " + second + ":1:7; rename one");
     }
     SECTION("a mistake names its file")
     {
         const std::string bad = folder.write("30.yaml", "name: p\nmood: off\n");
-        CHECK_THAT(load_policies(folder.path()).error().message, Catch::StartsWith(bad + ":2:1: mood: unknown field"));
+        CHECK_THAT(load(folder.path()).error().message, Catch::StartsWith(bad + ":2:1: mood: unknown field"));
     }
     SECTION("a file that would be overlooked")
     {
         const std::string overlooked = folder.write("30.yml", policy_named("c"));
-        CHECK_THAT(load_policies(folder.path()).error().message,
-                   Catch::StartsWith(overlooked + ": would be overlooked"));
+        CHECK_THAT(load(folder.path()).error().message, Catch::StartsWith(overlooked + ": would be overlooked"));
     }
     SECTION("more policies than there can be")
     {
         for (int i = 0; i < 62; ++i) {
             folder.write("5" + std::to_string(i) + ".yaml", policy_named("p" + std::to_string(i)));
         }
-        CHECK_THAT(load_policies(folder.path()).error().message, Catch::Contains("at most 64"));
+        CHECK_THAT(load(folder.path()).error().message, Catch::Contains("at most 64"));
     }
     SECTION("something that is no file")
     {
         std::filesystem::create_directory(folder.path() + "/30.yaml");
-        CHECK_THAT(load_policies(folder.path()).error().message, Catch::Contains("/30.yaml: is not a regular file"));
+        CHECK_THAT(load(folder.path()).error().message, Catch::Contains("/30.yaml: is not a regular file"));
     }
+}
+
+TEST_CASE("everything that is wrong with policies is said, of each document the first", "[policy_files]")
+{
+    const Folder folder;
+    std::filesystem::create_directory(folder.path() + "/d");
+    const std::string first = folder.write("d/10.yaml", "name: p\nmood: off\n---\n" + policy_named("x"));
+    const std::string second = folder.write("d/20.yaml", "name: [\n");
+    const std::string third = folder.write("more.yaml", policy_named("x") + "---\nname: q\nmode: of\n");
+    const LoadedPolicies loaded = load_policies({folder.path() + "/d", third, "/nonexistent"});
+    std::vector<std::string> messages;
+    for (const Error& error : loaded.errors) {
+        messages.push_back(error.message);
+    }
+    REQUIRE(messages.size() == 5);
+    CHECK_THAT(messages[0], Catch::StartsWith(first + ":2:1: mood: unknown field"));
+    CHECK_THAT(messages[1], Catch::StartsWith(second + ":2:1: YAML: "));
+    CHECK_THAT(messages[2], Catch::StartsWith(third + ":7:7: mode: \"of\""));
+    CHECK_THAT(messages[3], Catch::StartsWith("/nonexistent: cannot open policy"));
+    CHECK(messages[4] == third + ":1:7: name: \"x\" is taken by the policy at " + first + ":4:7; rename one");
 }
 
 TEST_CASE("what cannot be read is said", "[policy_files]")
 {
-    const auto missing = load_policies("/nonexistent/x.yaml");
+    const auto missing = load("/nonexistent/x.yaml");
     REQUIRE_FALSE(missing);
     CHECK(missing.error().code == ENOENT);
     CHECK(missing.error().message == "/nonexistent/x.yaml: cannot open policy: No such file or directory");
-    CHECK_THAT(load_policies("/dev/null").error().message, Catch::Contains("is not a regular file"));
+    CHECK_THAT(load("/dev/null").error().message, Catch::Contains("is not a regular file"));
 }
 
 }  // namespace pinwarden

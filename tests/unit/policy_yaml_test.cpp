@@ -9,6 +9,7 @@
 #include <random>
 #include <set>
 
+#include "policy/text_file.h"
 #include "support/policies.h"
 
 namespace pinwarden {
@@ -395,7 +396,7 @@ TEST_CASE("bad policies are refused with place, field, reason and hint", "[polic
 
 TEST_CASE("text without bounds is refused before it hurts", "[policy_yaml]")
 {
-    CHECK_THAT(error_of(std::string(kMaxPolicyTextBytes + 1, '#')), Catch::Contains("is longer than 1048576 bytes"));
+    CHECK_THAT(error_of(std::string(kMaxTextBytes + 1, '#')), Catch::Contains("is longer than 1048576 bytes"));
     CHECK_THAT(error_of("a: " + std::string(100, '[') + std::string(100, ']')), Catch::Contains("nested too deeply"));
     CHECK_THAT(error_of(std::string(100'000, '[')), Catch::Contains("YAML: "));
     CHECK_THAT(error_of(std::string(100'000, '{')), Catch::Contains("YAML: "));

@@ -1,0 +1,130 @@
+#include "app/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <utility>
+
+#include "policy/suggest.h"
+
+namespace pinwarden {
+namespace {
+
+// What CLI11 writes into while it parses.
+struct Given {
+    std::map<const OptionSpec*, std::vector<std::string>> values;
+    std::map<const OptionSpec*, bool> switches;
+    std::map<const OptionSpec*, CLI::Option*> flags;
+};
+
+void add_option(CLI::App& app, const OptionSpec& option, Given& given)
+{
+    const std::string flag = "--" + std::string(option.name);
+    const std::string help(option.help);
+    if (option.kind == OptionKind::kSwitch) {
+        given.flags[&option] = app.add_flag(flag, given.switches[&option], help);
+        return;
+    }
+    const bool list = option.kind == OptionKind::kList;
+    CLI::Option* const added =
+        app.add_option(flag, given.values[&option], help)
+            ->type_name(std::string(option.type))
+            ->default_str(join(option.get(Options())))
+            ->expected(1)
+            ->allow_extra_args(false)
+            ->multi_option_policy(list ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
+    if (option.check != nullptr) {
+        added->check(CLI::Validator([check = option.check](const std::string& text) { return check(text); }, ""));
+    }
+    given.flags[&option] = added;
+}
+
+void exclude(const Given& given)
+{
+    for (const auto& [option, flag] : given.flags) {
+        for (const std::string_view name : option->excludes) {
+            flag->excludes(given.flags.at(find_option(name)));
+        }
+    }
+}
+
+std::vector<Setting> settings_of(const Given& given)
+{
+    std::vector<Setting> settings;
+    for (const OptionSpec& option : option_table()) {
+        if (given.flags.at(&option)->count() == 0) {
+            continue;
+        }
+        std::vector<std::string> values = option.kind == OptionKind::kSwitch
+                                              ? std::vector<std::string>{given.switches.at(&option) ? "true" : "false"}
+                                              : given.values.at(&option);
+        settings.push_back({&option, std::move(values), {.from = OptionOrigin::From::kFlag}});
+    }
+    return settings;
+}
+
+Errand errand_of(const std::map<Errand, bool>& asked_for)
+{
+    for (const auto& [errand, asked] : asked_for) {
+        if (asked) {
+            return errand;
+        }
+    }
+    return Errand::kRun;
+}
+
+EarlyExit wrong_usage(const std::string& message)
+{
+    return {2, "pinwardend: " + message + "\npinwardend --help tells what there is\n"};
+}
+
+}  // namespace
+
+std::expected<CommandLine, EarlyExit> parse_command_line(int count, const char* const* arguments)
+{
+    CommandLine line;
+    Given given;
+    std::map<Errand, bool> asked_for;
+    CLI::App app{
+        "pinwardend watches long-lived page pins, sees when a file operation meets one, and, when policy says so, "
+        "stops it.",
+        "pinwardend"};
+    app.footer(
+        "Every option that sets something is also a key of the configuration file, with _ in place of -; SIGHUP "
+        "reads that anew.\n");
+    app.set_version_flag("--version", "pinwardend " PINWARDEN_VERSION);
+    const CLI::Option& config =
+        *app.add_option("--config", line.config,
+                        "configuration file; what is set in the folder beside it that has its name and .d comes after "
+                        "it, and policies are read from policies.d beside it")
+             ->type_name("PATH")
+             ->capture_default_str();
+    for (const OptionSpec& option : option_table()) {
+        add_option(app, option, given);
+    }
+    exclude(given);
+    app.add_flag("--check-config", asked_for[Errand::kCheckConfig],
+                 "only read the configuration and all policies, and tell what would be in force: status 0, or 1 and "
+                 "everything that is wrong");
+    app.add_flag("--probe", asked_for[Errand::kProbe],
+                 "only tell whether this kernel can run pinwardend: status 0, or 1 and the reason");
+    app.add_flag("--release-holds", asked_for[Errand::kReleaseHolds],
+                 "only continue whoever a daemon that was killed left stopped in a held operation; for what a service "
+                 "manager runs after it");
+    app.add_flag("--release-kept", asked_for[Errand::kReleaseKept],
+                 "only end what policies with when_unattended: keep left in force when their daemon ended");
+    try {
+        app.parse(count, arguments);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() != 0) {
+            return std::unexpected(wrong_usage(error.what()));
+        }
+        return std::unexpected(
+            EarlyExit{0, error.get_name() == "CallForHelp" ? app.help() : std::string(error.what()) + "\n"});
+    }
+    line.errand = errand_of(asked_for);
+    line.config_given = config.count() > 0;
+    line.flags = settings_of(given);
+    return line;
+}
+
+}  // namespace pinwarden

@@ -1,0 +1,353 @@
+#include "app/option_table.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+
+#include "act/protected_processes.h"
+#include "app/api_sockets.h"
+#include "policy/units.h"
+#include "publish/metrics_server.h"
+
+namespace pinwarden {
+namespace {
+
+using Values = std::vector<std::string>;
+
+constexpr std::uint64_t kSmallestRing = 4096;
+constexpr std::uint64_t kLargestRing = 1U << 30U;
+
+std::string check_ring_size(const std::string& text)
+{
+    const auto bytes = parse_size(text);
+    return bytes && std::has_single_bit(*bytes) && *bytes >= kSmallestRing && *bytes <= kLargestRing
+               ? ""
+               : "\"" + text + "\" is not possible; wants a power of two from 4KiB to 1GiB, such as 16MiB";
+}
+
+std::string check_duration(const std::string& text)
+{
+    const auto duration = parse_duration(text);
+    return duration ? "" : duration.error().message;
+}
+
+std::string check_file(const std::string& text)
+{
+    return text.empty() || text.ends_with('/') ? "wants the path of a file, such as /var/log/pinwarden/audit.log" : "";
+}
+
+std::string check_socket(const std::string& text)
+{
+    return text.empty() || text.ends_with('/') ? "wants the path of a socket, such as /run/pinwarden/operator.sock"
+                                               : "";
+}
+
+std::string check_policy(const std::string& text)
+{
+    return text.empty() ? "wants the path of a policy file, or of a folder of *.yaml files" : "";
+}
+
+std::string check_group(const std::string& text)
+{
+    return find_group(text) ? "" : "there is no group \"" + text + "\"; make it with groupadd --system";
+}
+
+std::string check_folder(const std::string& text)
+{
+    if (!text.starts_with('/')) {
+        return "wants the absolute path of a folder, such as /var/lib/pinwarden";
+    }
+    std::error_code error;
+    return std::filesystem::exists(text, error) && !std::filesystem::is_directory(text, error)
+               ? text + " is no folder; name one, or a place where one can be made"
+               : "";
+}
+
+std::string check_protected(const std::string& text)
+{
+    const auto protects = ProtectedProcesses::with({text});
+    return protects ? "" : protects.error().message;
+}
+
+std::string check_log_level(const std::string& text)
+{
+    constexpr std::array kLevels{"debug", "info", "warning", "error"};
+    return std::ranges::find(kLevels, text) != kLevels.end()
+               ? ""
+               : "\"" + text + "\" is not one of debug, info, warning, error";
+}
+
+std::string check_address(const std::string& text)
+{
+    const auto good = check_metrics_address(text);
+    return good ? "" : good.error().message;
+}
+
+// How an option is written into, and read from, its field.
+template <auto Field>
+void set_text(Options& options, const Values& values)
+{
+    options.*Field = values.front();
+}
+
+template <auto Field>
+Values get_text(const Options& options)
+{
+    return {options.*Field};
+}
+
+template <auto Field>
+void set_list(Options& options, const Values& values)
+{
+    options.*Field = values;
+}
+
+template <auto Field>
+Values get_list(const Options& options)
+{
+    return options.*Field;
+}
+
+template <auto Field>
+void set_duration(Options& options, const Values& values)
+{
+    options.*Field = parse_duration(values.front()).value_or(options.*Field);
+}
+
+template <auto Field>
+Values get_duration(const Options& options)
+{
+    return {format_duration(options.*Field)};
+}
+
+// `Meaning`: what the field is when the switch is on.
+template <auto Field, bool Meaning>
+void set_switch(Options& options, const Values& values)
+{
+    options.*Field = (values.front() == "true") == Meaning;
+}
+
+template <auto Field, bool Meaning>
+Values get_switch(const Options& options)
+{
+    return {options.*Field == Meaning ? "true" : "false"};
+}
+
+void set_ring(Options& options, const Values& values)
+{
+    options.ring_bytes = static_cast<std::uint32_t>(parse_size(values.front()).value_or(options.ring_bytes));
+}
+
+Values get_ring(const Options& options)
+{
+    return {format_size(options.ring_bytes)};
+}
+
+// The group that is asked for, or else the usual one where there is one.
+Values group_in_force(const std::optional<std::string>& asked_for, const char* usual)
+{
+    if (asked_for) {
+        return {*asked_for};
+    }
+    return find_group(usual) ? Values{usual} : Values{};
+}
+
+Values get_operator_group(const Options& options)
+{
+    return group_in_force(options.operator_group, kOperatorGroup);
+}
+
+Values get_reader_socket(const Options& options)
+{
+    const ApiSockets sockets = api_sockets(options);
+    return sockets.readers ? Values{sockets.readers->path} : Values{};
+}
+
+Values get_reader_group(const Options& options)
+{
+    return options.readers ? group_in_force(options.reader_group, kReaderGroup) : Values{};
+}
+
+constexpr std::array<std::string_view, 1> kExcludesNoReaders{"no-reader-socket"};
+constexpr std::array<std::string_view, 2> kExcludesReaders{"reader-socket", "reader-group"};
+constexpr std::array<std::string_view, 1> kExcludesNoState{"no-state"};
+constexpr std::array<std::string_view, 1> kExcludesStateDir{"state-dir"};
+
+const std::array kOptions{
+    OptionSpec{.name = "socket",
+               .type = "PATH",
+               .help = "Unix socket to serve the API on, for operators",
+               .check = check_socket,
+               .set = set_text<&Options::socket>,
+               .get = get_text<&Options::socket>,
+               .is_path = true},
+    OptionSpec{.name = "operator-group",
+               .type = "GROUP",
+               .help = "group whose members may use that socket as well, and do everything; if not given: "
+                       "pinwarden-admin, where there is such a group",
+               .check = check_group,
+               .set = set_text<&Options::operator_group>,
+               .get = get_operator_group},
+    OptionSpec{.name = "reader-socket",
+               .type = "PATH",
+               .help = "Unix socket to serve the API on where nothing can be changed; if not given: reader.sock beside "
+                       "the other one",
+               .check = check_socket,
+               .set = set_text<&Options::reader_socket>,
+               .get = get_reader_socket,
+               .is_path = true,
+               .excludes = kExcludesNoReaders},
+    OptionSpec{.name = "reader-group",
+               .type = "GROUP",
+               .help = "group whose members may use that socket; if not given: pinwarden, where there is such a group",
+               .check = check_group,
+               .set = set_text<&Options::reader_group>,
+               .get = get_reader_group,
+               .excludes = kExcludesNoReaders},
+    OptionSpec{.name = "no-reader-socket",
+               .kind = OptionKind::kSwitch,
+               .help = "serve no socket for readers",
+               .set = set_switch<&Options::readers, false>,
+               .get = get_switch<&Options::readers, false>,
+               .excludes = kExcludesReaders},
+    OptionSpec{.name = "metrics-address",
+               .type = "HOST:PORT",
+               .help = "where to serve /metrics",
+               .check = check_address,
+               .set = set_text<&Options::metrics_address>,
+               .get = get_text<&Options::metrics_address>},
+    OptionSpec{.name = "policy",
+               .kind = OptionKind::kList,
+               .type = "PATH",
+               .help = "policy file, or folder of *.yaml files, besides policies.d; may be repeated",
+               .check = check_policy,
+               .set = set_list<&Options::policies>,
+               .get = get_list<&Options::policies>,
+               .at_run_time = true,
+               .is_path = true},
+    OptionSpec{.name = "ring-size",
+               .type = "SIZE",
+               .help = "size of the ring buffer the kernel reports through: a power of two",
+               .check = check_ring_size,
+               .set = set_ring,
+               .get = get_ring},
+    OptionSpec{.name = "log-level",
+               .type = "LEVEL",
+               .help = "how much to log: debug, info, warning, error",
+               .check = check_log_level,
+               .set = set_text<&Options::log_level>,
+               .get = get_text<&Options::log_level>,
+               .at_run_time = true},
+    OptionSpec{.name = "leak-after",
+               .type = "DURATION",
+               .help = "how long a pin may outlive its owner before it is called a leak: 500ms, 30s, 5m, 1h",
+               .check = check_duration,
+               .set = set_duration<&Options::leak_after>,
+               .get = get_duration<&Options::leak_after>,
+               .at_run_time = true},
+    OptionSpec{.name = "long-lived-after",
+               .type = "DURATION",
+               .help = "how long a pin that was not made for long (direct I/O, ...) is held before it is shown like "
+                       "one that was",
+               .check = check_duration,
+               .set = set_duration<&Options::long_lived_after>,
+               .get = get_duration<&Options::long_lived_after>,
+               .at_run_time = true},
+    OptionSpec{.name = "quiet-after",
+               .type = "DURATION",
+               .help = "how long every pin must have been one that its object (an io_uring buffer, an RDMA region, a "
+                       "VFIO mapping, an AF_XDP umem) lets go as a whole, until the functions that release single "
+                       "pages are listened to no more, which makes releases cheaper; when another is made they are "
+                       "listened to again, and until what was released meanwhile is found, for some milliseconds, the "
+                       "ledger is not certain; 0s: always listen",
+               .check = check_duration,
+               .set = set_duration<&Options::quiet_after>,
+               .get = get_duration<&Options::quiet_after>,
+               .at_run_time = true},
+    OptionSpec{.name = "track-short-term",
+               .kind = OptionKind::kSwitch,
+               .help = "record every pin that is not made for long, so that those that stay are found, not only where "
+                       "memory is pinned for long as well; costs each direct read or write some microseconds and two "
+                       "records in the ring, about 500 bytes",
+               .set = set_switch<&Options::track_short_term, true>,
+               .get = get_switch<&Options::track_short_term, true>},
+    OptionSpec{.name = "no-census",
+               .kind = OptionKind::kSwitch,
+               .help = "do not look for pins from before the start: on a machine with terabytes of memory that takes a "
+                       "while",
+               .set = set_switch<&Options::census, false>,
+               .get = get_switch<&Options::census, false>},
+    OptionSpec{.name = "state-dir",
+               .type = "FOLDER",
+               .help = "folder of this daemon's own, in which policies that come over the API are kept for the next "
+                       "start; made when it is needed",
+               .check = check_folder,
+               .set = set_text<&Options::state_dir>,
+               .get = get_text<&Options::state_dir>,
+               .is_path = true,
+               .excludes = kExcludesNoState},
+    OptionSpec{.name = "no-state",
+               .kind = OptionKind::kSwitch,
+               .help = "keep no policies",
+               .set = set_switch<&Options::state, false>,
+               .get = get_switch<&Options::state, false>,
+               .excludes = kExcludesStateDir},
+    OptionSpec{.name = "audit-log",
+               .type = "PATH",
+               .help =
+                   "where signals, changes of policies and releases of holds are recorded before they are done, and "
+                   "denials after; where that cannot be done, none is sent, and nothing more is enforced",
+               .check = check_file,
+               .set = set_text<&Options::audit_log>,
+               .get = get_text<&Options::audit_log>,
+               .is_path = true},
+    OptionSpec{.name = "protect",
+               .kind = OptionKind::kList,
+               .type = "NAME_OR_PATH",
+               .help = "executable whose processes are never signalled, by path or by name alone, besides those that "
+                       "the machine needs; may be repeated",
+               .check = check_protected,
+               .set = set_list<&Options::protect>,
+               .get = get_list<&Options::protect>,
+               .at_run_time = true},
+};
+
+}  // namespace
+
+std::span<const OptionSpec> option_table()
+{
+    return kOptions;
+}
+
+const OptionSpec* find_option(std::string_view name)
+{
+    const auto* const found = std::ranges::find(kOptions, name, &OptionSpec::name);
+    return found == kOptions.end() ? nullptr : found;
+}
+
+const OptionSpec* find_option_by_key(std::string_view key)
+{
+    const auto* const found = std::ranges::find_if(kOptions, [&](const OptionSpec& one) { return key_of(one) == key; });
+    return found == kOptions.end() ? nullptr : found;
+}
+
+std::string key_of(const OptionSpec& option)
+{
+    std::string key(option.name);
+    std::ranges::replace(key, '-', '_');
+    return key;
+}
+
+std::vector<std::string> option_keys()
+{
+    std::vector<std::string> keys;
+    for (const OptionSpec& option : kOptions) {
+        keys.push_back(key_of(option));
+    }
+    return keys;
+}
+
+}  // namespace pinwarden
