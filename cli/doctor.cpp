@@ -193,7 +193,10 @@ void look_at_rights(const DoctorFacts& facts, Report& report)
         }
         return;
     }
-    if (facts.status || facts.forbidden) {
+    if (facts.forbidden) {
+        return;
+    }
+    if (facts.status) {
         report.warn("capabilities", "those of pinwardend cannot be seen from here",
                     "whether it may signal, and sees symbols and cgroups, is not known",
                     "run `pinctl doctor` in the pid namespace of the daemon");

@@ -107,7 +107,9 @@ std::string without_paths(std::string_view text)
 {
     std::string out;
     for (std::size_t at = 0; at < text.size();) {
-        const bool begins = text[at] == '/' && (at == 0 || !belongs_to_word(text[at - 1]));
+        // Not the two of "http://127.0.0.1:9877".
+        const bool in_address = at > 0 && text.substr(at - 1, 3) == "://";
+        const bool begins = text[at] == '/' && !in_address && (at == 0 || !belongs_to_word(text[at - 1]));
         std::size_t end = at;
         while (begins && end < text.size() && std::isspace(static_cast<unsigned char>(text[end])) == 0 &&
                std::string_view("\"';:,)`").find(text[end]) == std::string_view::npos) {

@@ -208,6 +208,7 @@ TEST_CASE("without a daemon the machine itself is looked at")
 
     facts.forbidden = true;
     CHECK(about("daemon", facts).severity() == v1::SEVERITY_WARN);
+    CHECK_THAT(about("capabilities", facts).state(), Catch::StartsWith("nothing was found"));
     CHECK(diagnose(facts).worst() == v1::SEVERITY_WARN);
 }
 
