@@ -17,8 +17,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <system_error>
 
+#include "cli/pin_list.h"
 #include "cli/text.h"
 
 namespace pinwarden::cli {
@@ -37,6 +39,13 @@ void ask(const std::string& what, Response& response, SupportFacts& facts, Call 
     if (const grpc::Status status = call(&context, &response); !status.ok()) {
         facts.left_out.push_back(what + ": pinwardend did not tell: " + status.error_message());
     }
+}
+
+std::unique_ptr<grpc::ClientContext> with_deadline()
+{
+    auto context = std::make_unique<grpc::ClientContext>();
+    context->set_deadline(std::chrono::system_clock::now() + kDeadline);
+    return context;
 }
 
 // "127.0.0.1:9877" → a connected socket, or -1.
@@ -143,15 +152,19 @@ void ask_for_support(const SupportCommand& command, const std::shared_ptr<grpc::
 {
     if (channel) {
         const auto pins = v1::PinService::NewStub(channel);
-        v1::ListPinsRequest with_stacks;
-        with_stacks.set_include_stack(true);
+        // An archive is sent by mail.
+        constexpr std::uint64_t kMostPins = 10'000;
+        PinsCommand with_stacks;
+        with_stacks.stack = true;
+        with_stacks.limit = kMostPins;
         v1::ListFailuresRequest failures_with_stacks;
         failures_with_stacks.set_include_stack(true);
         ask("status", facts.status, facts, [&](auto* context, auto* response) {
             return v1::StatusService::NewStub(channel)->GetStatus(context, {}, response);
         });
-        ask("pins", facts.pins, facts,
-            [&](auto* context, auto* response) { return pins->ListPins(context, with_stacks, response); });
+        ask("pins", facts.pins, facts, [&](auto* /*context*/, auto* response) {
+            return list_pins(*pins, with_stacks, false, with_deadline, *response);
+        });
         ask("policies", facts.policies, facts, [&](auto* context, auto* response) {
             return v1::PolicyService::NewStub(channel)->ListPolicies(context, {}, response);
         });
