@@ -1,10 +1,13 @@
 #include "app/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <bit>
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <tuple>
+#include <utility>
 
 #include "act/protected_processes.h"
 #include "app/api_sockets.h"
@@ -60,6 +63,80 @@ std::string check_protected(const std::string& text)
     return protects ? std::string() : protects.error().message;
 }
 
+std::string check_address(const std::string& text)
+{
+    constexpr std::uint32_t kLastPort = 65535;
+    const auto colon = text.rfind(':');
+    const std::string host = text.substr(0, colon);
+    std::uint32_t port = 0;
+    const bool bracketed = host.starts_with('[') && host.ends_with(']');
+    if (colon == std::string::npos || host.empty() || (host.find(':') != std::string::npos && !bracketed) ||
+        !CLI::detail::lexical_cast(text.substr(colon + 1), port) || port == 0 || port > kLastPort) {
+        return "wants HOST:PORT, such as 0.0.0.0:9878 or [::]:9878";
+    }
+    return {};
+}
+
+std::string check_name(const std::string& text)
+{
+    return text.empty() ? "wants a name" : std::string();
+}
+
+void add_tls(CLI::App& app, TlsOptions& tls)
+{
+    app.add_option("--tls-address", tls.address,
+                   "where to serve the API over TCP as well, with TLS and certificates on both sides; if not given: "
+                   "nowhere. Wants the three files below, and somebody with a role")
+        ->type_name("HOST:PORT")
+        ->check(CLI::Validator(check_address, ""));
+    app.add_option("--tls-certificate", tls.certificate,
+                   "the daemon's certificate, PEM, with those that lead to its authority; this file and the next two "
+                   "are read again when they have changed")
+        ->type_name("FILE");
+    app.add_option("--tls-key", tls.key, "the key of that certificate, PEM, without a passphrase")->type_name("FILE");
+    app.add_option("--tls-client-ca", tls.client_ca, "the authorities whose certificates clients must have, PEM")
+        ->type_name("FILE");
+    for (const auto& [name, names, help] :
+         {std::tuple{"--tls-reader", &tls.readers,
+                     "who may look, over TCP: a DNS name or URI in the client's certificate, or its common name where "
+                     "it has no alternative names; may be repeated"},
+          std::tuple{"--tls-operator", &tls.operators, "who may do everything, over TCP; may be repeated"}}) {
+        app.add_option(name, *names, help)
+            ->type_name("NAME")
+            ->allow_extra_args(false)
+            ->check(CLI::Validator(check_name, ""));
+    }
+}
+
+// What is missing, of all that belongs together.
+void check_tls(const TlsOptions& tls)
+{
+    const bool none = tls.address.empty() && tls.certificate.empty() && tls.key.empty() && tls.client_ca.empty() &&
+                      tls.readers.empty() && tls.operators.empty();
+    if (none) {
+        return;
+    }
+    for (const auto& [name, value] :
+         {std::pair{"--tls-address", &tls.address}, std::pair{"--tls-certificate", &tls.certificate},
+          std::pair{"--tls-key", &tls.key}, std::pair{"--tls-client-ca", &tls.client_ca}}) {
+        if (value->empty()) {
+            throw CLI::ValidationError(name,
+                                       "is missing: TCP is served with --tls-address, --tls-certificate, "
+                                       "--tls-key and --tls-client-ca together, or not at all");
+        }
+    }
+    if (tls.readers.empty() && tls.operators.empty()) {
+        throw CLI::ValidationError("--tls-address",
+                                   "nobody could call: give --tls-reader or --tls-operator with a name that is in a "
+                                   "client's certificate");
+    }
+    for (const std::string& name : tls.readers) {
+        if (std::ranges::find(tls.operators, name) != tls.operators.end()) {
+            throw CLI::ValidationError("--tls-reader", name + " is given to --tls-operator as well; choose one");
+        }
+    }
+}
+
 CLI::Option& add_duration(CLI::App& app, const std::string& name, Nanoseconds& value, const std::string& help)
 {
     return *app.add_option_function<std::string>(
@@ -98,6 +175,7 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
     app.add_flag("!--no-reader-socket", options.readers, "serve no socket for readers")
         ->excludes(&reader_socket)
         ->excludes(&reader_group);
+    add_tls(app, options.tls);
     app.add_option("--metrics-address", options.metrics_address, "where to serve /metrics")->type_name("HOST:PORT");
     app.add_option("--policy", options.policies, "policy file, or folder of *.yaml files; may be repeated")
         ->type_name("PATH")
@@ -155,6 +233,7 @@ std::expected<Options, EarlyExit> parse_options(int count, const char* const* ar
                  "only end what policies with when_unattended: keep left in force when their daemon ended");
     try {
         app.parse(count, arguments);
+        check_tls(options.tls);
         const ApiSockets sockets = api_sockets(options);
         if (sockets.readers && sockets.readers->path == sockets.operators.path) {
             throw CLI::ValidationError("--reader-socket", sockets.readers->path +
