@@ -11,10 +11,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "cli/client.h"
 #include "publish/api_server.h"
 #include "publish/certificate_access.h"
 #include "support/api_methods.h"
@@ -327,4 +330,51 @@ TEST_CASE("what TCP cannot be served with is told at the start, and nothing is s
     CHECK_THAT(complaint(files, served.address()),
                Catch::Contains(served.address()) && Catch::Contains("--tls-address"));
     CHECK(ask_status(served.channel(served.authority.issue("x", "DNS:ops.example"))).ok());
+}
+
+TEST_CASE("pinctl speaks TLS, and says what is wrong where it cannot", "[grpc][tls]")
+{
+    Served served;
+    const auto pinctl = [&](const Identity& identity, cli::Command command, const std::string& ca) {
+        cli::TlsArguments tls{.address = served.address(),
+                              .ca = served.folder.file("ca.pem"),
+                              .certificate = served.folder.file("mine.pem"),
+                              .key = served.folder.file("mine.key")};
+        write(tls.ca, ca);
+        write(tls.certificate, identity.certificate);
+        write(tls.key, identity.key);
+        std::istringstream in;
+        std::ostringstream out;
+        std::ostringstream err;
+        const int code =
+            cli::run({.socket = "", .tls = tls, .json = false, .command = std::move(command)}, {in, out, err}, {});
+        return std::pair{code, code == 0 ? out.str() : err.str()};
+    };
+    const std::string ca = served.authority.certificate();
+    const Identity reader = served.authority.issue("x", "URI:spiffe://example/dashboards");
+    const auto [code, text] = pinctl(reader, cli::PolicyListCommand{}, ca);
+    CHECK(code == 0);
+    const auto denied = pinctl(reader, cli::PolicyDeleteCommand{.name = "keep"}, ca);
+    CHECK(denied.first == 1);
+    CHECK_THAT(denied.second, Catch::Contains("pinctl: this is for operators"));
+    const auto stranger = pinctl(served.authority.issue("else"), cli::StatusCommand{}, ca);
+    CHECK_THAT(stranger.second, Catch::Contains("no role belongs to this certificate") && Catch::Contains("\"else\""));
+    const Authority other;
+    for (const auto& refused :
+         {pinctl(other.issue("ops.example"), cli::StatusCommand{}, ca),
+          pinctl(served.authority.issue("ops.example"), cli::StatusCommand{}, other.certificate())}) {
+        CHECK(refused.first == 1);
+        CHECK_THAT(refused.second, Catch::Contains("cannot talk to pinwardend at " + served.address()) &&
+                                       Catch::Contains("--tls-client-ca"));
+    }
+    std::istringstream in;
+    std::ostringstream out;
+    std::ostringstream err;
+    CHECK(cli::run(
+              {.socket = "",
+               .tls = {.address = served.address(), .ca = served.folder.file("none.pem"), .certificate = "", .key = ""},
+               .json = false,
+               .command = cli::StatusCommand{}},
+              {in, out, err}, {}) == 1);
+    CHECK_THAT(err.str(), Catch::Contains("none.pem"));
 }
