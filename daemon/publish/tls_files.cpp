@@ -15,9 +15,9 @@
 namespace pinwarden {
 namespace {
 
-template <auto kFree>
+template <auto Free>
 struct Freed {
-    void operator()(auto* object) const { kFree(object); }
+    void operator()(auto* object) const { Free(object); }
 };
 using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;

@@ -48,9 +48,9 @@ public:
     static constexpr long kHour = 3600;
 
 private:
-    template <auto kFree>
+    template <auto Free>
     struct Freed {
-        void operator()(auto* object) const { kFree(object); }
+        void operator()(auto* object) const { Free(object); }
     };
     using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
     using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
