@@ -44,6 +44,7 @@ std::string check_kind(const std::string& text)
 // What CLI11 writes into while it parses.
 struct Parsed {
     std::string socket;
+    TlsArguments tls;
     bool json = false;
     std::optional<Command> command;
     FailuresCommand failures;
@@ -304,6 +305,39 @@ void add_config(CLI::App& app, Parsed& parsed)
         ->callback([&parsed] { parsed.command = ConfigShowCommand{}; });
 }
 
+void add_tls(CLI::App& app, CLI::Option& socket, TlsArguments& tls)
+{
+    app.add_option("--address", tls.address,
+                   "Where pinwardend serves TCP, in place of a socket of this machine; also "
+                   "from PINWARDEN_ADDRESS. Wants the three files below")
+        ->type_name("HOST:PORT")
+        ->excludes(&socket);
+    app.add_option("--tls-ca", tls.ca,
+                   "Authorities that pinwardend's certificate is by, PEM; also from PINWARDEN_TLS_CA")
+        ->type_name("FILE");
+    app.add_option("--tls-certificate", tls.certificate,
+                   "Your certificate, whose names pinwardend knows, PEM; also from PINWARDEN_TLS_CERTIFICATE")
+        ->type_name("FILE");
+    app.add_option("--tls-key", tls.key, "The key of your certificate, PEM; also from PINWARDEN_TLS_KEY")
+        ->type_name("FILE");
+}
+
+// What is missing of all that belongs together; empty: nothing.
+std::string missing_tls(const CLI::App& app, const TlsArguments& tls)
+{
+    if (tls.address.empty()) {
+        const bool given = app.count("--tls-ca") + app.count("--tls-certificate") + app.count("--tls-key") > 0;
+        return given ? "--address is missing: the files are for TCP only" : "";
+    }
+    for (const auto& [name, value] : {std::pair{"--tls-ca", &tls.ca}, std::pair{"--tls-certificate", &tls.certificate},
+                                      std::pair{"--tls-key", &tls.key}}) {
+        if (value->empty()) {
+            return std::string(name) + " is missing: over TCP both sides show a certificate";
+        }
+    }
+    return "";
+}
+
 Early wrong_usage(const std::string& message)
 {
     return {kWrongUsage, "pinctl: " + message + "\nRun `pinctl --help` for what is possible.\n"};
@@ -312,17 +346,20 @@ Early wrong_usage(const std::string& message)
 }  // namespace
 
 std::variant<Arguments, Early> parse_arguments(std::vector<std::string> arguments,
-                                               const std::string& environment_socket)
+                                               const std::string& environment_socket,
+                                               const TlsArguments& environment_tls)
 {
     Parsed parsed;
+    parsed.tls = environment_tls;
     parsed.socket = environment_socket.empty() ? std::string(kDefaultSocket) : environment_socket;
 
     CLI::App app("Asks pinwardend what is pinned and tells it what to do about it.", "pinctl");
-    app.add_option("--socket", parsed.socket,
-                   "Socket of pinwardend; also from PINWARDEN_SOCKET. Who may not open the default one gets "
-                   "reader.sock beside it")
-        ->type_name("PATH")
-        ->capture_default_str();
+    CLI::Option& socket = *app.add_option("--socket", parsed.socket,
+                                          "Socket of pinwardend; also from PINWARDEN_SOCKET. Who may not open the "
+                                          "default one gets reader.sock beside it")
+                               ->type_name("PATH")
+                               ->capture_default_str();
+    add_tls(app, socket, parsed.tls);
     app.add_flag("--json", parsed.json, "JSON for machines: one document, or one line for each event");
     app.set_version_flag("--version", "pinctl " PINWARDEN_VERSION);
     app.fallthrough();
@@ -358,6 +395,13 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     if (app.got_subcommand("completion") || app.got_subcommand("manual")) {
         return Early{0, printed(app, parsed)};
     }
+    // Whoever names a socket wants that one, whatever the environment says.
+    if (socket.count() > 0) {
+        parsed.tls.address.clear();
+    }
+    if (const std::string missing = missing_tls(app, parsed.tls); !missing.empty()) {
+        return wrong_usage(missing);
+    }
     // Not require_subcommand(): it would hide which word was not understood.
     if (!parsed.command) {
         if (app.got_subcommand("config")) {
@@ -373,6 +417,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     auto& chosen = std::get<Arguments>(result);
     chosen.socket = std::move(parsed.socket);
     chosen.socket_given = !environment_socket.empty() || app.count("--socket") > 0;
+    chosen.tls = std::move(parsed.tls);
     chosen.json = parsed.json;
     chosen.command = std::move(*parsed.command);
     return result;

@@ -137,9 +137,18 @@ using Command =
                  PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand, AuditLogCommand, ConflictsCommand,
                  DoctorCommand, ExplainCommand, SupportCommand, ConfigShowCommand>;
 
+// The API over TCP. Without an address: over the Unix socket.
+struct TlsArguments {
+    std::string address;      // HOST:PORT
+    std::string ca;           // files, PEM
+    std::string certificate;  // the user's own
+    std::string key;
+};
+
 struct Arguments {
     std::string socket;
     bool socket_given = false;  // else it is the default one
+    TlsArguments tls = {};
     bool json = false;
     Command command;
 };
@@ -150,9 +159,11 @@ struct Early {
     std::string text;  // to standard output when exit_code is 0, else to standard error
 };
 
-// `arguments` without the program's name; `environment_socket` is the value of PINWARDEN_SOCKET, or empty.
+// `arguments` without the program's name; `environment_socket` is the value of PINWARDEN_SOCKET, or empty;
+// `environment_tls` those of PINWARDEN_ADDRESS, PINWARDEN_TLS_CA, PINWARDEN_TLS_CERTIFICATE and PINWARDEN_TLS_KEY.
 std::variant<Arguments, Early> parse_arguments(std::vector<std::string> arguments,
-                                               const std::string& environment_socket);
+                                               const std::string& environment_socket,
+                                               const TlsArguments& environment_tls = {});
 
 // "4096", "64K", "64KiB", "1M", "2GiB" → bytes, with units of 1024. Nothing when it is none of these, or too large.
 std::optional<std::uint64_t> parse_size(std::string_view text);

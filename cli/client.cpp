@@ -25,6 +25,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -93,13 +94,25 @@ std::expected<int, NotReached> connect_to(const std::string& path)
     return fd;
 }
 
-std::string message_for(const grpc::Status& status, const std::string& socket)
+// Over TCP, where gRPC's own words are all there is.
+std::string tls_failure(const std::string& message, const TlsArguments& tls)
+{
+    return "cannot talk to pinwardend at " + visible(tls.address) + ": " + message +
+           ". Somebody must serve there; its certificate must have the host's name and be by an authority in " +
+           visible(tls.ca) + ", and yours must be valid and by one in pinwardend's --tls-client-ca.";
+}
+
+std::string message_for(const grpc::Status& status, const std::string& socket, const TlsArguments& tls)
 {
     std::string message = visible(status.error_message());
     switch (status.error_code()) {
         case grpc::StatusCode::DEADLINE_EXCEEDED:
             return "pinwardend at " + visible(socket) + " did not answer in time; see its log for what keeps it busy";
-        case grpc::StatusCode::UNAVAILABLE: return "pinwardend at " + visible(socket) + " went away: " + message;
+        case grpc::StatusCode::UNAVAILABLE:
+            if (!tls.address.empty()) {
+                return tls_failure(message, tls);
+            }
+            return "pinwardend at " + visible(socket) + " went away: " + message;
         case grpc::StatusCode::UNIMPLEMENTED:
             return "pinwardend at " + visible(socket) + " does not know this call; is it older than this pinctl?";
         case grpc::StatusCode::INVALID_ARGUMENT:
@@ -315,7 +328,7 @@ public:
             return 0;
         }
         const grpc::Status status = reader->Finish();
-        return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
+        return status.ok() ? 0 : failed(message_for(status, arguments_.socket, arguments_.tls));
     }
 
     int operator()(const ConflictsCommand& command)
@@ -342,7 +355,7 @@ public:
     {
         v1::Explanation explanation = find_subject(command.subject);
         if (const auto asked = ask_about(explanation, channel_); !asked) {
-            return failed(message_for(asked.error(), arguments_.socket));
+            return failed(message_for(asked.error(), arguments_.socket, arguments_.tls));
         }
         put_into_sentences(explanation, std::time(nullptr));
         std::string text;
@@ -449,7 +462,7 @@ public:
             }
         }
         const grpc::Status status = reader->Finish();
-        return status.ok() ? 0 : failed(message_for(status, arguments_.socket));
+        return status.ok() ? 0 : failed(message_for(status, arguments_.socket, arguments_.tls));
     }
 
     int operator()(const ConfigShowCommand& /*command*/)
@@ -510,7 +523,7 @@ private:
             }
             facts.status = std::move(response);
         } else {
-            facts.not_answered = message_for(status, arguments_.socket);
+            facts.not_answered = message_for(status, arguments_.socket, arguments_.tls);
         }
         return facts;
     }
@@ -638,7 +651,7 @@ private:
     int answer(const grpc::Status& status, const google::protobuf::Message& response, Render render)
     {
         if (!status.ok()) {
-            return failed(message_for(status, arguments_.socket));
+            return failed(message_for(status, arguments_.socket, arguments_.tls));
         }
         streams_.out << (arguments_.json ? to_json(response, true) : render()) << std::flush;
         return 0;
@@ -664,11 +677,19 @@ private:
     std::unique_ptr<v1::ConfigService::Stub> config_;
 };
 
-}  // namespace
-
-int run(const Arguments& arguments, const Streams& streams, const Style& style)
+// A machine with very many pins has a large answer.
+grpc::ChannelArguments channel_arguments()
 {
-    Arguments chosen = arguments;
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    return arguments;
+}
+
+using Reached = std::expected<std::shared_ptr<grpc::Channel>, NotReached>;
+
+// `chosen` then has the socket that was used.
+Reached channel_by_socket(Arguments& chosen)
+{
     auto fd = connect_to(chosen.socket);
     if (!fd && fd.error().error == EACCES && !chosen.socket_given) {
         if (const auto reading = connect_to(std::string(kDefaultReaderSocket))) {
@@ -677,23 +698,48 @@ int run(const Arguments& arguments, const Streams& streams, const Style& style)
         }
     }
     if (!fd) {
+        return std::unexpected(fd.error());
+    }
+    return grpc::CreateCustomInsecureChannelFromFd("pinwardend", *fd, channel_arguments());
+}
+
+Reached channel_by_tls(Arguments& chosen)
+{
+    chosen.socket = chosen.tls.address;
+    grpc::SslCredentialsOptions options;
+    std::istringstream nothing;
+    for (const auto& [file, text] : {std::pair{&chosen.tls.ca, &options.pem_root_certs},
+                                     std::pair{&chosen.tls.certificate, &options.pem_cert_chain},
+                                     std::pair{&chosen.tls.key, &options.pem_private_key}}) {
+        auto read = read_file(*file, nothing);
+        if (!read) {
+            return std::unexpected(NotReached{0, read.error()});
+        }
+        *text = std::move(*read);
+    }
+    return grpc::CreateCustomChannel(chosen.tls.address, grpc::SslCredentials(options), channel_arguments());
+}
+
+}  // namespace
+
+int run(const Arguments& arguments, const Streams& streams, const Style& style)
+{
+    Arguments chosen = arguments;
+    const auto channel = chosen.tls.address.empty() ? channel_by_socket(chosen) : channel_by_tls(chosen);
+    if (!channel) {
         DoctorFacts facts = read_machine();
-        facts.not_answered = fd.error().why;
-        facts.forbidden = fd.error().error == EACCES;
+        facts.not_answered = channel.error().why;
+        facts.forbidden = channel.error().error == EACCES;
         if (std::holds_alternative<DoctorCommand>(chosen.command)) {
             return tell(facts, chosen.json, streams, style);
         }
         if (const auto* support = std::get_if<SupportCommand>(&chosen.command)) {
             return write_support(*support, nullptr, facts, chosen.json, streams);
         }
-        streams.err << "pinctl: " << fd.error().why << "\n";
+        streams.err << "pinctl: " << channel.error().why << "\n";
         return kFailed;
     }
-    grpc::ChannelArguments channel_arguments;
-    // A machine with very many pins has a large answer.
-    channel_arguments.SetMaxReceiveMessageSize(-1);
-    Client client(chosen, grpc::CreateCustomInsecureChannelFromFd("pinwardend", *fd, channel_arguments), streams,
-                  style);
+    Client client(chosen, *channel, streams, style);
     return std::visit(client, chosen.command);
 }
 

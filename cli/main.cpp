@@ -1,5 +1,6 @@
 // pinctl: asks pinwardend what is pinned and tells it what to do about it.
 #include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -27,9 +28,16 @@ int main(int argc, char** argv)
     // `pinctl watch | head` ends quietly, even when started by a program that ignores SIGPIPE. SIGINT keeps its
     // default: every line is flushed, and the shell sees the usual 130.
     static_cast<void>(std::signal(SIGPIPE, SIG_DFL));
-    // What it would say to standard error comes a second time, in our words.
+    // What they would say to standard error comes a second time, in our words.
     google::protobuf::SetLogHandler(nullptr);
-    const auto parsed = parse_arguments({argv + 1, argv + argc}, environment("PINWARDEN_SOCKET"));
+    if (environment("GRPC_VERBOSITY").empty()) {
+        gpr_set_log_function([](gpr_log_func_args* /*message*/) {});
+    }
+    const auto parsed = parse_arguments({argv + 1, argv + argc}, environment("PINWARDEN_SOCKET"),
+                                        {.address = environment("PINWARDEN_ADDRESS"),
+                                         .ca = environment("PINWARDEN_TLS_CA"),
+                                         .certificate = environment("PINWARDEN_TLS_CERTIFICATE"),
+                                         .key = environment("PINWARDEN_TLS_KEY")});
     if (const auto* early = std::get_if<Early>(&parsed)) {
         (early->exit_code == 0 ? std::cout : std::cerr) << early->text;
         return early->exit_code;

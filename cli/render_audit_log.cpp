@@ -38,6 +38,9 @@ std::string asked_by(const v1::AuditRecord& record, const std::string& otherwise
         return otherwise;
     }
     const v1::AuditRequester& who = record.asked_by();
+    if (!who.certificate().empty()) {
+        return ", asked by " + visible(who.certificate()) + " from " + visible(who.address());
+    }
     return ", asked by uid " + std::to_string(who.uid()) +
            (who.pid() == 0 ? " in another pid namespace" : " pid " + std::to_string(who.pid()));
 }

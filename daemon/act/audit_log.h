@@ -16,10 +16,12 @@
 
 namespace pinwarden {
 
-// An operator, as the kernel says who is at the other end of his socket.
+// An operator: as the kernel says who is at the other end of his socket, or as his certificate does.
 struct Requester {
     std::uint32_t uid = 0;
-    std::uint32_t pid = 0;  // 0: he is in another pid namespace
+    std::uint32_t pid = 0;         // 0: he is in another pid namespace
+    std::string certificate = {};  // the name in it that made him one; empty: he came over a socket of this machine
+    std::string address = {};      // HOST:PORT, of one with a certificate
 };
 
 struct SignalEntry {

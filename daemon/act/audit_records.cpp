@@ -65,6 +65,9 @@ std::optional<JsonObject> requester_json(const std::optional<Requester>& request
     if (!requester) {
         return std::nullopt;
     }
+    if (!requester->certificate.empty()) {
+        return JsonObject().text("certificate", requester->certificate).text("address", requester->address);
+    }
     return JsonObject().number("uid", requester->uid).number("pid", requester->pid);
 }
 

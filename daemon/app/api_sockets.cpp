@@ -1,6 +1,7 @@
 #include "app/api_sockets.h"
 
 #include <grp.h>
+#include <spdlog/spdlog.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -32,6 +33,20 @@ ApiSockets api_sockets(const Options& options)
         const auto beside = std::filesystem::path(options.socket).replace_filename(kReaderSocket).string();
         sockets.readers = {.path = options.reader_socket.value_or(beside),
                            .group = find_group(options.reader_group.value_or(kReaderGroup))};
+    }
+    if (const TlsOptions& tls = options.tls; !tls.address.empty()) {
+        sockets.tls = TlsEndpoint{
+            .address = tls.address,
+            .files = {.certificate = tls.certificate, .key = tls.key, .client_ca = tls.client_ca},
+            .roles = {},
+            .warn = [](const std::string& text) { spdlog::warn("TLS: {}", text); },
+        };
+        for (const std::string& name : tls.readers) {
+            sockets.tls->roles.emplace(name, Role::kReader);
+        }
+        for (const std::string& name : tls.operators) {
+            sockets.tls->roles.insert_or_assign(name, Role::kOperator);
+        }
     }
     return sockets;
 }

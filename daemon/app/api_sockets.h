@@ -1,4 +1,4 @@
-// Which sockets the API is served on, and which groups may open them.
+// Where the API is served, and who may call it there.
 #pragma once
 
 #include <sys/types.h>

@@ -1,6 +1,7 @@
 #include "app/configuration.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <iterator>
@@ -106,6 +107,37 @@ void refuse_same_socket(LoadedConfiguration& loaded)
                              EINVAL});
 }
 
+// Of what belongs together, what is missing or contradicts itself.
+void refuse_part_of_tls(LoadedConfiguration& loaded)
+{
+    const TlsOptions& tls = loaded.configuration.options.tls;
+    const auto refuse = [&](const char* name, const std::string& what) {
+        const OptionSpec& option = *find_option(name);
+        loaded.errors.push_back({place_of(option, loaded.configuration.origin(option)) + ": " + what, EINVAL});
+    };
+    const std::array files{std::pair{"tls-address", &tls.address}, std::pair{"tls-certificate", &tls.certificate},
+                           std::pair{"tls-key", &tls.key}, std::pair{"tls-client-ca", &tls.client_ca}};
+    const bool nobody = tls.readers.empty() && tls.operators.empty();
+    if (nobody && std::ranges::all_of(files, [](const auto& file) { return file.second->empty(); })) {
+        return;
+    }
+    for (const auto& [name, value] : files) {
+        if (value->empty()) {
+            refuse(name, "is missing: TCP is served with --tls-address, --tls-certificate, --tls-key and "
+                         "--tls-client-ca together, or not at all");
+        }
+    }
+    if (nobody) {
+        refuse("tls-address", "nobody could call: give --tls-reader or --tls-operator with a name that is in a "
+                              "client's certificate");
+    }
+    for (const std::string& name : tls.readers) {
+        if (std::ranges::find(tls.operators, name) != tls.operators.end()) {
+            refuse("tls-reader", name + " is given to --tls-operator as well; choose one");
+        }
+    }
+}
+
 void add_drop_ins(const std::string& folder, Layers& layers)
 {
     if (!exists(folder)) {
@@ -150,6 +182,7 @@ LoadedConfiguration load_configuration(const CommandLine& line)
     LoadedConfiguration loaded = layers.take();
     if (loaded.errors.empty()) {
         refuse_same_socket(loaded);
+        refuse_part_of_tls(loaded);
     }
     auto& paths = loaded.configuration.policy_paths;
     if (const std::string folder = fs::path(file).replace_filename("policies.d").string(); exists(folder)) {

@@ -330,8 +330,9 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     spdlog::info("kernel {}, {} policies of files; not attached:{}", kernel_release(), policies->size(),
                  missing.empty() ? " none" : missing);
     // For whoever waits for it, whatever the log level.
-    dprintf(STDERR_FILENO, "pinwardend ready: API on %s, metrics on http://%s/metrics\n", options.socket.c_str(),
-            options.metrics_address.c_str());
+    const std::string tls = options.tls.address.empty() ? "" : " and, over TLS, " + options.tls.address;
+    dprintf(STDERR_FILENO, "pinwardend ready: API on %s%s, metrics on http://%s/metrics\n", options.socket.c_str(),
+            tls.c_str(), options.metrics_address.c_str());
     ServiceNotifier service(**pipeline);
 
     FreeMemory memory;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -86,6 +87,31 @@ std::string check_address(const std::string& text)
     return good ? "" : good.error().message;
 }
 
+std::string check_tls_address(const std::string& text)
+{
+    constexpr unsigned kLastPort = 65535;
+    const auto colon = text.rfind(':');
+    const std::string host = text.substr(0, colon);
+    const bool bracketed = host.starts_with('[') && host.ends_with(']');
+    unsigned port = 0;
+    const char* const end = text.data() + text.size();
+    const auto parsed = colon == std::string::npos ? std::from_chars_result{end, std::errc::invalid_argument}
+                                                   : std::from_chars(text.data() + colon + 1, end, port);
+    const bool good = parsed.ec == std::errc{} && parsed.ptr == end && port > 0 && port <= kLastPort && !host.empty() &&
+                      (host.find(':') == std::string::npos || bracketed);
+    return good ? "" : "\"" + text + "\" is not possible; wants HOST:PORT, such as 0.0.0.0:9878 or [::]:9878";
+}
+
+std::string check_pem(const std::string& text)
+{
+    return text.empty() || text.ends_with('/') ? "wants the path of a PEM file" : "";
+}
+
+std::string check_certificate_name(const std::string& text)
+{
+    return text.empty() ? "wants a name that is in a client's certificate" : "";
+}
+
 // How an option is written into, and read from, its field.
 template <auto Field>
 void set_text(Options& options, const Values& values)
@@ -134,6 +160,32 @@ template <auto Field, bool Meaning>
 Values get_switch(const Options& options)
 {
     return {options.*Field == Meaning ? "true" : "false"};
+}
+
+// The same of a part of the options over TLS; a text that is empty is not there.
+template <auto Field>
+void set_tls_text(Options& options, const Values& values)
+{
+    options.tls.*Field = values.front();
+}
+
+template <auto Field>
+Values get_tls_text(const Options& options)
+{
+    const std::string& text = options.tls.*Field;
+    return text.empty() ? Values{} : Values{text};
+}
+
+template <auto Field>
+void set_tls_list(Options& options, const Values& values)
+{
+    options.tls.*Field = values;
+}
+
+template <auto Field>
+Values get_tls_list(const Options& options)
+{
+    return options.tls.*Field;
 }
 
 void set_ring(Options& options, const Values& values)
@@ -213,6 +265,50 @@ const std::array kOptions{
                .set = set_switch<&Options::readers, false>,
                .get = get_switch<&Options::readers, false>,
                .excludes = kExcludesReaders},
+    OptionSpec{.name = "tls-address",
+               .type = "HOST:PORT",
+               .help = "where to serve the API over TCP as well, with TLS and certificates on both sides; if not given: "
+                       "nowhere. Wants the three files below, and somebody with a role",
+               .check = check_tls_address,
+               .set = set_tls_text<&TlsOptions::address>,
+               .get = get_tls_text<&TlsOptions::address>},
+    OptionSpec{.name = "tls-certificate",
+               .type = "FILE",
+               .help = "the daemon's certificate, PEM, with those that lead to its authority; this file and the next "
+                       "two are read again when they have changed",
+               .check = check_pem,
+               .set = set_tls_text<&TlsOptions::certificate>,
+               .get = get_tls_text<&TlsOptions::certificate>,
+               .is_path = true},
+    OptionSpec{.name = "tls-key",
+               .type = "FILE",
+               .help = "the key of that certificate, PEM, without a passphrase",
+               .check = check_pem,
+               .set = set_tls_text<&TlsOptions::key>,
+               .get = get_tls_text<&TlsOptions::key>,
+               .is_path = true},
+    OptionSpec{.name = "tls-client-ca",
+               .type = "FILE",
+               .help = "the authorities whose certificates clients must have, PEM",
+               .check = check_pem,
+               .set = set_tls_text<&TlsOptions::client_ca>,
+               .get = get_tls_text<&TlsOptions::client_ca>,
+               .is_path = true},
+    OptionSpec{.name = "tls-reader",
+               .kind = OptionKind::kList,
+               .type = "NAME",
+               .help = "who may look, over TCP: a DNS name or URI in the client's certificate, or its common name where "
+                       "it has no alternative names; may be repeated",
+               .check = check_certificate_name,
+               .set = set_tls_list<&TlsOptions::readers>,
+               .get = get_tls_list<&TlsOptions::readers>},
+    OptionSpec{.name = "tls-operator",
+               .kind = OptionKind::kList,
+               .type = "NAME",
+               .help = "who may do everything, over TCP; may be repeated",
+               .check = check_certificate_name,
+               .set = set_tls_list<&TlsOptions::operators>,
+               .get = get_tls_list<&TlsOptions::operators>},
     OptionSpec{.name = "metrics-address",
                .type = "HOST:PORT",
                .help = "where to serve /metrics",

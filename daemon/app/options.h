@@ -14,11 +14,22 @@ inline constexpr const char* kOperatorGroup = "pinwarden-admin";
 inline constexpr const char* kReaderSocket = "reader.sock";
 inline constexpr const char* kReaderGroup = "pinwarden";
 
+// The API over TCP, all of it or none.
+struct TlsOptions {
+    std::string address;  // HOST:PORT; empty: there is none
+    std::string certificate;
+    std::string key;
+    std::string client_ca;
+    std::vector<std::string> readers;  // names in certificates
+    std::vector<std::string> operators;
+};
+
 struct Options {
     std::string socket = "/run/pinwarden/operator.sock";
     std::optional<std::string> operator_group = {};  // nothing: kOperatorGroup, if there is such a group
     std::optional<std::string> reader_socket = {};   // nothing: kReaderSocket beside the other one
     std::optional<std::string> reader_group = {};    // nothing: kReaderGroup, if there is such a group
+    TlsOptions tls;
     std::string metrics_address = "127.0.0.1:9877";
     std::vector<std::string> policies;  // files or folders
     std::uint32_t ring_bytes = 16U << 20U;

@@ -4,7 +4,19 @@
 
 namespace pinwarden {
 
-grpc::Status Access::only_operators() const
+std::expected<Requester, grpc::Status> Access::operator_of(const grpc::ServerContextBase& context) const
+{
+    if (grpc::Status allowed = only_operators(context); !allowed.ok()) {
+        return std::unexpected(std::move(allowed));
+    }
+    if (auto requester = requester_of(context)) {
+        return *std::move(requester);
+    }
+    return std::unexpected(
+        grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "it is not known who asks for this: the connection is gone"));
+}
+
+grpc::Status SocketAccess::only_operators(const grpc::ServerContextBase& /*context*/) const
 {
     if (role_ == Role::kOperator) {
         return grpc::Status::OK;
@@ -13,16 +25,9 @@ grpc::Status Access::only_operators() const
             "this is for operators, and was asked on the socket for readers; ask on " + operators_socket_};
 }
 
-std::expected<Requester, grpc::Status> Access::operator_of(const grpc::ServerContext& context) const
+std::optional<Requester> SocketAccess::requester_of(const grpc::ServerContextBase& context) const
 {
-    if (grpc::Status allowed = only_operators(); !allowed.ok()) {
-        return std::unexpected(std::move(allowed));
-    }
-    if (const auto peer = peers_.of(context)) {
-        return *peer;
-    }
-    return std::unexpected(
-        grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "it is not known who asks for this: the connection is gone"));
+    return peers_.of(context);
 }
 
 }  // namespace pinwarden

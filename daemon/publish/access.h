@@ -10,23 +10,41 @@
 #include "publish/peer.h"
 #include "publish/role.h"
 
+namespace grpc {
+class ServerContextBase;
+}
+
 namespace pinwarden {
 
 class Access {
 public:
+    virtual ~Access() = default;
+
+    // OK where an operator calls, else PERMISSION_DENIED.
+    [[nodiscard]] virtual grpc::Status only_operators(const grpc::ServerContextBase& context) const = 0;
+    // Which operator asks for something. Error: the same, or UNAUTHENTICATED when the connection is gone, so that
+    // nobody can be named for what is done.
+    [[nodiscard]] std::expected<Requester, grpc::Status> operator_of(const grpc::ServerContextBase& context) const;
+
+protected:
+    // Whoever made the connection; nothing when that is not known any more.
+    [[nodiscard]] virtual std::optional<Requester> requester_of(const grpc::ServerContextBase& context) const = 0;
+};
+
+// All callers of a server have the same role: that of its Unix socket.
+class SocketAccess final : public Access {
+public:
     // `peers` must outlive this. `operators_socket`: where to ask for what this role may not.
-    Access(Role role, const Peers& peers, std::string operators_socket)
+    SocketAccess(Role role, const Peers& peers, std::string operators_socket)
         : role_(role), peers_(peers), operators_socket_(std::move(operators_socket))
     {
     }
 
-    // OK where operators are served, else PERMISSION_DENIED.
-    [[nodiscard]] grpc::Status only_operators() const;
-    // Which operator asks for something. Error: the same, or UNAUTHENTICATED when the connection is gone, so that
-    // nobody can be named for what is done.
-    [[nodiscard]] std::expected<Requester, grpc::Status> operator_of(const grpc::ServerContext& context) const;
+    [[nodiscard]] grpc::Status only_operators(const grpc::ServerContextBase& context) const override;
 
 private:
+    [[nodiscard]] std::optional<Requester> requester_of(const grpc::ServerContextBase& context) const override;
+
     Role role_;
     const Peers& peers_;
     std::string operators_socket_;

@@ -6,6 +6,7 @@
 #include <grpcpp/server_posix.h>
 #include <pinwarden/v1/pinwarden.grpc.pb.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <utility>
@@ -13,6 +14,7 @@
 
 #include "publish/access.h"
 #include "publish/audit_log_service.h"
+#include "publish/certificate_access.h"
 #include "publish/config_service.h"
 #include "publish/conflict_service.h"
 #include "publish/convert.h"
@@ -21,6 +23,8 @@
 #include "publish/peer.h"
 #include "publish/pin_service.h"
 #include "publish/status.h"
+#include "publish/tls_credentials.h"
+#include "publish/tls_files.h"
 #include "publish/unix_listener.h"
 
 namespace pinwarden {
@@ -31,6 +35,8 @@ constexpr int kMaxStreamsPerConnection = 64;
 // A call occupies a thread while it waits for the pipeline.
 constexpr int kMaxThreads = 32;
 constexpr std::chrono::seconds kShutdownPatience{1};
+constexpr int kHandshakeMilliseconds = 10'000;
+constexpr int kKeepaliveMilliseconds = 60'000;
 
 class StatusService final : public v1::StatusService::Service {
 public:
@@ -129,10 +135,10 @@ public:
         return grpc::Status::OK;
     }
 
-    grpc::Status TestPolicies(grpc::ServerContext* /*context*/, const v1::TestPoliciesRequest* request,
+    grpc::Status TestPolicies(grpc::ServerContext* context, const v1::TestPoliciesRequest* request,
                               v1::TestPoliciesResponse* response) override
     {
-        if (grpc::Status allowed = access_.only_operators(); !allowed.ok()) {
+        if (grpc::Status allowed = access_.only_operators(*context); !allowed.ok()) {
             return allowed;
         }
         Result<DryRunQuestion> question = question_from_request(*request);
@@ -194,10 +200,10 @@ class AuditService final : public v1::AuditService::Service {
 public:
     AuditService(Pipeline& pipeline, const Access& access) : pipeline_(pipeline), access_(access) {}
 
-    grpc::Status RunAudit(grpc::ServerContext* /*context*/, const v1::RunAuditRequest* request,
+    grpc::Status RunAudit(grpc::ServerContext* context, const v1::RunAuditRequest* request,
                           v1::RunAuditResponse* response) override
     {
-        if (grpc::Status allowed = access_.only_operators(); !allowed.ok()) {
+        if (grpc::Status allowed = access_.only_operators(*context); !allowed.ok()) {
             return allowed;
         }
         const Result<AuditView> view =
@@ -209,10 +215,10 @@ public:
         return grpc::Status::OK;
     }
 
-    grpc::Status RunCensus(grpc::ServerContext* /*context*/, const v1::RunCensusRequest* request,
+    grpc::Status RunCensus(grpc::ServerContext* context, const v1::RunCensusRequest* request,
                            v1::RunCensusResponse* response) override
     {
-        if (grpc::Status allowed = access_.only_operators(); !allowed.ok()) {
+        if (grpc::Status allowed = access_.only_operators(*context); !allowed.ok()) {
             return allowed;
         }
         const Result<AuditView> view = pipeline_.audit({.whole_memory = true, .repair = !request->look_only()});
@@ -233,23 +239,53 @@ private:
     const Access& access_;
 };
 
-// A server of its own for each role: what a connection may do cannot be mistaken, whatever number its descriptor has.
+// Where a server gets its connections, and what callers may do.
+struct Door {
+    std::shared_ptr<const Access> access;
+    std::unique_ptr<Peers> peers = std::make_unique<Peers>();  // of connections that are given to it
+    std::unique_ptr<UnixListener> listener = {};               // nullptr: it listens by itself
+    std::string address = {};                                  // where it does
+    std::shared_ptr<grpc::ServerCredentials> credentials = {};
+};
+
+Result<Door> open_socket(Role role, const ApiSocket& socket, const std::string& operators_socket)
+{
+    auto listener = UnixListener::listen(socket.path, socket.group);
+    if (!listener) {
+        return std::unexpected(listener.error());
+    }
+    Door door{.access = {}, .listener = std::move(*listener)};
+    door.access = std::make_shared<SocketAccess>(role, *door.peers, operators_socket);
+    return door;
+}
+
+Result<Door> open_tls(const TlsEndpoint& endpoint)
+{
+    // For a message at the start, before there is a connection that would read them.
+    if (const auto usable = load_tls(endpoint.files); !usable) {
+        return std::unexpected(usable.error().within("serve the API on " + endpoint.address));
+    }
+    const auto access = std::make_shared<CertificateAccess>(endpoint.roles);
+    return Door{.access = access,
+                .address = endpoint.address,
+                .credentials = tls_credentials(std::make_shared<TlsReloader>(endpoint.files, endpoint.warn), access)};
+}
+
+// A server of its own for each door: what a connection may do cannot be mistaken, whatever number its descriptor has.
 class RoleServer {
 public:
-    RoleServer(Role role, std::unique_ptr<UnixListener> listener, const ApiSockets& sockets, Pipeline& pipeline,
-               Fanout& fanout, const AuditLogSource* audit_log, const ConflictHistory* conflicts,
-               const ConfigSource* config)
-        : access_(role, peers_, sockets.operators.path),
+    RoleServer(Door door, Pipeline& pipeline, Fanout& fanout, const AuditLogSource* audit_log,
+               const ConflictHistory* conflicts, const ConfigSource* config)
+        : door_(std::move(door)),
           streams_(fanout),
           status_service_(pipeline),
-          pin_service_(pipeline, streams_, peers_),
-          policy_service_(pipeline, access_),
-          hold_service_(pipeline, access_),
-          audit_service_(pipeline, access_),
-          audit_log_service_(audit_log, access_),
+          pin_service_(pipeline, streams_, *door_.peers),
+          policy_service_(pipeline, *door_.access),
+          hold_service_(pipeline, *door_.access),
+          audit_service_(pipeline, *door_.access),
+          audit_log_service_(audit_log, *door_.access),
           conflict_service_(conflicts),
-          config_service_(config),
-          listener_(std::move(listener))
+          config_service_(config)
     {
     }
     RoleServer(const RoleServer&) = delete;
@@ -257,7 +293,9 @@ public:
 
     ~RoleServer()
     {
-        listener_->stop();
+        if (door_.listener) {
+            door_.listener->stop();
+        }
         streams_.stop();
         audit_log_service_.stop();
         if (server_) {
@@ -265,6 +303,8 @@ public:
             server_->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
             server_->Wait();
         }
+        // Before the server, so that the socket is gone when it is.
+        door_.listener.reset();
     }
 
     Result<void> serve()
@@ -286,29 +326,53 @@ public:
         builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
         builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
         builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
+        if (door_.credentials) {
+            listen_by_itself(builder);
+        }
         server_ = builder.BuildAndStart();
+        if (!server_ && door_.credentials) {
+            return fail("cannot serve the API on " + door_.address +
+                            ": somebody listens there, or it is no address of this machine; gRPC's message above tells "
+                            "which; choose another with --tls-address",
+                        EADDRINUSE);
+        }
         if (!server_) {
             return fail("start the gRPC server: gRPC refused, see its messages above");
         }
         return {};
     }
 
+    // 0: it does not listen by itself.
+    [[nodiscard]] int port() const { return port_; }
+
     [[nodiscard]] grpc::HealthCheckServiceInterface* health() const { return server_->GetHealthCheckService(); }
 
     // Once the health is known.
     void accept()
     {
+        if (!door_.listener) {
+            return;
+        }
         // Our own listener, because gRPC's would take a socket away from a live server and open it to everybody first.
-        listener_->start([this](int fd) {
-            peers_.accepted(fd);
+        door_.listener->start([this](int fd) {
+            door_.peers->accepted(fd);
             grpc::AddInsecureChannelFromFd(server_.get(), fd);
         });
     }
 
 private:
-    // In this order, so that what a call may use goes after the server, and the socket goes first.
-    Peers peers_;
-    Access access_;
+    void listen_by_itself(grpc::ServerBuilder& builder)
+    {
+        builder.AddListeningPort(door_.address, door_.credentials, &port_);
+        // Else gRPC would share the port with whoever listens there already.
+        builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+        // Whoever connects and says nothing, or vanishes, is not waited for.
+        builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMilliseconds);
+        builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMilliseconds);
+    }
+
+    // In this order, so that what a call may use goes after the server.
+    Door door_;
     EventStreams streams_;
     StatusService status_service_;
     PinService pin_service_;
@@ -318,36 +382,40 @@ private:
     AuditLogService audit_log_service_;
     ConflictService conflict_service_;
     ConfigService config_service_;
+    int port_ = 0;
     std::unique_ptr<grpc::Server> server_;
-    std::unique_ptr<UnixListener> listener_;
 };
 
-class UnixApiServer final : public ApiServer {
+class SeveralServers final : public ApiServer {
 public:
-    UnixApiServer(Pipeline& pipeline, std::unique_ptr<RoleServer> operators, std::unique_ptr<RoleServer> readers)
-        : operators_(std::move(operators)), readers_(std::move(readers)), health_(pipeline, health_services())
+    SeveralServers(Pipeline& pipeline, std::vector<std::unique_ptr<RoleServer>> servers)
+        : servers_(std::move(servers)), health_(pipeline, health_services())
     {
-        for (RoleServer* const server : servers()) {
+        for (const auto& server : servers_) {
             server->accept();
         }
     }
 
-private:
-    [[nodiscard]] std::vector<RoleServer*> servers() const
+    [[nodiscard]] int tls_port() const override
     {
-        return readers_ ? std::vector{operators_.get(), readers_.get()} : std::vector{operators_.get()};
+        int port = 0;
+        for (const auto& server : servers_) {
+            port = std::max(port, server->port());
+        }
+        return port;
     }
+
+private:
     [[nodiscard]] std::vector<grpc::HealthCheckServiceInterface*> health_services() const
     {
         std::vector<grpc::HealthCheckServiceInterface*> services;
-        for (const RoleServer* const server : servers()) {
+        for (const auto& server : servers_) {
             services.push_back(server->health());
         }
         return services;
     }
 
-    std::unique_ptr<RoleServer> operators_;
-    std::unique_ptr<RoleServer> readers_;  // nullptr: there is no socket for them
+    std::vector<std::unique_ptr<RoleServer>> servers_;
     HealthReporter health_;
 };
 
@@ -373,31 +441,26 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, P
                                                     const AuditLogSource* audit_log, const ConflictHistory* conflicts,
                                                     const ConfigSource* config)
 {
-    const auto serve = [&](Role role, const ApiSocket& socket) -> Result<std::unique_ptr<RoleServer>> {
-        auto listener = UnixListener::listen(socket.path, socket.group);
-        if (!listener) {
-            return std::unexpected(listener.error());
+    std::vector<std::unique_ptr<RoleServer>> servers;
+    const auto serve = [&](Result<Door> door) -> Result<void> {
+        if (!door) {
+            return std::unexpected(door.error());
         }
-        auto server =
-            std::make_unique<RoleServer>(role, std::move(*listener), sockets, pipeline, fanout, audit_log, conflicts, config);
-        if (auto served = server->serve(); !served) {
-            return std::unexpected(served.error());
-        }
-        return server;
+        servers.push_back(std::make_unique<RoleServer>(std::move(*door), pipeline, fanout, audit_log, conflicts, config));
+        return servers.back()->serve();
     };
-    auto operators = serve(Role::kOperator, sockets.operators);
-    if (!operators) {
-        return std::unexpected(operators.error());
+    const std::string& for_operators = sockets.operators.path;
+    auto served = serve(open_socket(Role::kOperator, sockets.operators, for_operators));
+    if (served && sockets.readers) {
+        served = serve(open_socket(Role::kReader, *sockets.readers, for_operators));
     }
-    std::unique_ptr<RoleServer> readers;
-    if (sockets.readers) {
-        auto started = serve(Role::kReader, *sockets.readers);
-        if (!started) {
-            return std::unexpected(started.error());
-        }
-        readers = std::move(*started);
+    if (served && sockets.tls) {
+        served = serve(open_tls(*sockets.tls));
     }
-    return std::make_unique<UnixApiServer>(pipeline, std::move(*operators), std::move(readers));
+    if (!served) {
+        return std::unexpected(served.error());
+    }
+    return std::make_unique<SeveralServers>(pipeline, std::move(servers));
 }
 
 }  // namespace pinwarden

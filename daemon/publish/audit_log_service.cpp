@@ -111,7 +111,7 @@ void AuditLogService::stop()
 grpc::Status AuditLogService::WatchAuditLog(grpc::ServerContext* context, const v1::WatchAuditLogRequest* request,
                                             Writer* writer)
 {
-    if (grpc::Status allowed = access_.only_operators(); !allowed.ok()) {
+    if (grpc::Status allowed = access_.only_operators(*context); !allowed.ok()) {
         return allowed;
     }
     const std::size_t others = calls_.fetch_add(1);

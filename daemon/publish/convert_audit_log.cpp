@@ -92,6 +92,8 @@ void set_action(const Struct& json, v1::AuditRecord& out)
         const Struct& requester = object(json, "asked_by");
         out.mutable_asked_by()->set_uid(small_number(requester, "uid"));
         out.mutable_asked_by()->set_pid(small_number(requester, "pid"));
+        out.mutable_asked_by()->set_certificate(text(requester, "certificate"));
+        out.mutable_asked_by()->set_address(text(requester, "address"));
     }
 }
 

@@ -19,7 +19,7 @@ void Peers::accepted(int fd)
     }
 }
 
-std::optional<Requester> Peers::of(const grpc::ServerContext& context) const
+std::optional<Requester> Peers::of(const grpc::ServerContextBase& context) const
 {
     const auto found = named(context.peer());
     // Another connection may have that number by now, but then this one was closed, and its calls are cancelled.

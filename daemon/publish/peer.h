@@ -9,7 +9,7 @@
 #include "act/audit_log.h"
 
 namespace grpc {
-class ServerContext;
+class ServerContextBase;
 }
 
 namespace pinwarden {
@@ -24,7 +24,7 @@ public:
 
     // Whoever made the connection that this call came over. Nothing when that is not known any more: the connection has
     // been closed.
-    std::optional<Requester> of(const grpc::ServerContext& context) const;
+    std::optional<Requester> of(const grpc::ServerContextBase& context) const;
     // The same for the name that gRPC has for a connection it was given: "fd:7".
     std::optional<Requester> named(const std::string& name) const;
 

@@ -17,7 +17,11 @@ class RawCall {
 public:
     // `method`: "/package.Service/Method".
     RawCall(const std::string& socket, const std::string& method, const std::string& request)
-        : client_(grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials()))
+        : RawCall(grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials()), method, request)
+    {
+    }
+    RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, const std::string& request)
+        : client_(channel)
     {
         constexpr std::chrono::seconds kPatience{20};
         context_.set_deadline(std::chrono::system_clock::now() + kPatience);

@@ -15,6 +15,7 @@
 
 #include "act/audit_log.h"
 #include "publish/api_server.h"
+#include "support/api_methods.h"
 #include "support/publish_fixtures.h"
 #include "support/raw_call.h"
 
@@ -25,30 +26,10 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{20};
 
-std::vector<const google::protobuf::MethodDescriptor*> all_methods()
-{
-    std::vector<const google::protobuf::MethodDescriptor*> methods;
-    for (const auto* const file :
-         {v1::GetStatusRequest::descriptor()->file(), v1::ListConflictsRequest::descriptor()->file(),
-          v1::GetConfigRequest::descriptor()->file()}) {
-        for (int service = 0; service < file->service_count(); ++service) {
-            for (int method = 0; method < file->service(service)->method_count(); ++method) {
-                methods.push_back(file->service(service)->method(method));
-            }
-        }
-    }
-    return methods;
-}
-
 // What becomes of a call with an empty request. `endless`: ended by us when it was let in.
 grpc::Status call(const std::string& socket, const google::protobuf::MethodDescriptor& method, bool endless)
 {
-    RawCall raw(socket, "/" + method.service()->full_name() + "/" + method.name(), "");
-    if (endless) {
-        raw.wait_for_answer();
-        raw.cancel();
-    }
-    return raw.end();
+    return test::call(grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials()), method, endless);
 }
 
 mode_t mode_of(const std::string& path)

@@ -327,6 +327,11 @@ TEST_CASE("a line of the audit log becomes a message with all that matters", "[a
     CHECK(signal->asked_by().uid() == 1001);
     CHECK(signal->asked_by().pid() == 99);
     CHECK(signal->json() == line);
+    asked.asked_by = Requester{.certificate = "ops.example", .address = "10.0.0.1:4321"};
+    const auto by_certificate = audit_record_from_line(begin_record(stamp, asked));
+    REQUIRE(by_certificate);
+    CHECK(by_certificate->asked_by().certificate() == "ops.example");
+    CHECK(by_certificate->asked_by().address() == "10.0.0.1:4321");
 
     const auto change = audit_record_from_line(complete_record(
         stamp, policy_entry(), {.result = "done", .reason = "", .took = 1500, .generation = 4, .error = 0}));

@@ -35,6 +35,9 @@ TEST_CASE("a signal's record tells who was hit, by what, on which ground, and ho
 TEST_CASE("an operator who asked is named, and so is nobody", "[audit_log]")
 {
     SignalEntry asked = signal_entry();
+    asked.asked_by = Requester{.certificate = "ops.example", .address = "10.0.0.1:4321"};
+    CHECK_THAT(begin_record(kStamp, asked),
+               Catch::Contains(R"("asked_by":{"certificate":"ops.example","address":"10.0.0.1:4321"})"));
     asked.asked_by = Requester{.uid = 1001, .pid = 99};
     asked.victim.uid = std::nullopt;
     asked.target = SignalTarget::kCaller;

@@ -34,6 +34,38 @@ TEST_CASE("the socket comes from the option, the environment, or the default")
     CHECK(good({"status", "--json"}).json);
 }
 
+TEST_CASE("TCP comes from the options or the environment, whole or not at all")
+{
+    const auto parse = [](std::vector<std::string> words, const TlsArguments& environment) {
+        words.emplace_back("status");
+        return parse_arguments(std::move(words), "", environment);
+    };
+    const TlsArguments all{.address = "host:1", .ca = "ca", .certificate = "mine", .key = "key"};
+    CHECK(good({"status"}).tls.address.empty());
+
+    const auto given =
+        good({"--address", "host:9878", "--tls-ca", "a", "--tls-certificate", "c", "--tls-key", "k", "status"});
+    CHECK(given.tls.address == "host:9878");
+    CHECK(given.tls.ca == "a");
+    CHECK(given.tls.certificate == "c");
+    CHECK(given.tls.key == "k");
+    const auto from_environment = std::get<Arguments>(parse({"--tls-key", "other"}, all));
+    CHECK(from_environment.tls.address == "host:1");
+    CHECK(from_environment.tls.key == "other");
+    CHECK(std::get<Arguments>(parse({"--socket", "/o"}, all)).tls.address.empty());
+
+    const auto complaint = [&](const std::vector<std::string>& words, const TlsArguments& environment) {
+        const Early wrong = std::get<Early>(parse(words, environment));
+        CHECK(wrong.exit_code == 2);
+        return wrong.text;
+    };
+    CHECK_THAT(complaint({"--address", "host:1"}, {}), Catch::Contains("--tls-ca is missing"));
+    CHECK_THAT(complaint({"--address", "host:1", "--tls-ca", "a", "--tls-certificate", "c"}, {}),
+               Catch::Contains("--tls-key is missing"));
+    CHECK_THAT(complaint({"--tls-ca", "a"}, {}), Catch::Contains("--address is missing"));
+    CHECK_THAT(complaint({"--address", "host:1", "--socket", "/o"}, all), Catch::Contains("--address"));
+}
+
 TEST_CASE("commands are read with their options")
 {
     const auto pins =

@@ -63,6 +63,8 @@ TEST_CASE("the audit log: one line each", "[audit_log]")
     elsewhere.asked_by = Requester{.uid = 0, .pid = 0};
     const ReleaseEntry release{
         .hold = hold_entry(), .outcome = Outcome::kAllow, .asked_by = Requester{.uid = 0, .pid = 5}};
+    PolicyEntry remote = own;
+    remote.asked_by = Requester{.certificate = "ops.\nexample", .address = "10.0.0.1:4321"};
     const AuditOutcome done{.result = "done", .reason = "", .took = 1500, .generation = 4, .error = 0};
     const AuditOutcome timed_out{
         .result = "timed_out_deny", .reason = "", .took = 3'200'000'000, .generation = {}, .error = 16};
@@ -85,6 +87,9 @@ TEST_CASE("the audit log: one line each", "[audit_log]")
          "uid 1001 pid 99"},
         {begin_record(kStamp, own),
          "policy   begin     apply datasets: monitor to enforce, from /etc/d.yaml, by pinwardend itself"},
+        {begin_record(kStamp, remote),
+         "policy   begin     apply datasets: monitor to enforce, from /etc/d.yaml, asked by ops.\\x0aexample from "
+         "10.0.0.1:4321"},
         {begin_record(kStamp, elsewhere),
          "policy   begin     apply datasets: monitor to enforce, from /etc/d.yaml, asked by uid 0 in another pid "
          "namespace"},

@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "app/api_sockets.h"
 #include "app/configuration.h"
 #include "app/losses.h"
 
@@ -166,4 +167,57 @@ TEST_CASE("losses: every cause is listed from the start, once", "[options]")
     counters.at(PW_LOST_OPERATION) = 5;
     CHECK(ledger_losses(list_losses(
               counters, {.undecodable = 1, .missed_runs = 0, .notifiers_left_out = 2, .subscriber_dropped = 7})) == 4);
+}
+
+TEST_CASE("options: TCP is served with all that it needs, or not at all", "[options]")
+{
+    CHECK(parse({})->tls.address.empty());
+    CHECK_FALSE(api_sockets(*parse({})).tls);
+
+    const std::vector<const char*> files{"--tls-certificate", "c.pem", "--tls-key", "c.key", "--tls-client-ca", "ca"};
+    const auto with = [&](std::vector<const char*> more) {
+        more.insert(more.end(), files.begin(), files.end());
+        return parse(more);
+    };
+    const auto given = with({"--tls-address", "0.0.0.0:9878", "--tls-reader", "a", "--tls-reader", "spiffe://x/b",
+                             "--tls-operator", "ops.example"});
+    REQUIRE(given);
+    const ApiSockets sockets = api_sockets(*given);
+    REQUIRE(sockets.tls);
+    CHECK(sockets.tls->address == "0.0.0.0:9878");
+    CHECK(sockets.tls->files.certificate == "c.pem");
+    CHECK(sockets.tls->files.key == "c.key");
+    CHECK(sockets.tls->files.client_ca == "ca");
+    CHECK(sockets.tls->roles ==
+          CertificateRoles{{"a", Role::kReader}, {"spiffe://x/b", Role::kReader}, {"ops.example", Role::kOperator}});
+
+    const auto complaint = [](const std::vector<const char*>& arguments) {
+        auto line = parse_line(arguments);
+        if (!line) {
+            CHECK(line.error().status == 2);
+            return line.error().text;
+        }
+        line->config = "/nonexistent/pinwarden.yaml";
+        std::string text;
+        for (const std::string& message : messages_of(load_configuration(*line).errors)) {
+            text += message + "\n";
+        }
+        return text;
+    };
+    const auto also = [&](std::vector<const char*> more) {
+        more.insert(more.end(), files.begin(), files.end());
+        return more;
+    };
+    CHECK_THAT(complaint(also({"--tls-reader", "a"})), Catch::Contains("--tls-address: is missing"));
+    CHECK_THAT(complaint(also({"--tls-address", "[::]:9878"})), Catch::Contains("nobody could call"));
+    CHECK_THAT(complaint(also({"--tls-address", "h:1", "--tls-reader", "a", "--tls-operator", "a"})),
+               Catch::Contains("a is given to --tls-operator as well"));
+    CHECK_THAT(complaint(also({"--tls-address", "h:1", "--tls-reader", ""})), Catch::Contains("--tls-reader"));
+    CHECK_THAT(
+        complaint({"--tls-address", "h:1", "--tls-key", "k", "--tls-client-ca", "c", "--tls-reader", "a"}),
+        Catch::Contains("--tls-certificate: is missing"));
+    for (const char* const address : {"9878", "h:", ":9878", "h:0", "h:65536", "h:x", "::1:9878", ""}) {
+        INFO(address);
+        CHECK_THAT(complaint(also({"--tls-address", address, "--tls-reader", "a"})), Catch::Contains("--tls-address"));
+    }
 }
