@@ -15,6 +15,19 @@ bool is_path(std::string_view value)
     return std::ranges::find(kPaths, value) != kPaths.end();
 }
 
+// CLI11 adds what its validators say: "TEXT:{bash,zsh,fish}", "UINT:UINT in [1 - 4294967295]".
+std::string value_of(const std::string& type)
+{
+    const std::size_t end = type.find(':');
+    const std::string base = type.substr(0, end);
+    if (base == "TEXT" && end != std::string::npos && type.substr(end + 1).starts_with('{') && type.ends_with('}')) {
+        std::string words = type.substr(end + 2, type.size() - end - 3);
+        std::ranges::replace(words, ',', '|');
+        return words;
+    }
+    return base == "UINT" || base == "INT" ? "NUMBER" : base;
+}
+
 OptionWords describe(const CLI::Option& option)
 {
     OptionWords words;
@@ -27,8 +40,8 @@ OptionWords describe(const CLI::Option& option)
     const bool positional = option.get_positional() && words.names.empty();
     // A flag takes nothing.
     if (positional || option.get_items_expected_max() > 0) {
-        words.value = positional && option.get_type_name().find('|') == std::string::npos ? option.get_name(true)
-                                                                                          : option.get_type_name();
+        const std::string value = value_of(option.get_type_name());
+        words.value = positional && value.find('|') == std::string::npos ? option.get_name(true) : value;
     }
     words.description = option.get_description();
     words.standard = option.get_default_str();

@@ -38,9 +38,14 @@ std::string bold(std::string_view text)
     return "\\fB" + escaped(text) + "\\fR";
 }
 
+// Between several words a line may end.
 std::string italic(std::string_view text)
 {
-    return "\\fI" + escaped(text) + "\\fR";
+    std::string out;
+    for (const char letter : escaped(text)) {
+        out += letter == '|' ? std::string("|\\:") : std::string(1, letter);
+    }
+    return "\\fI" + out + "\\fR";
 }
 
 std::string heading(const OptionWords& option)

@@ -12,6 +12,7 @@
 #include "bench/quiet_world.h"
 #include "bench/record_stream.h"
 #include "bench/stopwatch.h"
+#include "publish/pin_filter.h"
 
 namespace pinwarden::bench {
 namespace {

@@ -64,7 +64,8 @@ TEST_CASE("config show asks the daemon, for people and for machines")
     FakePipeline pipeline;
     Fanout fanout{4, 16};
     const FixedConfig config;
-    const auto server = ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout, nullptr, &config).value();
+    const auto server =
+        ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout, nullptr, nullptr, &config).value();
     auto parsed = parse_arguments({"--socket", folder.file("s"), "config", "show"}, "");
     auto& arguments = std::get<Arguments>(parsed);
     std::istringstream in;

@@ -329,7 +329,8 @@ TEST_CASE("pinctl explain finds a file by its inode, whatever it is called", "[g
     Daemon daemon;
     const std::string path = daemon.folder.file("x");
     std::ofstream(path) << "x";
-    daemon.pipeline.answer = snapshot_with({daemon.pin_of(path)});
+    daemon.pipeline.pinned = {daemon.pin_of(path)};
+    daemon.pipeline.answer = snapshot_with(daemon.pipeline.pinned);
     std::filesystem::create_hard_link(path, daemon.folder.file("other"));
     CHECK(daemon.explain(daemon.folder.file("other")) == 0);
     CHECK_THAT(daemon.out.str(),
@@ -361,7 +362,8 @@ TEST_CASE("pinctl explain says to a reader what is for operators", "[grpc]")
     Daemon daemon;
     const std::string path = daemon.folder.file("x");
     std::ofstream(path) << "x";
-    daemon.pipeline.answer = snapshot_with({daemon.pin_of(path)});
+    daemon.pipeline.pinned = {daemon.pin_of(path)};
+    daemon.pipeline.answer = snapshot_with(daemon.pipeline.pinned);
     CHECK(daemon.explain(path, false, true) == 0);
     CHECK_THAT(daemon.out.str(), Catch::Contains("is told to operators only") && Catch::Contains(daemon.socket));
 }
@@ -372,7 +374,8 @@ TEST_CASE("pinctl explain has status 1 for what nobody knows, and without a daem
     CHECK(daemon.explain("/no/such/file") == 1);
     CHECK_THAT(daemon.out.str(), Catch::Contains("/no/such/file is not found here"));
     CHECK(daemon.explain("812") == 1);
-    daemon.pipeline.answer = snapshot_with({file_pin(1, 0, 16)});
+    daemon.pipeline.pinned = {file_pin(1, 0, 16)};
+    daemon.pipeline.answer = snapshot_with(daemon.pipeline.pinned);
     CHECK(daemon.explain("812") == 0);
     CHECK_THAT(daemon.out.str(), Catch::Contains("It pins through rdma_rxe, on /mnt/data/x."));
     daemon.server.reset();

@@ -139,7 +139,8 @@ TEST_CASE("pinctl support writes what it gets, with and without a daemon, and sa
                               Catch::Contains("Left out: metrics") && Catch::Contains("Left out: the log"));
 
     FakePipeline pipeline;
-    pipeline.answer = snapshot_with({file_pin(1, 0, 16)});
+    pipeline.pinned = {file_pin(1, 0, 16)};
+    pipeline.answer = snapshot_with(pipeline.pinned);
     Fanout fanout{4, 16};
     const auto server = ApiServer::start({.operators = {socket}}, pipeline, fanout);
     REQUIRE(server);

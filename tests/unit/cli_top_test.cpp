@@ -68,8 +68,8 @@ TEST_CASE("top: who holds most, and what has changed since")
     CHECK(screen.head[2] == "PID    BYTES         *RATE  PINS  OLDEST  CONFLICTS  STATE  DRIVER    COMM");
     CHECK(screen.rows == std::vector<std::string>{
                              "  7  2.0 MiB  +512.0 KiB/s     1   1m53s          -         rdma_rxe  p7",
-                             "  9  4.0 KiB    +2.0 KiB/s     1   1m51s          2  leak   rdma_rxe  p9",
                              "  8  2.0 MiB    -2.0 KiB/s     1   1m52s          -         rdma_rxe  p8",
+                             "  9  4.0 KiB    +2.0 KiB/s     1   1m51s          2  leak   rdma_rxe  p9",
                          });
 }
 

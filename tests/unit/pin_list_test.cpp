@@ -228,7 +228,8 @@ TEST_CASE("a list that makes no sense is refused with the field and what is wron
     }
     SECTION("no token")
     {
-        for (const std::string token : {"x", std::string(48, 'g'), std::string(48, '0'), std::string(100'000, '0')}) {
+        for (const std::string& token :
+             std::vector<std::string>{"x", std::string(48, 'g'), std::string(48, '0'), std::string(100'000, '0')}) {
             request.set_page_token(token);
             CHECK_THAT(refusal(request), Catch::StartsWith("page_token: "));
         }

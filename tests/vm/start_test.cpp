@@ -1,5 +1,4 @@
 // How pinwardend starts, refuses to start, and stops.
-#include <fmt/format.h>
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -77,7 +76,7 @@ TEST_CASE("policy files are in force from the start, and SIGTERM lets go of ever
     Daemon daemon({"--policy", folder.file("policies"), "--policy", folder.file("single.yaml")});
 
     // Else the kernel fills up what the daemon gave back of its memory.
-    CHECK_THAT(content_of(fmt::format("/proc/{}/status", daemon.pid())), Catch::Contains("THP_enabled:\t0\n"));
+    CHECK_THAT(content_of("/proc/" + std::to_string(daemon.pid()) + "/status"), Catch::Contains("THP_enabled:\t0\n"));
 
     const auto policies = daemon.api().policies();
     REQUIRE(policies.size() == 2);
