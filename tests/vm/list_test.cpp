@@ -16,7 +16,8 @@ using namespace pinwarden::test;
 TEST_CASE("pins are chosen by process, file and driver, and added up")
 {
     Daemon& daemon = Daemon::shared();
-    const std::string path = Machine::instance().folder("tmpfs") + "/listed";
+    const std::string folder = Machine::instance().folder("tmpfs");
+    const std::string path = folder + "/listed";
     Pinner first;
     first.ok("file " + path + " 65536");
     first.ok("pin " + Machine::instance().rdma("rw"));
@@ -25,7 +26,7 @@ TEST_CASE("pins are chosen by process, file and driver, and added up")
     second.ok("pin uring");
 
     v1::ListPinsRequest request;
-    request.mutable_filter()->add_path_prefixes(Machine::instance().folder("tmpfs"));
+    request.mutable_filter()->add_path_prefixes(folder);
     auto listed = daemon.api().list_pins(request);
     REQUIRE(listed.pins_size() == 1);
     CHECK(listed.pins(0).owner().pid() == static_cast<unsigned>(first.pid()));

@@ -16,26 +16,28 @@ namespace {
 class Terminal {
 public:
     Terminal(const std::string& command, int columns, int lines)
+        // A server that is told to end takes a moment.
+        : server_("pinwarden-test-" + std::to_string(columns))
     {
         const Outcome started =
-            run({"tmux", "-L", kServer, "-f", "/dev/null", "new-session", "-d", "-x", std::to_string(columns), "-y",
+            run({"tmux", "-L", server_, "-f", "/dev/null", "new-session", "-d", "-x", std::to_string(columns), "-y",
                  std::to_string(lines), command + "; echo ended with $?; cat"});
         INFO(started.out << started.err);
         REQUIRE(started.status == 0);
     }
     Terminal(const Terminal&) = delete;
     Terminal& operator=(const Terminal&) = delete;
-    ~Terminal() { run({"tmux", "-L", kServer, "kill-server"}); }
+    ~Terminal() { run({"tmux", "-L", server_, "kill-server"}); }
 
-    [[nodiscard]] static std::string screen() { return run({"tmux", "-L", kServer, "capture-pane", "-p"}).out; }
-    static void press(const std::string& key) { run({"tmux", "-L", kServer, "send-keys", key}); }
-    static void wait_for(const std::string& text)
+    [[nodiscard]] std::string screen() const { return run({"tmux", "-L", server_, "capture-pane", "-p"}).out; }
+    void press(const std::string& key) const { run({"tmux", "-L", server_, "send-keys", key}); }
+    void wait_for(const std::string& text) const
     {
         eventually("the screen shows " + text, [&] { return screen().find(text) != std::string::npos; });
     }
 
 private:
-    static constexpr const char* kServer = "pinwarden-test";
+    std::string server_;
 };
 
 }  // namespace
@@ -49,30 +51,31 @@ TEST_CASE("top shows who holds most, is sorted by keys, and gives the screen bac
     Pinner small;
     small.ok("anon 65536");
     small.ok("pin " + Machine::instance().rdma("rw"));
-    const std::string larger = std::to_string(large.pid()) + "  1.0 MiB";
-    const std::string smaller = std::to_string(small.pid()) + "  64.0 KiB";
+    const std::string larger = " " + std::to_string(large.pid()) + " ";
+    const std::string smaller = " " + std::to_string(small.pid()) + " ";
     for (const int columns : {80, 200}) {
-        Terminal terminal("pinctl --socket " + daemon.socket() + " top --interval 1", columns, 24);
-        Terminal::wait_for("*BYTES");
-        const std::string screen = Terminal::screen();
+        const Terminal terminal("pinctl --socket " + daemon.socket() + " top --interval 1", columns, 24);
+        terminal.wait_for("*BYTES");
+        const std::string screen = terminal.screen();
         INFO(screen);
         CHECK(screen.find("pinwarden ") == 0);
         CHECK(screen.find("Ledger certain") != std::string::npos);
         CHECK(screen.find(larger) < screen.find(smaller));
         CHECK(screen.find(smaller) != std::string::npos);
         CHECK(screen.find("io_uring") != std::string::npos);
-        Terminal::press("a");
-        Terminal::wait_for("*OLDEST");
-        Terminal::press("c");
-        Terminal::wait_for("*CONFLICTS");
+        terminal.press("a");
+        terminal.wait_for("*OLDEST");
+        terminal.press("c");
+        terminal.wait_for("*CONFLICTS");
         // What comes is seen without a key.
         Pinner more;
         more.ok("anon 262144");
         more.ok("pin uring");
-        Terminal::wait_for(std::to_string(more.pid()) + "  256.0 KiB");
+        terminal.wait_for(" " + std::to_string(more.pid()) + " ");
+        terminal.wait_for("256.0 KiB");
         more.end();
-        Terminal::press("q");
-        Terminal::wait_for("ended with 0");
+        terminal.press("q");
+        terminal.wait_for("ended with 0");
     }
     large.end();
     small.end();
