@@ -184,7 +184,7 @@ std::expected<void, std::string> show_top(const TopCommand& command, const std::
         const TopScreen content = model.screen(view.sort, static_cast<std::size_t>(std::max(COLS, 1)), clock_now());
         view.first = std::min(view.first, content.rows.empty() ? 0 : content.rows.size() - 1);
         Screen::draw(content, view.first,
-                     "q quit  sort: b bytes r rate p pins a age c conflicts  space: now  arrows: scroll");
+                     "q quit  sort: b bytes  r rate  p pins  a age  c conflicts  space now  arrows");
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - Clock::now());
         timeout(static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
         const int key = getch();

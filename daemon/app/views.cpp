@@ -23,7 +23,9 @@ std::vector<std::string> stack_text(std::span<const Frame> frames)
     for (const Frame& frame : frames) {
         // A stack taken by a program begins with the program: that is how it was seen, not how it happened.
         ours = ours && (frame.module == "bpf" || frame.symbol.starts_with("bpf_"));
-        if (!ours) {
+        // A function that is listened to is called through one, which has another number each time.
+        const bool trampoline = frame.symbol.starts_with("bpf_trampoline_");
+        if (!ours && !trampoline) {
             text.push_back(to_string(frame));
         }
     }

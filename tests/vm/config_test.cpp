@@ -165,8 +165,8 @@ TEST_CASE("while others come and go on SIGHUP, a policy that stays lets nothing 
     std::atomic<bool> enough = false;
     std::atomic<std::uint64_t> denied = 0;
     std::atomic<int> other_than_denied = 0;
-    std::thread truncater([&] {
-        while (!enough) {
+    std::jthread truncater([&](const std::stop_token& stop) {
+        while (!enough && !stop.stop_requested()) {
             const int error = try_truncate(file.path, 16384);
             if (error == EBUSY) {
                 ++denied;

@@ -51,8 +51,8 @@ TEST_CASE("top shows who holds most, is sorted by keys, and gives the screen bac
     Pinner small;
     small.ok("anon 65536");
     small.ok("pin " + Machine::instance().rdma("rw"));
-    const std::string larger = " " + std::to_string(large.pid()) + " ";
-    const std::string smaller = " " + std::to_string(small.pid()) + " ";
+    const std::string larger = std::to_string(large.pid()) + "  ";
+    const std::string smaller = std::to_string(small.pid()) + "  ";
     for (const int columns : {80, 200}) {
         const Terminal terminal("pinctl --socket " + daemon.socket() + " top --interval 1", columns, 24);
         terminal.wait_for("*BYTES");
@@ -71,7 +71,7 @@ TEST_CASE("top shows who holds most, is sorted by keys, and gives the screen bac
         Pinner more;
         more.ok("anon 262144");
         more.ok("pin uring");
-        terminal.wait_for(" " + std::to_string(more.pid()) + " ");
+        terminal.wait_for(std::to_string(more.pid()) + "  ");
         terminal.wait_for("256.0 KiB");
         more.end();
         terminal.press("q");
