@@ -407,10 +407,11 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
         if (app.got_subcommand("config")) {
             return wrong_usage("say what to do with the configuration: show");
         }
-        return wrong_usage(app.got_subcommand("policy")
-                               ? "say what to do with policies: apply, list, mode, test or delete"
-                               : "give a command: status, pins, leaks, top, failures, notifiers, watch, conflicts, "
-                                 "explain, doctor, support, holds, audit, audit-log, census, policy, config or completion");
+        return wrong_usage(
+            app.got_subcommand("policy")
+                ? "say what to do with policies: apply, list, mode, test or delete"
+                : "give a command: status, pins, leaks, top, failures, notifiers, watch, conflicts, "
+                  "explain, doctor, support, holds, audit, audit-log, census, policy, config or completion");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;

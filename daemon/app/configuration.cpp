@@ -123,13 +123,15 @@ void refuse_part_of_tls(LoadedConfiguration& loaded)
     }
     for (const auto& [name, value] : files) {
         if (value->empty()) {
-            refuse(name, "is missing: TCP is served with --tls-address, --tls-certificate, --tls-key and "
-                         "--tls-client-ca together, or not at all");
+            refuse(name,
+                   "is missing: TCP is served with --tls-address, --tls-certificate, --tls-key and "
+                   "--tls-client-ca together, or not at all");
         }
     }
     if (nobody) {
-        refuse("tls-address", "nobody could call: give --tls-reader or --tls-operator with a name that is in a "
-                              "client's certificate");
+        refuse("tls-address",
+               "nobody could call: give --tls-reader or --tls-operator with a name that is in a "
+               "client's certificate");
     }
     for (const std::string& name : tls.readers) {
         if (std::ranges::find(tls.operators, name) != tls.operators.end()) {

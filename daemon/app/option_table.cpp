@@ -267,8 +267,9 @@ const std::array kOptions{
                .excludes = kExcludesReaders},
     OptionSpec{.name = "tls-address",
                .type = "HOST:PORT",
-               .help = "where to serve the API over TCP as well, with TLS and certificates on both sides; if not given: "
-                       "nowhere. Wants the three files below, and somebody with a role",
+               .help =
+                   "where to serve the API over TCP as well, with TLS and certificates on both sides; if not given: "
+                   "nowhere. Wants the three files below, and somebody with a role",
                .check = check_tls_address,
                .set = set_tls_text<&TlsOptions::address>,
                .get = get_tls_text<&TlsOptions::address>},
@@ -297,8 +298,9 @@ const std::array kOptions{
     OptionSpec{.name = "tls-reader",
                .kind = OptionKind::kList,
                .type = "NAME",
-               .help = "who may look, over TCP: a DNS name or URI in the client's certificate, or its common name where "
-                       "it has no alternative names; may be repeated",
+               .help =
+                   "who may look, over TCP: a DNS name or URI in the client's certificate, or its common name where "
+                   "it has no alternative names; may be repeated",
                .check = check_certificate_name,
                .set = set_tls_list<&TlsOptions::readers>,
                .get = get_tls_list<&TlsOptions::readers>},

@@ -446,7 +446,8 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, P
         if (!door) {
             return std::unexpected(door.error());
         }
-        servers.push_back(std::make_unique<RoleServer>(std::move(*door), pipeline, fanout, audit_log, conflicts, config));
+        servers.push_back(
+            std::make_unique<RoleServer>(std::move(*door), pipeline, fanout, audit_log, conflicts, config));
         return servers.back()->serve();
     };
     const std::string& for_operators = sockets.operators.path;

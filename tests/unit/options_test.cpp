@@ -213,9 +213,8 @@ TEST_CASE("options: TCP is served with all that it needs, or not at all", "[opti
     CHECK_THAT(complaint(also({"--tls-address", "h:1", "--tls-reader", "a", "--tls-operator", "a"})),
                Catch::Contains("a is given to --tls-operator as well"));
     CHECK_THAT(complaint(also({"--tls-address", "h:1", "--tls-reader", ""})), Catch::Contains("--tls-reader"));
-    CHECK_THAT(
-        complaint({"--tls-address", "h:1", "--tls-key", "k", "--tls-client-ca", "c", "--tls-reader", "a"}),
-        Catch::Contains("--tls-certificate: is missing"));
+    CHECK_THAT(complaint({"--tls-address", "h:1", "--tls-key", "k", "--tls-client-ca", "c", "--tls-reader", "a"}),
+               Catch::Contains("--tls-certificate: is missing"));
     for (const char* const address : {"9878", "h:", ":9878", "h:0", "h:65536", "h:x", "::1:9878", ""}) {
         INFO(address);
         CHECK_THAT(complaint(also({"--tls-address", address, "--tls-reader", "a"})), Catch::Contains("--tls-address"));
