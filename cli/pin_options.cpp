@@ -1,15 +1,15 @@
 #include "cli/pin_options.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
+
+#include "cli/files.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -51,14 +51,6 @@ std::string inode_text(std::string text)
         text[last] = '/';
     }
     return text;
-}
-
-std::string absolute(const std::string& path)
-{
-    // The daemon's folder is another one.
-    std::error_code error;
-    const auto whole = std::filesystem::absolute(path, error);
-    return error ? path : whole.lexically_normal().string();
 }
 
 using Take = std::function<void(const std::string&)>;
@@ -215,7 +207,7 @@ void add_pin_filter(CLI::App& command, v1::PinFilter& filter)
              into(*filter.mutable_cgroups()));
     add_each(command, "--container", "ID", "Only pins made in these containers", into(*filter.mutable_containers()));
     add_each(command, "--file", "PATH", "Only pins of these files, or of files below",
-             [&filter](const std::string& path) { filter.add_path_prefixes(absolute(path)); });
+             [&filter](const std::string& path) { filter.add_path_prefixes(absolute_name(path)); });
     add_each(command, "--inode", "DEVICE:INODE", "Only pins of these files, whatever they are called: 8:1:4711",
              [&filter](const std::string& text) { filter.add_inodes(inode_text(text)); });
     add_each(command, "--backing", "KIND", "Only pins of such memory: anonymous, file, shmem, hugetlb, mixed",

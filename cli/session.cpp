@@ -1,0 +1,49 @@
+#include "cli/session.h"
+
+#include <chrono>
+#include <utility>
+
+#include "cli/connection.h"
+
+namespace pinwarden::cli {
+namespace {
+
+constexpr std::chrono::seconds kDeadline{10};
+
+}  // namespace
+
+Session::Session(const Arguments& chosen, std::shared_ptr<grpc::Channel> way, const Streams& to, const Style& look)
+    : arguments(chosen),
+      streams(to),
+      style(look),
+      channel(std::move(way)),
+      status(v1::StatusService::NewStub(channel)),
+      pins(v1::PinService::NewStub(channel)),
+      policies(v1::PolicyService::NewStub(channel)),
+      holds(v1::HoldService::NewStub(channel)),
+      audits(v1::AuditService::NewStub(channel)),
+      audit_log(v1::AuditLogService::NewStub(channel)),
+      conflicts(v1::ConflictService::NewStub(channel)),
+      config(v1::ConfigService::NewStub(channel))
+{
+}
+
+std::unique_ptr<grpc::ClientContext> Session::with_deadline()
+{
+    auto context = std::make_unique<grpc::ClientContext>();
+    context->set_deadline(std::chrono::system_clock::now() + kDeadline);
+    return context;
+}
+
+int Session::failed(const std::string& why) const
+{
+    streams.err << "pinctl: " << why << "\n";
+    return kFailed;
+}
+
+std::string Session::message(const grpc::Status& got) const
+{
+    return message_for(got, arguments);
+}
+
+}  // namespace pinwarden::cli

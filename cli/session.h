@@ -1,0 +1,56 @@
+// What carrying out a command needs: the daemon's services, and where answers go.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <pinwarden/v1/config.grpc.pb.h>
+#include <pinwarden/v1/conflicts.grpc.pb.h>
+#include <pinwarden/v1/pinwarden.grpc.pb.h>
+
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "cli/arguments.h"
+#include "cli/client.h"
+#include "cli/render.h"
+
+namespace pinwarden::cli {
+
+// Status of pinctl.
+inline constexpr int kFailed = 1;
+inline constexpr int kDiffers = 3;
+
+// All that it is given must outlive it.
+struct Session {
+    Session(const Arguments& chosen, std::shared_ptr<grpc::Channel> way, const Streams& to, const Style& look);
+
+    static std::unique_ptr<grpc::ClientContext> with_deadline();
+
+    // The answer as JSON or as `render` has it, or why there is none; then the status of pinctl.
+    template <typename Render>
+    int answer(const grpc::Status& got, const google::protobuf::Message& response, Render render)
+    {
+        if (!got.ok()) {
+            return failed(message(got));
+        }
+        streams.out << (arguments.json ? to_json(response, true) : render()) << std::flush;
+        return 0;
+    }
+    [[nodiscard]] int failed(const std::string& why) const;
+    [[nodiscard]] std::string message(const grpc::Status& got) const;
+
+    const Arguments& arguments;
+    const Streams& streams;
+    const Style& style;
+    std::shared_ptr<grpc::Channel> channel;
+    std::unique_ptr<v1::StatusService::Stub> status;
+    std::unique_ptr<v1::PinService::Stub> pins;
+    std::unique_ptr<v1::PolicyService::Stub> policies;
+    std::unique_ptr<v1::HoldService::Stub> holds;
+    std::unique_ptr<v1::AuditService::Stub> audits;
+    std::unique_ptr<v1::AuditLogService::Stub> audit_log;
+    std::unique_ptr<v1::ConflictService::Stub> conflicts;
+    std::unique_ptr<v1::ConfigService::Stub> config;
+};
+
+}  // namespace pinwarden::cli
