@@ -107,7 +107,8 @@ run_command() {
     echo "$status" > "$run/status"
     sync -f "$run/status"
     echo o > /proc/sysrq-trigger
-    while :; do sleep 1; done
+    # Soon. The kernel does not bear that process 1 ends before.
+    exec tail -f /dev/null
 }
 
 service=no

@@ -16,6 +16,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/figures.h"
+#include "daemon/huge_pages.h"
 #include "daemon/usage.h"
 #include "hooks/listened.h"
 #include "support/daemon.h"
@@ -31,9 +32,8 @@ constexpr std::size_t kExtents = std::size_t{1} << 20U;
 constexpr std::size_t kTurns = 50;
 // For what a start, or a part before, leaves to be done.
 constexpr std::int64_t kSettle = 3 * kSecond;
-// What the kernel does to a process's memory by itself comes later; the daemon looks once a minute what it can give
-// back.
-constexpr std::int64_t kMemorySettles = 90 * kSecond;
+// The daemon looks once a minute what it can give back.
+constexpr std::chrono::seconds kUntilGivenBack{150};
 // While nothing is pinned the daemon stops listening to releases half a minute after the start, once.
 constexpr std::chrono::seconds kUntilQuiet{120};
 const std::string kLoad = "pinwarden_daemon_load";
@@ -173,14 +173,16 @@ void fill_memory(test::Daemon& daemon, Resident& memory)
     process.write_line("enough");
     process.wait();
     test::eventually("nothing is pinned", [&] { return daemon.api().status().pins() == 0; });
-    sleep_for(kMemorySettles);
+    const std::uint64_t half = (memory.empty.resident + memory.full->resident) / 2;
+    test::eventually("memory is given back", [&] { return memory_use(daemon.pid()).resident < half; }, kUntilGivenBack);
+    wait_for_khugepaged();
     memory.after = memory_use(daemon.pid());
     tell(fmt::format("{} extents: {} KiB resident", memory.extents, memory.full->resident / 1024));
 }
 
 Resident measure_empty(const test::Daemon& daemon)
 {
-    sleep_for(kMemorySettles);
+    wait_for_khugepaged();
     Resident memory;
     memory.empty = memory_use(daemon.pid());
     for (const pid_t child : children(daemon.pid())) {

@@ -71,7 +71,7 @@ def rows(measured, exactly):
         more = memory["full"]["resident"] - memory["empty"]["resident"]
         yield f"resident, {memory['extents']:,} extents", resident(memory["full"]), ""
         yield "more than empty, for each extent", f"{more / memory['extents']:.0f} bytes", ""
-        yield "resident, a minute and a half after all was let go again", resident(memory["after"]), ""
+        yield "resident, all let go again and given back", resident(memory["after"]), ""
     if "gone" in measured:
         yield "held truncate: from the release of the last pin until it returns", spread(measured["gone"]), ""
     if "resolved" in measured and measured["resolved"]["count"]:
