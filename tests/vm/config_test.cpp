@@ -68,21 +68,6 @@ std::string reload(const Daemon& daemon)
     return daemon.messages().substr(said);
 }
 
-std::vector<std::string> states(Daemon& daemon)
-{
-    std::vector<std::string> all;
-    for (const auto& status : daemon.api().policies()) {
-        all.push_back(status.policy().name() + " " + status.state());
-    }
-    return all;
-}
-
-bool noticed(Daemon& daemon, const std::string& what)
-{
-    const auto status = daemon.api().status();
-    return std::ranges::any_of(status.notices(), [&](const auto& notice) { return has(notice, what); });
-}
-
 using Texts = std::vector<std::string>;
 
 }  // namespace
@@ -94,8 +79,8 @@ TEST_CASE("what the configuration's folder says is in force, and is exchanged on
     etc.write("policies.d/10-busy.yaml", to_yaml({.name = "busy"}));
     PinnedFile file("ext4");
     Daemon daemon(etc.option());
-    eventually("what was pinned before is known", [&] { return daemon.api().status().pins() > 0; });
-    CHECK(states(daemon) == Texts{"busy active"});
+    daemon.wait_for_census();
+    CHECK(daemon.api().policy_states() == Texts{"busy active"});
     CHECK(try_truncate(file.path, 16384) == EBUSY);
     daemon.api().apply(to_yaml({.name = "of-an-operator", .mode = "monitor", .operations = "punch_hole"}));
 
@@ -117,11 +102,11 @@ TEST_CASE("what the configuration's folder says is in force, and is exchanged on
     eventually("the new policy is in force", [&] { return try_truncate(file.path, 16384) == EPERM; });
     eventually("the reload is known", [&] { return has(daemon.pinctl("config show").out, "ago, applied"); });
     CHECK(daemon.api().status().policy_generation() == generation + 1);
-    CHECK(states(daemon) == Texts{"busy active", "more monitoring", "of-an-operator monitoring"});
+    CHECK(daemon.api().policy_states() == Texts{"busy active", "more monitoring", "of-an-operator monitoring"});
     const std::string waits =
         "ring_size stays 16MiB until pinwardend is restarted, and is then 32MiB (" + etc.file("pinwarden.yaml") + ":2)";
     CHECK(has(daemon.messages(), waits));
-    CHECK(noticed(daemon, waits));
+    CHECK(daemon.api().noticed(waits));
     const Outcome again = daemon.pinctl("config show");
     CHECK(has(again.out, "    after a restart: 32MiB (" + etc.file("pinwarden.yaml") + ":2)\n"));
     CHECK(has(daemon.pinctl("--json config show").out, "\"applied\": true"));
@@ -137,8 +122,8 @@ TEST_CASE("what the configuration's folder says is in force, and is exchanged on
                         ":2:1: leak_aftr: unknown option; did you mean \"leak_after\"?"));
     CHECK(has(said, "reload refused: " + etc.file("policies.d/20-more.yaml") + ":3:22: match.operations[0]: "));
     CHECK(try_truncate(file.path, 16384) == EPERM);
-    CHECK(states(daemon) == Texts{"busy active", "more monitoring", "of-an-operator monitoring"});
-    CHECK(noticed(daemon, "was refused, and what was in force before stays"));
+    CHECK(daemon.api().policy_states() == Texts{"busy active", "more monitoring", "of-an-operator monitoring"});
+    CHECK(daemon.api().noticed("was refused, and what was in force before stays"));
     CHECK(has(daemon.pinctl("config show").out, "ago, refused; what was in force before stays\n"));
 
     // Mended: with its file a policy goes, and what came over the API stays.
@@ -146,8 +131,8 @@ TEST_CASE("what the configuration's folder says is in force, and is exchanged on
     etc.remove("policies.d/20-more.yaml");
     kill(daemon.pid(), SIGHUP);
     eventually("the file's policies are exchanged",
-               [&] { return states(daemon) == Texts{"busy monitoring", "of-an-operator monitoring"}; });
-    CHECK_FALSE(noticed(daemon, "was refused"));
+               [&] { return daemon.api().policy_states() == Texts{"busy monitoring", "of-an-operator monitoring"}; });
+    CHECK_FALSE(daemon.api().noticed("was refused"));
     CHECK(try_truncate(file.path, 16384) == 0);
     daemon.stop();
 }
@@ -159,7 +144,7 @@ TEST_CASE("while others come and go on SIGHUP, a policy that stays lets nothing 
     etc.write("policies.d/50-stays.yaml", to_yaml({.name = "stays"}));
     PinnedFile file("ext4");
     Daemon daemon(etc.option());
-    eventually("what was pinned before is known", [&] { return daemon.api().status().pins() > 0; });
+    daemon.wait_for_census();
     REQUIRE(try_truncate(file.path, 16384) == EBUSY);
 
     std::atomic<bool> enough = false;

@@ -18,22 +18,6 @@ namespace {
 
 constexpr off_t kSize = PinnedFile::kSize;
 
-std::vector<std::string> states(Daemon& daemon)
-{
-    std::vector<std::string> all;
-    for (const auto& status : daemon.api().policies()) {
-        all.push_back(status.policy().name() + " " + status.state());
-    }
-    return all;
-}
-
-bool noticed(Daemon& daemon, const std::string& what)
-{
-    const auto status = daemon.api().status();
-    return std::ranges::any_of(status.notices(),
-                               [&](const auto& notice) { return notice.find(what) != std::string::npos; });
-}
-
 std::vector<std::string> truncating(const std::string& path)
 {
     return {"truncate", path, "16384"};
@@ -98,10 +82,10 @@ TEST_CASE("policies of the API are in force again after a restart", "[policy_lif
     }
     {
         Daemon daemon(options);
-        CHECK(states(daemon) == Texts{"of-a-file off", "kept active"});
+        CHECK(daemon.api().policy_states() == Texts{"of-a-file off", "kept active"});
         CHECK(daemon.api().policy("of-a-file").reason() == "an operator set this mode; its file says enforce");
         CHECK(daemon.api().policy("kept").source() == "test.yaml");
-        eventually("what was pinned before is known", [&] { return daemon.api().status().pins() > 0; });
+        daemon.wait_for_census();
         CHECK(try_truncate(file.path, 16384) == EBUSY);
         CHECK(file.whole());
         daemon.stop();
@@ -111,11 +95,11 @@ TEST_CASE("policies of the API are in force again after a restart", "[policy_lif
     std::ofstream(folder.file("var")) << "in the way";
     {
         Daemon daemon(options);
-        CHECK(states(daemon) == Texts{"of-a-file active"});
+        CHECK(daemon.api().policy_states() == Texts{"of-a-file active"});
         CHECK(daemon.api().refuse(to_yaml({.name = "new"})).find("could not be kept") != std::string::npos);
         daemon.api().set_mode("of-a-file", v1::MODE_MONITOR);
-        CHECK(states(daemon) == Texts{"of-a-file monitoring"});
-        CHECK(noticed(daemon, "could not be kept"));
+        CHECK(daemon.api().policy_states() == Texts{"of-a-file monitoring"});
+        CHECK(daemon.api().noticed("could not be kept"));
         daemon.stop();
     }
     std::filesystem::remove(folder.file("var"));
@@ -124,8 +108,8 @@ TEST_CASE("policies of the API are in force again after a restart", "[policy_lif
     std::filesystem::resize_file(kept, std::filesystem::file_size(kept) / 2);
     {
         Daemon daemon(options);
-        CHECK(states(daemon) == Texts{"of-a-file active"});
-        CHECK(noticed(daemon, kept + ".damaged"));
+        CHECK(daemon.api().policy_states() == Texts{"of-a-file active"});
+        CHECK(daemon.api().noticed(kept + ".damaged"));
         CHECK(daemon.messages().find("is damaged") != std::string::npos);
         CHECK(std::filesystem::exists(kept + ".damaged"));
         CHECK_FALSE(std::filesystem::exists(kept));
@@ -150,14 +134,14 @@ TEST_CASE("a kept policy that cannot be put in force is refused, and the daemon 
     std::vector<std::string> options = state;
     options.insert(options.end(), {"--audit-log", folder.file("blocked/audit.log")});
     Daemon daemon(options);
-    CHECK(states(daemon) == Texts{"life-deny active", "life-kill refused"});
+    CHECK(daemon.api().policy_states() == Texts{"life-deny active", "life-kill refused"});
     CHECK(daemon.api().policy("life-kill").reason().find("must be on record first") != std::string::npos);
     CHECK(daemon.pinctl("policy list").out.find("refused") != std::string::npos);
-    CHECK(noticed(daemon, "\"life-kill\" was kept and is not in force"));
-    eventually("what was pinned before is known", [&] { return daemon.api().status().pins() > 0; });
+    CHECK(daemon.api().noticed("\"life-kill\" was kept and is not in force"));
+    daemon.wait_for_census();
     CHECK(try_truncate(file.path, 16384) == EPERM);
     daemon.api().remove("life-kill");
-    CHECK(states(daemon) == Texts{"life-deny active"});
+    CHECK(daemon.api().policy_states() == Texts{"life-deny active"});
     daemon.stop();
 }
 

@@ -106,6 +106,22 @@ std::vector<v1::AuditRecord> Api::audit_log(const std::string& policy)
     return records;
 }
 
+std::vector<std::string> Api::policy_states()
+{
+    std::vector<std::string> all;
+    for (const auto& one : policies()) {
+        all.push_back(one.policy().name() + " " + one.state());
+    }
+    return all;
+}
+
+bool Api::noticed(const std::string& what)
+{
+    const auto now = status();
+    return std::ranges::any_of(now.notices(),
+                               [&](const auto& notice) { return notice.find(what) != std::string::npos; });
+}
+
 v1::RunCensusResponse Api::census()
 {
     Context context;

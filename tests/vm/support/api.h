@@ -37,6 +37,10 @@ public:
     v1::TestPoliciesResponse test(const std::string& path, const std::string& operation, const std::string& yaml = "");
     std::vector<v1::PolicyStatus> policies();
     v1::PolicyStatus policy(const std::string& name);
+    // "NAME STATE" of each, in the order of evaluation.
+    std::vector<std::string> policy_states();
+    // Whether a notice of the status says so.
+    bool noticed(const std::string& what);
 
     std::vector<v1::HeldOperation> holds();
 

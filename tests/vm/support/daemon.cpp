@@ -85,6 +85,11 @@ Outcome Daemon::pinctl(const std::string& arguments) const
     return shell("pinctl --socket " + socket_ + " " + arguments);
 }
 
+void Daemon::wait_for_census()
+{
+    eventually("what was pinned before is known", [&] { return api_->status().pins() > 0; });
+}
+
 std::string Daemon::followed(const std::string& target, const std::string& hook)
 {
     eventually(hook + " are followed", [&] {

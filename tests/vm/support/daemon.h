@@ -34,6 +34,8 @@ public:
     static Metrics metrics();
     // Runs pinctl with `arguments`, a shell's words.
     [[nodiscard]] Outcome pinctl(const std::string& arguments) const;
+    // Waits until its census has found what was pinned before it started; something has to be.
+    void wait_for_census();
 
     // Waits until the objects of a driver are followed, which is a moment after it was loaded: "rdma regions", ...
     // Returns `target`, the driver's device.
