@@ -1,5 +1,7 @@
 #include "daemon/huge_pages.h"
 
+#include <sys/mman.h>
+
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -46,6 +48,24 @@ private:
     unsigned long before_;
 };
 
+// Memory that khugepaged may make a huge page of: without any it has nothing to do, and does not go round.
+class SomethingToDo {
+public:
+    SomethingToDo() : memory_(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+    {
+        if (memory_ == MAP_FAILED || madvise(memory_, kBytes, MADV_HUGEPAGE) != 0) {
+            throw std::runtime_error("cannot have memory for huge pages");
+        }
+    }
+    SomethingToDo(const SomethingToDo&) = delete;
+    SomethingToDo& operator=(const SomethingToDo&) = delete;
+    ~SomethingToDo() { munmap(memory_, kBytes); }
+
+private:
+    static constexpr std::size_t kBytes = std::size_t{8} << 20U;
+    void* memory_;
+};
+
 }  // namespace
 
 void wait_for_khugepaged()
@@ -53,6 +73,7 @@ void wait_for_khugepaged()
     if (!std::filesystem::exists(kFolder)) {
         return;
     }
+    const SomethingToDo memory;
     const Setting rest("scan_sleep_millisecs", 0);
     const Setting at_once("pages_to_scan", 1UL << 20U);
     // The one that is under way may have been here already.
