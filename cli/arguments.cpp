@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cli/arguments_inspect.h"
+#include "cli/inode.h"
 #include "cli/manual/completion.h"
 #include "cli/manual/manual_page.h"
 #include "cli/manual_facts.h"
@@ -29,11 +30,6 @@ const std::map<std::string, Kind>& kinds()
                                                    {"leak", Kind::kLeak},         {"hold", Kind::kHold},
                                                    {"signal", Kind::kSignal},     {"revocation", Kind::kRevocation}};
     return names;
-}
-
-std::string check_duration(const std::string& text)
-{
-    return parse_duration(text) ? "" : "\"" + text + "\" is not a duration; write 500ms, 30s, 5m, 2h or 7d";
 }
 
 std::string check_kind(const std::string& text)
@@ -169,32 +165,6 @@ void add_policy_mode(CLI::App& policy, Parsed& parsed)
         parsed.mode.mode = policy_modes().at(parsed.mode_name);
         parsed.command = parsed.mode;
     });
-}
-
-// "8:1:4711", as `pinctl pins` shows it; zeroes when it is none.
-std::array<std::uint64_t, 3> parse_inode(const std::string& text)
-{
-    std::array<std::uint64_t, 3> numbers{};
-    const char* at = text.data();
-    const char* const end = at + text.size();
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-        const auto [next, error] = std::from_chars(at, end, numbers.at(i));
-        const bool last = i + 1 == numbers.size();
-        if (error != std::errc{} || (last ? next != end : next == end || *next != ':')) {
-            return {};
-        }
-        at = next + 1;
-    }
-    return numbers;
-}
-
-std::string check_inode(const std::string& text)
-{
-    constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
-    const auto [major, minor, inode] = parse_inode(text);
-    return inode != 0 && major <= kMost && minor <= kMost
-               ? ""
-               : "\"" + text + "\" is not a file; write DEVICE:INODE as `pinctl pins` shows it, such as 8:1:4711";
 }
 
 void add_policy_test(CLI::App& policy, Parsed& parsed)
@@ -462,6 +432,11 @@ std::optional<std::uint64_t> parse_duration(std::string_view text)
         return std::nullopt;
     }
     return number * found->second;
+}
+
+std::string check_duration(const std::string& text)
+{
+    return parse_duration(text) ? "" : "\"" + text + "\" is not a duration; write 500ms, 30s, 5m, 2h or 7d";
 }
 
 }  // namespace pinwarden::cli

@@ -170,5 +170,7 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 
 // "500ms", "30s", "5m", "2h", "7d" → nanoseconds. Nothing when it is none of these, or longer than a hundred years.
 std::optional<std::uint64_t> parse_duration(std::string_view text);
+// What is wrong with it, and what is right; empty when nothing is.
+std::string check_duration(const std::string& text);
 
 }  // namespace pinwarden::cli

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/files.h"
+#include "cli/inode.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -19,11 +20,6 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 std::string check_size(const std::string& text)
 {
     return parse_size(text) ? "" : "\"" + text + "\" is not a size; write bytes, or 64KiB, 1MiB, 2GiB";
-}
-
-std::string check_duration(const std::string& text)
-{
-    return parse_duration(text) ? "" : "\"" + text + "\" is not a duration; write 500ms, 30s, 5m, 2h or 7d";
 }
 
 // Seconds without a unit, as vmstat and its like take them.
@@ -41,16 +37,6 @@ std::string check_interval(const std::string& text)
 {
     return parse_interval(text) ? ""
                                 : "\"" + text + "\" is not an interval; write seconds, or 500ms, 5m; 100ms at least";
-}
-
-// "8:1:4711", as `pinctl pins` shows it, or "8:1/4711", as policies have it.
-std::string inode_text(std::string text)
-{
-    const auto last = text.find_last_of(":/");
-    if (last != std::string::npos) {
-        text[last] = '/';
-    }
-    return text;
 }
 
 using Take = std::function<void(const std::string&)>;
@@ -209,7 +195,11 @@ void add_pin_filter(CLI::App& command, v1::PinFilter& filter)
     add_each(command, "--file", "PATH", "Only pins of these files, or of files below",
              [&filter](const std::string& path) { filter.add_path_prefixes(absolute_name(path)); });
     add_each(command, "--inode", "DEVICE:INODE", "Only pins of these files, whatever they are called: 8:1:4711",
-             [&filter](const std::string& text) { filter.add_inodes(inode_text(text)); });
+             [&filter](const std::string& text) {
+                 const auto [major, minor, inode] = parse_inode(text);
+                 filter.add_inodes(std::to_string(major) + ":" + std::to_string(minor) + "/" + std::to_string(inode));
+             })
+        .check(check_inode);
     add_each(command, "--backing", "KIND", "Only pins of such memory: anonymous, file, shmem, hugetlb, mixed",
              into(*filter.mutable_backings()));
     command

@@ -217,7 +217,10 @@ std::expected<void, std::string> write_archive(const std::string& path, const st
     // Before tar has it, so that nobody else may read it, and nothing is written over.
     const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return std::unexpected(cannot + std::generic_category().message(errno));
+        const int reason = errno;
+        return std::unexpected(
+            cannot + (reason == EEXIST ? "there is one already; name another with --output"
+                                       : std::generic_category().message(reason) + "; --output names another place"));
     }
     ::close(fd);
     if (!run_tar(path, folder.path().string())) {

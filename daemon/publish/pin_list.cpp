@@ -149,10 +149,7 @@ void add_kind(const PinRecord& pin, std::set<pw_scope_kind>& kinds)
 
 Error gone(PinId id)
 {
-    return {fmt::format("there is no pin {}: it was let go, or the daemon was started anew since; ListPins has those "
-                        "that there are",
-                        id),
-            ENOENT};
+    return {fmt::format("there is no pin {}: it was let go, or the daemon was started anew since", id), ENOENT};
 }
 
 }  // namespace

@@ -193,6 +193,7 @@ TEST_CASE("wrong usage is status 2 with one message")
         {{"pins", "--pid", "many"}, "--pid"},
         {{"pins", "--min", "big"}, "is not a size"},
         {{"pins", "--older", "old"}, "is not a duration"},
+        {{"pins", "--inode", "8:17"}, "write DEVICE:INODE as `pinctl pins` shows it, such as 8:1:4711"},
         {{"pins", "--by", "colour"}, "is none of these: cgroup, comm, container, driver, file, pid, stack, uid"},
         {{"pins", "--by", "pid", "--order", "oldest"}, "--order"},
         {{"pins", "--watch", "10ms"}, "100ms at least"},
