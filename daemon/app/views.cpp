@@ -20,12 +20,23 @@ std::vector<std::string> stack_text(std::span<const Frame> frames)
 {
     std::vector<std::string> text;
     bool ours = true;
+    const Frame* called = nullptr;  // through a trampoline
+    const Frame* last = nullptr;
     for (const Frame& frame : frames) {
         // A stack taken by a program begins with the program: that is how it was seen, not how it happened.
         ours = ours && (frame.module == "bpf" || frame.symbol.starts_with("bpf_"));
-        // A function that is listened to is called through one, which has another number each time.
-        const bool trampoline = frame.symbol.starts_with("bpf_trampoline_");
-        if (!ours && !trampoline) {
+        if (ours) {
+            continue;
+        }
+        // A function that is listened to calls a trampoline, which has another number each time and calls the function.
+        if (frame.symbol.starts_with("bpf_trampoline_")) {
+            called = last;
+            continue;
+        }
+        const bool again = called != nullptr && called->symbol == frame.symbol && called->module == frame.module;
+        called = nullptr;
+        last = &frame;
+        if (!again) {
             text.push_back(to_string(frame));
         }
     }

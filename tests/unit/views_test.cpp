@@ -26,12 +26,16 @@ TEST_CASE("a shown stack has the kernel's own functions, and nothing of how they
                   {.symbol = "bpf_trampoline_6442", .module = "bpf", .offset = 2},
                   {.symbol = "pin_user_pages_fast", .module = "", .offset = 5},
                   {.symbol = "bpf_trampoline_105226836648", .module = "bpf", .offset = 0xd3},
+                  {.symbol = "pin_user_pages_fast", .module = "", .offset = 9},
+                  {.symbol = "recurses", .module = "", .offset = 1},
+                  {.symbol = "recurses", .module = "", .offset = 2},
+                  {.symbol = "bpf_trampoline_7", .module = "bpf", .offset = 1},
                   {.symbol = "ib_umem_get", .module = "ib_uverbs", .offset = 0x79},
                   {.symbol = "bpf_struct_ops_call", .module = "", .offset = 3}});
     PinRecord pin;
-    pin.stack = {0, 1, 2, 3, 4, 5};
+    pin.stack = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
     const PinView view = view_pin(pin, Ledger(), names);
-    CHECK(view.stack == std::vector<std::string>{"pin_user_pages_fast+0x5", "ib_umem_get+0x79 [ib_uverbs]",
-                                                 "bpf_struct_ops_call+0x3"});
+    CHECK(view.stack == std::vector<std::string>{"pin_user_pages_fast+0x5", "recurses+0x1", "recurses+0x2",
+                                                 "ib_umem_get+0x79 [ib_uverbs]", "bpf_struct_ops_call+0x3"});
     CHECK(view.pin.stack.empty());
 }
