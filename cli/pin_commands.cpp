@@ -44,9 +44,8 @@ int repeat(const Session& session, std::uint64_t nanoseconds, std::uint64_t coun
     for (std::uint64_t shown = 0;;) {
         if (!session.arguments.json) {
             const timespec now = wall_clock();
-            session.streams.out << (session.style.terminal ? "\x1b[H\x1b[2J"
-                                    : shown > 0            ? "\n"
-                                                           : "")
+            const char* const apart = shown > 0 ? "\n" : "";
+            session.streams.out << (session.style.terminal ? "\x1b[H\x1b[2J" : apart)
                                 << clock_time(now.tv_sec, static_cast<std::int32_t>(now.tv_nsec)) << "\n";
         }
         const int result = show();

@@ -69,7 +69,7 @@ CLI::Option& add_numbers(CLI::App& command, const std::string& name, const std::
 // One of several words. `chosen` gets what it stands for.
 template <typename Value>
 CLI::Option& add_choice(CLI::App& command, const std::string& name, const std::string& help,
-                        std::map<std::string, Value> words, std::function<void(Value)> chosen)
+                        const std::map<std::string, Value>& words, const std::function<void(Value)>& chosen)
 {
     std::string list;
     std::string type;

@@ -1,6 +1,7 @@
 // Pins that were added up.
 #include <algorithm>
 #include <map>
+#include <ranges>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,6 +81,14 @@ std::string orphans_text(const v1::PinGroup& group)
     return counted(group.orphans(), "orphan") + (group.leaks() == 0 ? "" : ", " + counted(group.leaks(), "leak"));
 }
 
+Colour orphans_colour(const v1::PinGroup& group)
+{
+    if (group.leaks() > 0) {
+        return Colour::kRed;
+    }
+    return group.orphans() > 0 ? Colour::kYellow : Colour::kNone;
+}
+
 std::string table_text(const v1::GroupPinsResponse& groups, v1::PinGrouping by, const Style& style)
 {
     Table table({{"BYTES", Align::kRight},
@@ -96,9 +105,7 @@ std::string table_text(const v1::GroupPinsResponse& groups, v1::PinGrouping by, 
                        {std::to_string(group.calls())},
                        {std::to_string(group.owners())},
                        {human_age(group.oldest_age().seconds())},
-                       {orphans_text(group), group.leaks() > 0     ? Colour::kRed
-                                             : group.orphans() > 0 ? Colour::kYellow
-                                                                   : Colour::kNone},
+                       {orphans_text(group), orphans_colour(group)},
                        {drivers_text(group)},
                        {group_name(group, by)}});
     }
@@ -141,7 +148,7 @@ std::string stacks_text(const v1::GroupPinsResponse& groups, const v1::GroupPins
         text += style.paint(head, Colour::kBold) + ", by " + drivers_text(group) + " for " +
                 (group.owners() == 1 ? std::string("1 process") : std::to_string(group.owners()) + " processes");
         if (group.orphans() > 0) {
-            text += ", " + style.paint(orphans_text(group), group.leaks() > 0 ? Colour::kRed : Colour::kYellow);
+            text += ", " + style.paint(orphans_text(group), orphans_colour(group));
         }
         text += "\n    oldest " + human_age(group.oldest_age().seconds()) + "; pins by age: " + ages_text(group) + "\n";
         if (group.stack().empty()) {
@@ -210,8 +217,8 @@ std::string render_folded(const v1::GroupPinsResponse& groups)
     std::map<std::string, std::uint64_t> pages;
     for (const v1::PinGroup& group : groups.groups()) {
         std::string line;
-        for (auto frame = group.stack().rbegin(); frame != group.stack().rend(); ++frame) {
-            line += (line.empty() ? "" : ";") + folded_frame(*frame);
+        for (const std::string& frame : std::views::reverse(group.stack())) {
+            line += (line.empty() ? "" : ";") + folded_frame(frame);
         }
         pages[line.empty() ? "[unknown]" : line] += group.bytes() / kPageBytes;
     }

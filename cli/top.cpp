@@ -27,10 +27,8 @@ constexpr std::uint32_t kLastConflicts = 256;
 // A screen that is given back however this ends.
 class Screen {
 public:
-    Screen()
+    Screen() : screen_(open())
     {
-        std::setlocale(LC_ALL, "");  // NOLINT(concurrency-mt-unsafe): before anybody else is asked
-        screen_ = newterm(nullptr, stdout, stdin);
         if (screen_ != nullptr) {
             cbreak();
             noecho();
@@ -69,6 +67,13 @@ public:
     }
 
 private:
+    static SCREEN* open()
+    {
+        // Else letters beyond ASCII are not drawn.
+        std::setlocale(LC_ALL, "");  // NOLINT(concurrency-mt-unsafe): no thread of ours asks for it
+        return newterm(nullptr, stdout, stdin);
+    }
+
     static void put(int line, const std::string& text, attr_t look, bool whole)
     {
         attr_set(look, 0, nullptr);
@@ -80,7 +85,7 @@ private:
         attr_set(A_NORMAL, 0, nullptr);
     }
 
-    SCREEN* screen_ = nullptr;
+    SCREEN* screen_;
 };
 
 class Source {

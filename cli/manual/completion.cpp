@@ -1,5 +1,7 @@
 #include "cli/manual/completion.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <iterator>
@@ -112,9 +114,9 @@ std::string value_cases(const CommandWords& program, const std::function<std::st
                 continue;
             }
             std::vector<std::string> cases;
-            for (const std::string& name : option.names) {
-                cases.push_back(in_quotes(path + " " + name));
-            }
+            std::ranges::transform(option.names, std::back_inserter(cases), [&](const std::string& name) {
+                return in_quotes(fmt::format("{} {}", path, name));
+            });
             text += "        " + joined(cases, "|") + ") " + values(option) + "return;;\n";
         }
     });
@@ -179,9 +181,7 @@ std::string fish_condition(const CommandWords& command, const std::string& path)
         from = end + 1;
     }
     std::vector<std::string> below;
-    for (const CommandWords& one : command.commands) {
-        below.push_back(one.name);
-    }
+    std::ranges::transform(command.commands, std::back_inserter(below), &CommandWords::name);
     return below.empty() ? text : text + "; and not __fish_seen_subcommand_from " + joined(below, " ");
 }
 

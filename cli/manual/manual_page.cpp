@@ -115,9 +115,10 @@ std::string section_text(const ManualSection& section)
 std::string manual_page(const CommandWords& program, const ManualFacts& facts)
 {
     const std::string section = std::to_string(facts.section);
-    std::string text = ".TH " + upper(program.name) + " " + section + " \"\" \"pinwarden " + facts.version +
-                       "\" \"pinwarden\"\n.nh\n.SH NAME\n" + escaped(program.name) + " \\- " + escaped(facts.summary) +
-                       "\n.SH SYNOPSIS\n" + bold(program.name) + " [" + italic("OPTIONS") + "]" + synopsis(program);
+    std::string text = ".TH " + upper(program.name) + " " + section + R"( "" "pinwarden )" + facts.version +
+                       R"(" "pinwarden")" + "\n.nh\n.SH NAME\n" + escaped(program.name) + " \\- " +
+                       escaped(facts.summary) + "\n.SH SYNOPSIS\n" + bold(program.name) + " [" + italic("OPTIONS") +
+                       "]" + synopsis(program);
     if (!program.commands.empty()) {
         text += " " + italic("COMMAND");
     }

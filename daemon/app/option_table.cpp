@@ -5,6 +5,7 @@
 #include <bit>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <system_error>
 
@@ -442,9 +443,7 @@ std::string key_of(const OptionSpec& option)
 std::vector<std::string> option_keys()
 {
     std::vector<std::string> keys;
-    for (const OptionSpec& option : kOptions) {
-        keys.push_back(key_of(option));
-    }
+    std::ranges::transform(kOptions, std::back_inserter(keys), key_of);
     return keys;
 }
 

@@ -268,7 +268,7 @@ Result<v1::GroupPinsResponse> group_pins(const v1::GroupPinsRequest& request, co
         }
         return batch;
     };
-    const auto end = each_pin(timed, *filter, [&](JoinedPin&& pin) { groups->add(pin); });
+    const auto end = each_pin(timed, *filter, [&](const JoinedPin& pin) { groups->add(pin); });
     if (!end) {
         return std::unexpected(end.error());
     }

@@ -38,7 +38,7 @@ bool continues(const PinView& before, Nanoseconds last, const PinView& after)
            b.acquired - last <= kSameRegistration && before.stack == after.stack && file_goes_on(a, b);
 }
 
-void extend(PinView& whole, PinView&& part)
+void extend(PinView& whole, PinView part)
 {
     whole.pin.bytes += part.pin.bytes;
     auto range = part.pin.ranges.begin();
