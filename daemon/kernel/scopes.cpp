@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <ranges>
 #include <stop_token>
 #include <string_view>
 
@@ -97,9 +98,10 @@ struct Scopes::Kind {
     Kind& operator=(const Kind&) = delete;
     ~Kind() { unload(); }
 
+    // In the order opposite to that of attaching, so that whoever is seen to begin is seen to end.
     void unload()
     {
-        for (bpf_link* link : links) {
+        for (bpf_link* link : std::views::reverse(links)) {
             bpf_link__destroy(link);
         }
         links.clear();
@@ -190,8 +192,9 @@ struct Scopes::Kind {
         if (const int error = bpf_object__load(object); error != 0) {
             return std::unexpected(system_error("load", error));
         }
-        // Each second one before its first.
-        for (const std::string& name : set.programs) {
+        // What hears the end of a call before what hears its beginning: a call that began in between would have a number
+        // that no object ever gets, and what it pinned would look let go. Each second one before its first.
+        for (const std::string& name : std::views::reverse(set.programs)) {
             for (const std::string& each : {name + std::string(kSecond), name}) {
                 program = bpf_object__find_program_by_name(object, each.c_str());
                 if (program == nullptr || !bpf_program__autoload(program)) {

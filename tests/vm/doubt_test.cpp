@@ -36,7 +36,8 @@ TEST_CASE("after a loss decisions follow `unresolved`, until the ledger is mende
     Daemon daemon({"--ring-size", "16KiB"});
     Pinner selected;
     const std::string selected_file = selected.ok("memfd selected 65536");
-    selected.ok("pin " + Machine::instance().rdma("rw"));
+    // A pin that no object follows is let go of after a loss, and found again without its driver.
+    selected.ok("pin " + daemon.followed(Machine::instance().rdma("rw"), "rdma regions"));
     Pinner other;
     const std::string other_file = other.ok("memfd other 65536");
     other.ok("pin uring");
