@@ -417,6 +417,7 @@ TEST_CASE("an owner's answer to a revocation is on record, with who gave it", "[
     held.policy = 0;
     held.generation = world.sink.generation;
     held.verdict = PW_VERDICT_HOLD;
+    world.clock.time += 1'000'000'000;
     world.holds.held = {{1, world.clock.time, world.clock.time + 60'000'000'000, 1, held}};
     world.engine.step_holds();
     std::uint64_t id = 0;
