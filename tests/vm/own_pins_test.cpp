@@ -87,9 +87,10 @@ TEST_CASE("an owner that listens for its own pins hears that it is asked, and no
     OwnPins own(path);
     const auto pinned = watch.wait_for("the pin", [](const auto& event) { return event.kind() == v1::EVENT_KIND_PIN; });
     CHECK(pinned.pin().owner().pid() == static_cast<unsigned>(getpid()));
-    // The daemon's parent is never signalled: this process can only let go because it hears of it.
+    // The daemon's parent is never signalled: this process can only let go because it hears of it. Before the grace is
+    // over nothing is due, and it is not seen that nothing ever will be.
     const AppliedPolicy policy(daemon.api(), {.name = "asks-listeners",
-                                              .action = "hold: {timeout: 1m, revoke: {notify: SIGUSR1, grace: 30s}}"});
+                                              .action = "hold: {timeout: 1m, revoke: {grace: 40s, then: [SIGUSR1]}}"});
     CHECK(call({"truncate", others.path, "65535"}) == "ok");
     Caller caller({"truncate", path, "0"});
     const auto asked = watch.wait_for("that it is asked", [](const auto& event) {
