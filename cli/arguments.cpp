@@ -153,6 +153,16 @@ std::string check_policy_mode(const std::string& text)
     return policy_modes().contains(text) ? "" : "\"" + text + "\" is not a mode; choose from monitor, enforce, off";
 }
 
+void add_condition(CLI::App& command, std::optional<std::uint64_t>& generation)
+{
+    command
+        .add_option(
+            "--if-generation", generation,
+            "Only while this generation of the policies is in force, as `pinctl status` tells it; else nothing is "
+            "changed")
+        ->type_name("N");
+}
+
 void add_policy_mode(CLI::App& policy, Parsed& parsed)
 {
     CLI::App& mode = *policy.add_subcommand("mode", "Put a policy into another mode, in place");
@@ -161,6 +171,7 @@ void add_policy_mode(CLI::App& policy, Parsed& parsed)
         ->type_name("monitor|enforce|off")
         ->required()
         ->check(check_policy_mode);
+    add_condition(mode, parsed.mode.if_generation);
     mode.callback([&parsed] {
         parsed.mode.mode = policy_modes().at(parsed.mode_name);
         parsed.command = parsed.mode;
@@ -213,6 +224,7 @@ void add_policy(CLI::App& app, Parsed& parsed)
         *policy.add_subcommand("apply", "Add policies from YAML files, or replace those of the same name");
     apply.add_option("FILE", parsed.apply.files, "YAML files, applied all or none; - is standard input")->required();
     apply.add_flag("--validate-only", parsed.apply.validate_only, "Only check, change nothing");
+    add_condition(apply, parsed.apply.if_generation);
     apply.callback([&parsed] { parsed.command = parsed.apply; });
 
     policy.add_subcommand("list", "Show the policies in the order of evaluation, with state and counters")
@@ -222,6 +234,7 @@ void add_policy(CLI::App& app, Parsed& parsed)
     add_policy_test(policy, parsed);
     CLI::App& remove = *policy.add_subcommand("delete", "Remove a policy");
     remove.add_option("NAME", parsed.remove.name, "Name of the policy")->required();
+    add_condition(remove, parsed.remove.if_generation);
     remove.callback([&parsed] { parsed.command = parsed.remove; });
 }
 

@@ -72,12 +72,14 @@ struct CensusCommand {
 struct PolicyApplyCommand {
     std::vector<std::string> files;  // "-" is standard input
     bool validate_only = false;
+    std::optional<std::uint64_t> if_generation = {};  // only while this one is in force
 };
 
 struct PolicyListCommand {};
 
 struct PolicyDeleteCommand {
     std::string name;
+    std::optional<std::uint64_t> if_generation = {};
 };
 
 struct AuditLogCommand {
@@ -113,6 +115,7 @@ enum class PolicyMode { kMonitor, kEnforce, kOff };
 struct PolicyModeCommand {
     std::string name;
     PolicyMode mode = PolicyMode::kMonitor;
+    std::optional<std::uint64_t> if_generation = {};
 };
 
 struct PolicyTestCommand {

@@ -12,6 +12,7 @@ struct Streams {
     std::istream& in;
     std::ostream& out;
     std::ostream& err;
+    bool progress = false;  // how far something is may be shown on `err`, in a line that is written over
 };
 
 // The exit code: 0, or 1 after one message on `err`.

@@ -128,6 +128,7 @@ std::string message_for(const grpc::Status& status, const Arguments& arguments)
         case grpc::StatusCode::PERMISSION_DENIED:
         case grpc::StatusCode::FAILED_PRECONDITION:
         case grpc::StatusCode::NOT_FOUND:
+        case grpc::StatusCode::ABORTED:
         case grpc::StatusCode::RESOURCE_EXHAUSTED: return message;
         default:
             // gRPC has no words for a message that could not be parsed.

@@ -140,7 +140,7 @@ int perform(const ExplainCommand& command, Session& session)
 {
     v1::Explanation explanation = find_subject(command.subject);
     if (const auto asked = ask_about(explanation, session.channel); !asked) {
-        return session.failed(session.message(asked.error()));
+        return session.failed(asked.error());
     }
     put_into_sentences(explanation, std::time(nullptr));
     std::string text;
@@ -156,28 +156,6 @@ int perform(const ConfigShowCommand& /*command*/, Session& session)
     v1::GetConfigResponse response;
     const grpc::Status status = session.config->GetConfig(Session::with_deadline().get(), {}, &response);
     return session.answer(status, response, [&] { return render_config(response, std::time(nullptr), session.style); });
-}
-
-int perform(const AuditCommand& command, Session& session)
-{
-    v1::RunAuditRequest request;
-    request.set_ledger_only(command.ledger_only);
-    request.set_repair(command.repair);
-    v1::RunAuditResponse response;
-    grpc::ClientContext patient;
-    const grpc::Status status = session.audits->RunAudit(&patient, request, &response);
-    const int result = session.answer(status, response, [&] { return render_audit(response, session.style); });
-    return result == 0 && !response.exact() ? kDiffers : result;
-}
-
-int perform(const CensusCommand& command, Session& session)
-{
-    v1::RunCensusRequest request;
-    request.set_look_only(command.look_only);
-    v1::RunCensusResponse response;
-    grpc::ClientContext patient;
-    const grpc::Status status = session.audits->RunCensus(&patient, request, &response);
-    return session.answer(status, response, [&] { return render_census(response, session.style); });
 }
 
 int perform(const AuditLogCommand& command, Session& session)
@@ -204,7 +182,7 @@ int perform(const AuditLogCommand& command, Session& session)
         }
     }
     const grpc::Status status = reader->Finish();
-    return status.ok() ? 0 : session.failed(session.message(status));
+    return status.ok() ? 0 : session.failed(status);
 }
 
 int perform(const DoctorCommand& /*command*/, const DoctorFacts& machine, const Arguments& arguments,

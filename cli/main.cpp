@@ -44,5 +44,7 @@ int main(int argc, char** argv)
     }
     const bool terminal = ::isatty(STDOUT_FILENO) == 1 && environment("TERM") != "dumb";
     const Style style{.colours = terminal && environment("NO_COLOR").empty(), .terminal = terminal};
-    return run(std::get<Arguments>(parsed), {std::cin, std::cout, std::cerr}, style);
+    // Not where the answer goes through a pipe: what reads it may be on the same terminal.
+    const bool progress = terminal && ::isatty(STDERR_FILENO) == 1;
+    return run(std::get<Arguments>(parsed), {std::cin, std::cout, std::cerr, progress}, style);
 }

@@ -177,7 +177,7 @@ int perform(const WatchCommand& command, Session& session)
         return 0;
     }
     const grpc::Status status = reader->Finish();
-    return status.ok() ? 0 : session.failed(session.message(status));
+    return status.ok() ? 0 : session.failed(status);
 }
 
 }  // namespace pinwarden::cli

@@ -36,6 +36,14 @@ std::expected<void, std::string> add_texts(std::istream& standard_input, const s
     return {};
 }
 
+template <typename Command, typename Request>
+void set_condition(const Command& command, Request& request)
+{
+    if (command.if_generation) {
+        request.set_if_generation(*command.if_generation);
+    }
+}
+
 std::string applied_text(const v1::ApplyPolicyResponse& response, bool validate_only)
 {
     std::string names;
@@ -54,6 +62,7 @@ int perform(const PolicyApplyCommand& command, Session& session)
 {
     v1::ApplyPolicyRequest request;
     request.set_validate_only(command.validate_only);
+    set_condition(command, request);
     if (const auto added = add_texts(session.streams.in, command.files, *request.mutable_texts()); !added) {
         return session.failed(added.error());
     }
@@ -73,6 +82,7 @@ int perform(const PolicyDeleteCommand& command, Session& session)
 {
     v1::DeletePolicyRequest request;
     request.set_name(command.name);
+    set_condition(command, request);
     v1::DeletePolicyResponse response;
     const grpc::Status status = session.policies->DeletePolicy(Session::with_deadline().get(), request, &response);
     return session.answer(status, response, [&] {
@@ -86,6 +96,7 @@ int perform(const PolicyModeCommand& command, Session& session)
     v1::SetPolicyModeRequest request;
     request.set_name(command.name);
     request.set_mode(to_proto(command.mode));
+    set_condition(command, request);
     v1::SetPolicyModeResponse response;
     const grpc::Status status = session.policies->SetPolicyMode(Session::with_deadline().get(), request, &response);
     return session.answer(status, response, [&] {

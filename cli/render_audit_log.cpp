@@ -140,6 +140,15 @@ std::string denial_record(const v1::AuditRecord& record)
     return operation_text(record) + " meets " + pins_text(record) + ": " + outcome_text(record) + by_policy(record);
 }
 
+std::string acknowledgement_record(const v1::AuditRecord& record)
+{
+    const std::string intent = record.action() == "letting_go" ? "is letting go of "
+                               : record.action() == "cannot"   ? "cannot let go of "
+                                                               : visible(record.action()) + " with ";
+    return "revocation " + std::to_string(record.revocation()) + ": " + with_uid(record.victim()) + " says that it " +
+           intent + pins_text(record) + ", for " + operation_text(record) + by_policy(record);
+}
+
 std::string what(const v1::AuditRecord& record)
 {
     if (record.kind() == "signal") {
@@ -156,6 +165,9 @@ std::string what(const v1::AuditRecord& record)
     }
     if (record.kind() == "hold") {
         return hold_record(record);
+    }
+    if (record.kind() == "acknowledgement") {
+        return acknowledgement_record(record);
     }
     return "a record this pinctl does not know; is it older than pinwardend?";
 }

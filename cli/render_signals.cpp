@@ -59,9 +59,19 @@ std::string spared_text(const std::string& spared)
     return found == kTexts.end() ? visible(spared) : std::string(found->second);
 }
 
+// What it said, which need not be what it did.
+std::string intent_text(v1::RevocationIntent intent)
+{
+    switch (intent) {
+        case v1::REVOCATION_INTENT_LETTING_GO: return " (said that it is letting go)";
+        case v1::REVOCATION_INTENT_CANNOT: return " (said that it cannot)";
+        default: return "";
+    }
+}
+
 std::string victim_text(const v1::RevocationVictim& victim)
 {
-    const std::string name = victim_name(victim.process());
+    const std::string name = victim_name(victim.process()) + intent_text(victim.intent());
     if (victim.released()) {
         return name + let_go_text(victim);
     }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cli/connection.h"
+#include "cli/failure.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -38,6 +39,15 @@ std::unique_ptr<grpc::ClientContext> Session::with_deadline()
 int Session::failed(const std::string& why) const
 {
     streams.err << "pinctl: " << why << "\n";
+    return kFailed;
+}
+
+int Session::failed(const grpc::Status& got) const
+{
+    if (!arguments.json) {
+        return failed(message(got));
+    }
+    streams.err << to_json(failure_of(got, message(got)), true);
     return kFailed;
 }
 

@@ -31,12 +31,14 @@ struct Session {
     int answer(const grpc::Status& got, const google::protobuf::Message& response, Render render)
     {
         if (!got.ok()) {
-            return failed(message(got));
+            return failed(got);
         }
         streams.out << (arguments.json ? to_json(response, true) : render()) << std::flush;
         return 0;
     }
     [[nodiscard]] int failed(const std::string& why) const;
+    // The same of a call; as JSON a CallFailure.
+    [[nodiscard]] int failed(const grpc::Status& got) const;
     [[nodiscard]] std::string message(const grpc::Status& got) const;
 
     const Arguments& arguments;

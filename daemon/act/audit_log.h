@@ -80,6 +80,21 @@ struct DenialEntry {
     bool unresolved = false;  // decided before all pins were known
 };
 
+// What an owner says that it is going to do about a revocation.
+enum class RevocationIntent { kLettingGo, kCannot };
+
+// An owner of pins has said so. Nothing depends on it.
+struct AcknowledgementEntry {
+    std::uint64_t revocation = 0;  // its number
+    std::string policy;
+    std::uint32_t generation = 0;
+    RevocationIntent intent = RevocationIntent::kLettingGo;
+    ProcessFacts owner;
+    MetOperation operation;
+    HeldPins held;
+    std::optional<Requester> asked_by = {};
+};
+
 // What is recorded before it is done.
 using AuditEntry = std::variant<SignalEntry, PolicyEntry, ReleaseEntry>;
 
@@ -110,6 +125,9 @@ public:
     virtual Result<void> denied(const DenialEntry& denial) = 0;
     virtual Result<void> held(const HoldEntry& hold) = 0;
     virtual Result<void> hold_ended(const HoldEntry& hold, const AuditOutcome& outcome) = 0;
+
+    // At once, and on the disk a moment later. There cannot be many: whoever gives them is bounded.
+    virtual Result<void> acknowledged(const AcknowledgementEntry& entry) = 0;
 
     // From time to time: tells in a record of its own what was left out, if no other has done so.
     virtual Result<void> step() = 0;

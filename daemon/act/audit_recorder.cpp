@@ -97,6 +97,11 @@ Result<void> AuditRecorder::hold_ended(const HoldEntry& hold, const AuditOutcome
     return may_write() ? write_or_count(hold_end_record(stamp(next_id()), hold, outcome, false), true) : Result<void>();
 }
 
+Result<void> AuditRecorder::acknowledged(const AcknowledgementEntry& entry)
+{
+    return write(acknowledgement_record(stamp(next_id()), entry), {.sync = false, .may_turn = true});
+}
+
 Result<void> AuditRecorder::step()
 {
     bucket_.refill(clock_.now());

@@ -33,6 +33,7 @@ public:
     Result<void> held(const HoldEntry& hold) override;
     // Always recorded where the beginning is: holds are bounded by those.
     Result<void> hold_ended(const HoldEntry& hold, const AuditOutcome& outcome) override;
+    Result<void> acknowledged(const AcknowledgementEntry& entry) override;
     Result<void> step() override;
     [[nodiscard]] std::uint64_t left_out() const override { return left_out_; }
 

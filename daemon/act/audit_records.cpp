@@ -214,6 +214,22 @@ std::string hold_end_record(const AuditStamp& stamp, const HoldEntry& hold, cons
     return json.str();
 }
 
+std::string acknowledgement_record(const AuditStamp& stamp, const AcknowledgementEntry& entry)
+{
+    JsonObject json = stamped(stamp, "acknowledgement", "done");
+    json.text("policy", entry.policy).number("generation", entry.generation).number("revocation", entry.revocation);
+    json.text("action", to_string(entry.intent));
+    json.object("victim", victim_json(entry.owner));
+    json.object("evidence", evidence_json(entry.operation, entry.held));
+    json.object("asked_by", requester_json(entry.asked_by));
+    return json.str();
+}
+
+std::string_view to_string(RevocationIntent intent)
+{
+    return intent == RevocationIntent::kLettingGo ? "letting_go" : "cannot";
+}
+
 std::string left_out_record(const AuditStamp& stamp)
 {
     return stamped(stamp, "left_out", "done").str();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "act/audit_log.h"
 
@@ -22,7 +23,11 @@ std::string denial_record(const AuditStamp& stamp, const DenialEntry& denial);
 std::string hold_record(const AuditStamp& stamp, const HoldEntry& hold);
 // `begun`: whether there is a record of its beginning, with the same id. Without one this tells all.
 std::string hold_end_record(const AuditStamp& stamp, const HoldEntry& hold, const AuditOutcome& outcome, bool begun);
+std::string acknowledgement_record(const AuditStamp& stamp, const AcknowledgementEntry& entry);
 std::string left_out_record(const AuditStamp& stamp);
+
+// "letting_go", "cannot".
+std::string_view to_string(RevocationIntent intent);
 
 // "2026-11-26T04:16:53.000000005Z", from nanoseconds since the Unix epoch.
 std::string format_utc(Nanoseconds unix_time);

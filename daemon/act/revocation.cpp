@@ -1,6 +1,7 @@
 #include "act/revocation.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -101,6 +102,24 @@ Revocation::Revocation(RevocationOrder order, RevocationLimits limits) : order_(
     }
     order_.victims.clear();
     progress_.resize(victims_.size());
+}
+
+Result<bool> Revocation::answer(const ProcessId& process, RevocationIntent intent, Nanoseconds now)
+{
+    const auto victim =
+        std::ranges::find(victims_, process, [](const Victim& one) -> const ProcessId& { return one.who.process; });
+    if (victim == victims_.end() || (victim->answer && victim->answer->intent == intent)) {
+        return false;
+    }
+    if (victim->answers == kMostAnswers) {
+        return fail("process " + std::to_string(process.pid) + " has answered revocation " + std::to_string(order_.id) +
+                        " " + std::to_string(kMostAnswers) +
+                        " times already, each time otherwise; the last answer stays",
+                    EUSERS);
+    }
+    ++victim->answers;
+    victim->answer = Answer{intent, now};
+    return true;
 }
 
 bool Revocation::in_question(const Victim& victim)

@@ -13,6 +13,7 @@
 #include "act/audit_log.h"
 #include "act/evidence.h"
 #include "base/clock.h"
+#include "base/result.h"
 #include "policy/signals.h"
 
 namespace pinwarden {
@@ -50,6 +51,7 @@ struct RevocationOrder {
     std::vector<SignalVictim> victims;  // the same process may be there more than once
     MetOperation operation;
     std::optional<Requester> asked_by = {};  // nothing: nobody, the policy itself
+    std::uint64_t id = 0;                    // number of the revocation; 0: of one that is not carried out
 };
 
 struct RevocationLimits {
@@ -98,12 +100,21 @@ public:
         int signal = 0;
         Nanoseconds time = 0;
     };
+    // What a process says it is going to do. Decides nothing.
+    struct Answer {
+        RevocationIntent intent = RevocationIntent::kLettingGo;
+        Nanoseconds time = 0;
+    };
+    // How often a process may change its mind.
+    static constexpr unsigned kMostAnswers = 4;
     // What has become of one process so far.
     struct Victim {
         SignalVictim who;
         std::vector<Sent> sent;
         std::optional<Nanoseconds> released;  // when it was seen not to pin any more; from then on it is left alone
         std::optional<ActOutcome> spared;     // why it is not signalled, or not any more
+        std::optional<Answer> answer = {};    // the last it gave
+        unsigned answers = 0;                 // that it gave, each another than the one before
 
         // From a signal to it to its last pin being gone; nothing while that is not so.
         [[nodiscard]] std::optional<Nanoseconds> took(const Sent& signal) const;
@@ -116,6 +127,10 @@ public:
     // closer together than the plan says, however late the calls come.
     std::vector<Act> step(Nanoseconds now, const StillPinning& still_pinning);
     void done(const Act& act, ActOutcome outcome, Nanoseconds now);
+
+    // The process, one of the victims, says what it is going to do. True when that is news. Error EUSERS: it has
+    // changed its mind too often.
+    Result<bool> answer(const ProcessId& process, RevocationIntent intent, Nanoseconds now);
 
     // When step() has something to do; nothing once it has ended.
     [[nodiscard]] std::optional<Nanoseconds> next() const;

@@ -1,6 +1,7 @@
 #include "act/revocations.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <utility>
 
@@ -102,6 +103,7 @@ void Revocations::want(const HeldOperation& held, const Policy& policy, const Le
         }
     }
     if (auto order = revocation_order(operation, policy, ledger, path, now)) {
+        order->id = ++last_id_;
         all_.insert_or_assign(key, UnderWay{.revocation = Revocation(std::move(*order))});
     }
 }
@@ -115,9 +117,9 @@ void Revocations::signal(const Policy& policy, std::uint32_t generation, MetOper
     if (const auto found = all_.find(key); found != all_.end() && !found->second.told) {
         return;
     }
-    all_.insert_or_assign(
-        key, UnderWay{.revocation = Revocation(signal_order(policy, generation, std::move(operation), pins)),
-                      .went_ahead = true});
+    RevocationOrder order = signal_order(policy, generation, std::move(operation), pins);
+    order.id = ++last_id_;
+    all_.insert_or_assign(key, UnderWay{.revocation = Revocation(std::move(order)), .went_ahead = true});
 }
 
 void Revocations::drop_signals(const std::string& policy)
@@ -180,6 +182,51 @@ RevocationNews Revocations::step(const Ledger& ledger, Nanoseconds now)
         entry = over ? all_.erase(entry) : std::next(entry);
     }
     return news;
+}
+
+Result<std::optional<AcknowledgementEntry>> Revocations::acknowledge(std::uint64_t id, std::uint32_t pid,
+                                                                     RevocationIntent intent, Nanoseconds now)
+{
+    const auto found = std::ranges::find_if(all_, [id](const auto& entry) {
+        const Revocation& revocation = entry.second.revocation;
+        return revocation.order().id == id && revocation.begun() && !revocation.end() &&
+               revocation.order().plan.target == SignalTarget::kOwners;
+    });
+    if (found == all_.end()) {
+        return fail("there is no revocation " + std::to_string(id) + "; it has ended, or never was", ENOENT);
+    }
+    UnderWay& one = found->second;
+    const auto& victims = one.revocation.victims();
+    // A number alone may be that of another process by now.
+    const auto victim = std::ranges::find_if(victims, [&](const Revocation::Victim& each) {
+        return each.who.process.pid == pid && revoker_.runs(each.who.process);
+    });
+    if (victim == victims.end()) {
+        return fail("process " + std::to_string(pid) + " is none of those that revocation " + std::to_string(id) +
+                        " asks to let go",
+                    EPERM);
+    }
+    const ProcessId process = victim->who.process;
+    const auto news = one.revocation.answer(process, intent, now);
+    if (!news) {
+        return std::unexpected(news.error());
+    }
+    if (!*news) {
+        return std::nullopt;
+    }
+    const RevocationOrder& order = one.revocation.order();
+    ProcessFacts owner;
+    owner.process = process;
+    if (const auto known = one.known.find(process); known != one.known.end()) {
+        owner = known->second;
+    }
+    return AcknowledgementEntry{.revocation = id,
+                                .policy = order.policy,
+                                .generation = order.generation,
+                                .intent = intent,
+                                .owner = std::move(owner),
+                                .operation = order.operation,
+                                .held = victim->who.held};
 }
 
 std::optional<Nanoseconds> Revocations::next() const

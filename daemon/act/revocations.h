@@ -60,6 +60,11 @@ public:
     // `file`: where the operation is about one. `pins` are those in its way.
     void signal(const Policy& policy, std::uint32_t generation, MetOperation operation, const FileKey& file,
                 const std::vector<const PinRecord*>& pins);
+    // The process `pid` says what it is going to do about a revocation of owners; what is sent to it stays the same.
+    // Returns what is to be recorded; nothing when it said the same before. Error ENOENT: there is no such revocation,
+    // or it has ended; EPERM: it asks nothing of that process; EUSERS: it has changed its mind too often.
+    Result<std::optional<AcknowledgementEntry>> acknowledge(std::uint64_t id, std::uint32_t pid,
+                                                            RevocationIntent intent, Nanoseconds now);
     // Sends nothing more for the policy about operations that went ahead: it is another now, or none.
     void drop_signals(const std::string& policy);
     // Sends what is due. What nobody wanted since the last step is looked at a last time, and dropped.
@@ -88,6 +93,7 @@ private:
 
     Revoker& revoker_;
     absl::btree_map<Key, UnderWay> all_;
+    std::uint64_t last_id_ = 0;
 };
 
 }  // namespace pinwarden

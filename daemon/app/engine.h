@@ -102,11 +102,15 @@ public:
     // What enforces more than before is recorded and kept before it is in force, and not changed when it cannot be;
     // what enforces less is done in any case. On any error what was in force stays. Without `asked_by` it is the
     // daemon's own doing.
+    // With `if_generation`: error ESTALE, and nothing is changed, when another generation is in force.
     Result<std::uint64_t> apply(const std::vector<Policy>& policies, bool validate_only,
-                                std::optional<Requester> asked_by = {});
-    Result<std::uint64_t> remove(const std::string& name, std::optional<Requester> asked_by = {});
+                                std::optional<Requester> asked_by = {},
+                                std::optional<std::uint64_t> if_generation = {});
+    Result<std::uint64_t> remove(const std::string& name, std::optional<Requester> asked_by = {},
+                                 std::optional<std::uint64_t> if_generation = {});
     // Also of one that was refused: it is tried once more. Error ENOENT: there is none of that name.
-    Result<std::uint64_t> set_mode(const std::string& name, Mode mode, std::optional<Requester> asked_by = {});
+    Result<std::uint64_t> set_mode(const std::string& name, Mode mode, std::optional<Requester> asked_by = {},
+                                   std::optional<std::uint64_t> if_generation = {});
     // What would happen now, see policy/dry_run.h. Changes nothing.
     Result<DryRunView> test(const DryRunQuestion& question);
     // The files were read again: what they say is put in force, together with what operators did, in one generation,
@@ -129,9 +133,10 @@ public:
     // Everything is attached: from now on it is for the engine to say which hooks are needed.
     void follow();
 
-    // Asks for an audit; it runs in steps, one request after the other. `done` is called on the pipeline thread.
+    // Asks for an audit; it runs in steps, one request after the other. All that is given is called on the pipeline
+    // thread. Who does not want it any more gets an Error with code ECANCELED, unless it repairs and has begun.
     using AuditDone = std::function<void(const Result<AuditView>&)>;
-    void audit(AuditOptions options, AuditDone done);
+    void audit(AuditOptions options, AuditDone done, AuditWatch watch = {});
     // Looks through all of memory for pins from before the start, once what is pinned from now on is seen. `done` is
     // called on the pipeline thread.
     void adopt_what_is_pinned(std::function<void()> done = {});
@@ -148,6 +153,8 @@ public:
     [[nodiscard]] HoldsView holds() const;
     // Error: see no_such_hold(); or it could not be recorded, and was not done.
     Result<void> release_hold(std::uint64_t id, Outcome outcome, std::optional<Requester> asked_by = {});
+    // Whoever asks, by its pid, says what it is going to do about a revocation; see Revocations::acknowledge().
+    Result<void> acknowledge(std::uint64_t id, RevocationIntent intent, const Requester& asked_by);
 
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
     // Said once, however often it is added.
@@ -200,6 +207,7 @@ private:
     [[nodiscard]] std::vector<Policy> policies_by(const PolicyOrigins& origins) const;
     [[nodiscard]] Result<void> exchange_policies(const std::vector<Policy>& wanted,
                                                  const std::vector<PolicyChange>& changes);
+    [[nodiscard]] Result<void> expect_generation(std::optional<std::uint64_t> wanted) const;
     [[nodiscard]] Result<Policy> find_policy(const std::string& name) const;
     [[nodiscard]] std::vector<std::string> policy_names() const;
     void tell_operator(const std::string& what);
@@ -225,6 +233,8 @@ private:
     // Policies were exchanged, or are gone.
     void policies_changed(const std::vector<std::string>& names);
     void start_audit();
+    void drop_unwanted_audits();
+    void tell_waiting_audits() const;
     void log_differences(const AuditReport& report);
     void finish_audit(const Result<void>& result);
     void mend_ledger();
@@ -267,6 +277,7 @@ private:
     struct AuditRequest {
         AuditOptions options;
         AuditDone done;
+        AuditWatch watch;
     };
     std::deque<AuditRequest> audits_;  // the first is under way when audit_ is there
     std::optional<Audit> audit_;

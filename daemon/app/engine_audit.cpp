@@ -1,5 +1,8 @@
 // How the engine has its ledger compared with the kernel, and mended.
 #include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <iterator>
 #include <utility>
 
 #include "app/engine.h"
@@ -15,9 +18,37 @@ constexpr Nanoseconds kMillisecond = 1'000'000;
 
 }  // namespace
 
-void Engine::audit(AuditOptions options, AuditDone done)
+void Engine::audit(AuditOptions options, AuditDone done, AuditWatch watch)
 {
-    audits_.push_back({options, std::move(done)});
+    audits_.push_back({options, std::move(done), std::move(watch)});
+    tell_waiting_audits();
+}
+
+void Engine::tell_waiting_audits() const
+{
+    for (std::size_t ahead = 1; ahead < audits_.size(); ++ahead) {
+        if (audits_[ahead].watch.progress) {
+            audits_[ahead].watch.progress({AuditPhase::kWaiting, 0, ahead});
+        }
+    }
+}
+
+void Engine::drop_unwanted_audits()
+{
+    const auto unwanted = [](const AuditRequest& request) { return request.watch.wanted && !request.watch.wanted(); };
+    const Error error{"nobody waits for the audit any more", ECANCELED};
+    if (audit_ && unwanted(audits_.front()) && audit_->may_be_dropped()) {
+        finish_audit(std::unexpected(error));
+    }
+    const auto first = audits_.begin() + (audit_ ? 1 : 0);
+    const auto dropped = std::stable_partition(first, audits_.end(), std::not_fn(unwanted));
+    const std::vector<AuditRequest> gone(std::make_move_iterator(dropped), std::make_move_iterator(audits_.end()));
+    audits_.erase(dropped, audits_.end());
+    for (const AuditRequest& request : gone) {
+        if (request.done) {
+            request.done(std::unexpected(error));
+        }
+    }
 }
 
 std::optional<Nanoseconds> Engine::next_audit_step() const
@@ -27,6 +58,7 @@ std::optional<Nanoseconds> Engine::next_audit_step() const
 
 void Engine::step_audit()
 {
+    drop_unwanted_audits();
     if (audits_.empty() || around_.clock.now() < next_audit_step_) {
         return;
     }
@@ -35,6 +67,9 @@ void Engine::step_audit()
     }
     const auto next = audit_->step();
     if (next && *next) {
+        if (const auto& tell = audits_.front().watch.progress) {
+            tell(audit_->progress());
+        }
         next_audit_step_ = **next;
         return;
     }
@@ -100,6 +135,7 @@ void Engine::finish_audit(const Result<void>& result)
     const Result<AuditView> view =
         result ? Result<AuditView>(view_audit(report)) : Result<AuditView>(std::unexpected(result.error()));
     audit_.reset();
+    tell_waiting_audits();
     flush();
     if (request.done) {
         request.done(view);

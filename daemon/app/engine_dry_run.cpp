@@ -45,14 +45,15 @@ Result<void> check_kind(const RequestedOperation& operation, const FoundFile& fi
     if (operation.operation == PW_OPERATION_UMOUNT) {
         return file.path == file.mountpoint
                    ? Result<void>()
-                   : fail("file: nothing is mounted at " + file.path + "; it is on what is mounted at " +
-                              file.mountpoint + ", give that",
-                          EINVAL);
+                   : std::unexpected(Error{"file: nothing is mounted at " + file.path +
+                                               "; it is on what is mounted at " + file.mountpoint + ", give that",
+                                           EINVAL, "path"});
     }
-    return file.regular ? Result<void>()
-                        : fail("file: " + file.path + " is no regular file, so " +
-                                   std::string(to_string(operation.operation)) + " takes no pages from it",
-                               EINVAL);
+    return file.regular
+               ? Result<void>()
+               : std::unexpected(Error{"file: " + file.path + " is no regular file, so " +
+                                           std::string(to_string(operation.operation)) + " takes no pages from it",
+                                       EINVAL, "path"});
 }
 
 Result<void> describe_by_path(const DryRunQuestion& question, const Ledger& ledger, DryRunCase& what)

@@ -187,7 +187,8 @@ void Engine::tell(RevocationNews news)
             announce(around_.clock.now(), RevocationNotice{.policy = order.policy,
                                                            .operation = order.operation.operation,
                                                            .path = order.operation.file,
-                                                           .victims = begun.victims()});
+                                                           .victims = begun.victims(),
+                                                           .id = order.id});
         }
     }
     for (auto& [order, report] : news.acts) {
@@ -225,7 +226,7 @@ void Engine::tell_end(const EndedRevocation& ended)
     if (around_.fanout.has_subscribers()) {
         const RevocationOrder& order = revocation.order();
         announce(around_.clock.now(), RevocationNotice{order.policy, order.operation.operation, order.operation.file,
-                                                       revocation.end(), revocation.victims(), ended.known});
+                                                       revocation.end(), revocation.victims(), ended.known, order.id});
     }
 }
 
@@ -248,6 +249,19 @@ Result<void> Engine::release_hold(std::uint64_t id, Outcome outcome, std::option
     // One that fails takes nothing away: nobody has to wait for room on a disk for that.
     return on_record(entry, outcome == Outcome::kAllow,
                      [&] { return holds_.release(id, outcome, around_.clock.now()); });
+}
+
+Result<void> Engine::acknowledge(std::uint64_t id, RevocationIntent intent, const Requester& asked_by)
+{
+    auto news = revocations_.acknowledge(id, asked_by.pid, intent, around_.clock.now());
+    if (!news) {
+        return std::unexpected(news.error());
+    }
+    if (*news) {
+        (*news)->asked_by = asked_by;
+        look_at_record(around_.audit_log.acknowledged(**news));
+    }
+    return {};
 }
 
 HoldView Engine::view_hold(const Holds::Held& held) const

@@ -123,9 +123,25 @@ Result<std::uint64_t> Engine::change(const PolicyEntry& entry, PolicyOrigins nex
     return enforcer_.generation();
 }
 
-Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool validate_only,
-                                    std::optional<Requester> asked_by)
+Result<void> Engine::expect_generation(std::optional<std::uint64_t> wanted) const
 {
+    if (!wanted || *wanted == enforcer_.generation()) {
+        return {};
+    }
+    return std::unexpected(
+        Error{"generation " + std::to_string(enforcer_.generation()) + " of the policies is in " + "force, not " +
+                  std::to_string(*wanted) +
+                  ": they were changed since, or mean other files by now; nothing was changed now, " +
+                  "look at them again and decide anew",
+              ESTALE, "if_generation"});
+}
+
+Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool validate_only,
+                                    std::optional<Requester> asked_by, std::optional<std::uint64_t> if_generation)
+{
+    if (auto same = expect_generation(if_generation); !same) {
+        return std::unexpected(same.error());
+    }
     // What can be told without the kernel is told before anything is written.
     PolicySet trial = enforcer_.policies();
     if (auto applied = trial.apply(policies); !applied) {
@@ -149,8 +165,12 @@ Result<std::uint64_t> Engine::apply(const std::vector<Policy>& policies, bool va
                   enforces_more(in_force, trial.policies()), [&] { return put_in_force(policies); });
 }
 
-Result<std::uint64_t> Engine::remove(const std::string& name, std::optional<Requester> asked_by)
+Result<std::uint64_t> Engine::remove(const std::string& name, std::optional<Requester> asked_by,
+                                     std::optional<std::uint64_t> if_generation)
 {
+    if (auto same = expect_generation(if_generation); !same) {
+        return std::unexpected(same.error());
+    }
     const auto known = find_policy(name);
     const bool refused = origins_.all_refused().contains(name);
     if (!known && !refused) {
@@ -208,8 +228,12 @@ Result<Policy> Engine::find_policy(const std::string& name) const
     return *found;
 }
 
-Result<std::uint64_t> Engine::set_mode(const std::string& name, Mode mode, std::optional<Requester> asked_by)
+Result<std::uint64_t> Engine::set_mode(const std::string& name, Mode mode, std::optional<Requester> asked_by,
+                                       std::optional<std::uint64_t> if_generation)
 {
+    if (auto same = expect_generation(if_generation); !same) {
+        return std::unexpected(same.error());
+    }
     auto policy = find_policy(name);
     if (!policy) {
         return std::unexpected(policy.error());

@@ -13,6 +13,7 @@
 #include <limits>
 #include <utility>
 
+#include "app/audit_call.h"
 #include "publish/pin_filter.h"
 
 namespace pinwarden {
@@ -185,44 +186,46 @@ Result<void> PipelineThread::release_hold(std::uint64_t id, Outcome outcome, con
     return ask<void>([this, id, outcome, asked_by] { return engine_.release_hold(id, outcome, asked_by); });
 }
 
-Result<AuditView> PipelineThread::audit(const AuditOptions& options)
+Result<void> PipelineThread::acknowledge(std::uint64_t revocation, RevocationIntent intent, const Requester& asked_by)
 {
-    auto answer = std::make_shared<std::promise<Result<AuditView>>>();
-    auto future = answer->get_future();
-    if (!post([this, options, answer] {
+    return ask<void>(
+        [this, revocation, intent, asked_by] { return engine_.acknowledge(revocation, intent, asked_by); });
+}
+
+Result<AuditView> PipelineThread::audit(const AuditOptions& options, const AuditWatch& watch)
+{
+    const auto call = AuditCall::make();
+    if (!post([this, options, call] {
             engine_.tick(health_.read());
-            engine_.audit(options, [answer](const Result<AuditView>& view) { answer->set_value(view); });
+            engine_.audit(options, call->done(), call->watch());
         })) {
         return fail("the daemon is stopping", ESHUTDOWN);
     }
-    // Polled, because an audit that is under way when the daemon stops is never finished.
-    for (auto left = kAuditWithin; left.count() > 0; --left) {
-        if (future.wait_for(std::chrono::seconds(1)) == std::future_status::ready) {
-            return future.get();
-        }
-        if (stopping_) {
-            return fail("the daemon is stopping", ESHUTDOWN);
-        }
-    }
-    return fail("the audit did not end within " + std::to_string(kAuditWithin.count()) + " seconds", ETIMEDOUT);
+    return call->wait(watch, kAuditWithin, stopping_);
 }
 
-Result<std::uint64_t> PipelineThread::apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by)
+Result<std::uint64_t> PipelineThread::apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by,
+                                            std::optional<std::uint64_t> if_generation)
 {
-    return ask<std::uint64_t>([this, policies = std::move(policies), validate_only, asked_by] {
-        return engine_.apply(policies, validate_only, asked_by);
+    return ask<std::uint64_t>([this, policies = std::move(policies), validate_only, asked_by, if_generation] {
+        return engine_.apply(policies, validate_only, asked_by, if_generation);
     });
 }
 
-Result<std::uint64_t> PipelineThread::remove(std::string name, const Requester& asked_by)
+Result<std::uint64_t> PipelineThread::remove(std::string name, const Requester& asked_by,
+                                             std::optional<std::uint64_t> if_generation)
 {
-    return ask<std::uint64_t>([this, name = std::move(name), asked_by] { return engine_.remove(name, asked_by); });
+    return ask<std::uint64_t>([this, name = std::move(name), asked_by, if_generation] {
+        return engine_.remove(name, asked_by, if_generation);
+    });
 }
 
-Result<std::uint64_t> PipelineThread::set_mode(std::string name, Mode mode, const Requester& asked_by)
+Result<std::uint64_t> PipelineThread::set_mode(std::string name, Mode mode, const Requester& asked_by,
+                                               std::optional<std::uint64_t> if_generation)
 {
-    return ask<std::uint64_t>(
-        [this, name = std::move(name), mode, asked_by] { return engine_.set_mode(name, mode, asked_by); });
+    return ask<std::uint64_t>([this, name = std::move(name), mode, asked_by, if_generation] {
+        return engine_.set_mode(name, mode, asked_by, if_generation);
+    });
 }
 
 Result<DryRunView> PipelineThread::test(DryRunQuestion question)

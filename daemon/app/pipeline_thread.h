@@ -46,10 +46,14 @@ public:
     Result<NotifiersView> notifiers() override;
     Result<HoldsView> holds() override;
     Result<void> release_hold(std::uint64_t id, Outcome outcome, const Requester& asked_by) override;
-    Result<AuditView> audit(const AuditOptions& options) override;
-    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by) override;
-    Result<std::uint64_t> remove(std::string name, const Requester& asked_by) override;
-    Result<std::uint64_t> set_mode(std::string name, Mode mode, const Requester& asked_by) override;
+    Result<void> acknowledge(std::uint64_t revocation, RevocationIntent intent, const Requester& asked_by) override;
+    Result<AuditView> audit(const AuditOptions& options, const AuditWatch& watch) override;
+    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by,
+                                std::optional<std::uint64_t> if_generation) override;
+    Result<std::uint64_t> remove(std::string name, const Requester& asked_by,
+                                 std::optional<std::uint64_t> if_generation) override;
+    Result<std::uint64_t> set_mode(std::string name, Mode mode, const Requester& asked_by,
+                                   std::optional<std::uint64_t> if_generation) override;
     Result<DryRunView> test(DryRunQuestion question) override;
 
 private:

@@ -36,6 +36,30 @@ Audit::Audit(Parts parts, AuditOptions options) : parts_(std::move(parts)), opti
     report_.whole_memory = options_.whole_memory && parts_.truth.limit() > 0;
     sequences_ = parts_.truth.file_sequences();
     blocks_ = parts_.ledger.index().block_numbers(options_.sample, static_cast<std::uint64_t>(report_.started));
+    all_blocks_ = blocks_.size();
+}
+
+AuditProgress Audit::progress() const
+{
+    switch (phase_) {
+        case Phase::kObjects:
+        case Phase::kLedger: return {AuditPhase::kLedger, all_blocks_ - blocks_.size(), all_blocks_};
+        case Phase::kMemory: {
+            const PageNumber limit = parts_.truth.limit();
+            return {AuditPhase::kMemory, std::min(next_page_, limit), limit};
+        }
+        case Phase::kOwners: {
+            const OwnerSearch::Progress search = parts_.owners->progress();
+            return {AuditPhase::kOwners, search.done, search.total};
+        }
+        case Phase::kRepair: return {AuditPhase::kRepair, all_adoptions_ - to_adopt_.size(), all_adoptions_};
+        case Phase::kSettling:
+        case Phase::kDone: break;
+    }
+    const Nanoseconds now = parts_.clock.now();
+    const auto still =
+        std::ranges::count_if(suspects_, [this, now](const auto& entry) { return steady(entry.second, now); });
+    return {AuditPhase::kSettling, static_cast<std::uint64_t>(still), suspects_.size()};
 }
 
 Result<std::optional<Nanoseconds>> Audit::step()
@@ -342,6 +366,7 @@ void Audit::settled()
         return;
     }
     plan_repair(differing);
+    all_adoptions_ = to_adopt_.size();
     phase_ = Phase::kRepair;
 }
 

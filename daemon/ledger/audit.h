@@ -74,6 +74,25 @@ struct AuditReport {
     std::map<FileKey, PinnedMemory> files;
 };
 
+// What is done, in this order; what follows a repair is kSettling again.
+enum class AuditPhase {
+    kWaiting,   // another audit runs first; counts audits
+    kLedger,    // blocks of the ledger
+    kMemory,    // pages
+    kSettling,  // folios that differ; done are those that stand still
+    kOwners,    // processes
+    kRepair,    // pins to be adopted
+};
+
+// How far an audit is, in what its phase counts.
+struct AuditProgress {
+    AuditPhase phase = AuditPhase::kWaiting;
+    std::uint64_t done = 0;
+    std::uint64_t total = 0;  // 0: not known
+
+    friend bool operator==(const AuditProgress&, const AuditProgress&) = default;
+};
+
 class Audit {
 public:
     struct Parts {
@@ -92,6 +111,10 @@ public:
     // Does a bounded part of the work. To be called when everything that was in the ring has been handled, until it
     // returns nothing; else the time (of the clock) before which the next call is of no use.
     Result<std::optional<Nanoseconds>> step();
+
+    [[nodiscard]] AuditProgress progress() const;
+    // Whether it can be given up now: half a repair would leave the ledger wrong.
+    [[nodiscard]] bool may_be_dropped() const { return !options_.repair || phase_ == Phase::kObjects; }
 
     // Complete when step() has returned nothing.
     [[nodiscard]] const AuditReport& report() const { return report_; }
@@ -140,6 +163,7 @@ private:
     AuditReport report_;
     Phase phase_ = Phase::kObjects;
     std::vector<std::uint64_t> blocks_;  // of the ledger's index, still to be looked at
+    std::uint64_t all_blocks_ = 0;       // at the beginning
     PageNumber next_page_ = 0;
     absl::flat_hash_set<PageNumber> large_seen_;
     absl::btree_map<PageNumber, Suspect> suspects_;  // by first page of the folio
@@ -158,6 +182,7 @@ private:
         std::optional<Task> owner;
     };
     std::vector<Adoption> to_adopt_;
+    std::uint64_t all_adoptions_ = 0;  // of this repair
     std::vector<std::pair<FileKey, std::uint64_t>> sequences_;
 };
 

@@ -2,6 +2,7 @@
 // have a list.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <vector>
@@ -27,6 +28,13 @@ public:
     // Nothing while it still looks; then the process of each page for which just one comes into question. Start times
     // are cut, see kInferredGrain.
     virtual std::optional<std::map<PageNumber, Task>> result() = 0;
+
+    struct Progress {
+        std::uint64_t done = 0;   // processes
+        std::uint64_t total = 0;  // 0: not known
+    };
+    // Of the search that was started last.
+    [[nodiscard]] virtual Progress progress() const { return {}; }
 };
 
 }  // namespace pinwarden

@@ -59,7 +59,8 @@ std::vector<DirectoryId> directories_of(const std::string& path, const Mount& mo
 Result<FoundFile> find_file(const std::string& path)
 {
     if (!path.starts_with('/')) {
-        return fail("file: \"" + shorten(path) + "\" is not absolute; start it with '/'", EINVAL);
+        return std::unexpected(
+            Error{"file: \"" + shorten(path) + "\" is not absolute; start it with '/'", EINVAL, "path"});
     }
     const auto real = real_path(path);
     if (!real) {

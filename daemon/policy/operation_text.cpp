@@ -36,9 +36,10 @@ std::string form_of(pw_operation_kind operation)
 std::unexpected<Error> unknown(std::string_view name)
 {
     if (std::ranges::find(kCannotBeStopped, name) != kCannotBeStopped.end()) {
-        return fail("operation: nothing can stop " + std::string(name) +
-                        "; this tells only of operations that the kernel can be asked about",
-                    EINVAL);
+        return fail_at("operation",
+                       "nothing can stop " + std::string(name) +
+                           "; this tells only of operations that the kernel can be asked about",
+                       EINVAL);
     }
     std::vector<std::string> names;
     names.reserve(kOperations.size());
@@ -46,19 +47,20 @@ std::unexpected<Error> unknown(std::string_view name)
         names.emplace_back(to_string(operation));
     }
     const std::string near = nearest(name, names);
-    return fail("operation: " + quoted(name) + " is none; " +
-                    (near.empty() ? "there are: " + join(names) : "did you mean \"" + near + "\"?"),
-                EINVAL);
+    return fail_at(
+        "operation",
+        quoted(name) + " is none; " + (near.empty() ? "there are: " + join(names) : "did you mean \"" + near + "\"?"),
+        EINVAL);
 }
 
 Result<std::uint64_t> parse_number(std::string_view text, pw_operation_kind operation)
 {
     const auto number = parse_size(text);
     if (!number) {
-        return fail("operation: " + number.error().message + "; write " + form_of(operation), EINVAL);
+        return fail_at("operation", number.error().message + "; write " + form_of(operation), EINVAL);
     }
     if (*number > kGreatest) {
-        return fail("operation: " + quoted(text) + " is more than a file can have", EINVAL);
+        return fail_at("operation", quoted(text) + " is more than a file can have", EINVAL);
     }
     return *number;
 }
@@ -67,7 +69,7 @@ Result<RequestedOperation> parse_range(std::string_view text, pw_operation_kind 
 {
     const auto plus = text.find('+');
     if (plus == std::string_view::npos) {
-        return fail("operation: " + quoted(text) + " has no length; write " + form_of(operation), EINVAL);
+        return fail_at("operation", quoted(text) + " has no length; write " + form_of(operation), EINVAL);
     }
     const auto offset = parse_number(text.substr(0, plus), operation);
     if (!offset) {
@@ -78,7 +80,7 @@ Result<RequestedOperation> parse_range(std::string_view text, pw_operation_kind 
         return std::unexpected(length.error());
     }
     if (*length == 0 || *length > kGreatest - *offset) {
-        return fail("operation: " + quoted(text) + " is no range of a file; write " + form_of(operation), EINVAL);
+        return fail_at("operation", quoted(text) + " is no range of a file; write " + form_of(operation), EINVAL);
     }
     return RequestedOperation{operation, *offset, *length};
 }
@@ -96,12 +98,13 @@ Result<RequestedOperation> parse_operation(std::string_view text)
     }
     const bool has_range = colon != std::string_view::npos;
     if (*found == PW_OPERATION_UMOUNT) {
-        return has_range ? fail("operation: umount is about all of a file system; write it without a range", EINVAL)
-                         : Result<RequestedOperation>({*found, 0, 0});
+        return has_range
+                   ? fail_at("operation", "umount is about all of a file system; write it without a range", EINVAL)
+                   : Result<RequestedOperation>({*found, 0, 0});
     }
     if (!has_range) {
-        return fail("operation: " + quoted(text) + " does not say what is taken away; write " + form_of(*found),
-                    EINVAL);
+        return fail_at("operation", quoted(text) + " does not say what is taken away; write " + form_of(*found),
+                       EINVAL);
     }
     if (*found != PW_OPERATION_TRUNCATE) {
         return parse_range(text.substr(colon + 1), *found);

@@ -336,7 +336,7 @@ std::optional<PolicyProblem> find_problem(const Policy& policy)
 Result<void> validate(const Policy& policy)
 {
     if (const auto problem = find_problem(policy)) {
-        return fail(problem->field + ": " + problem->what, EINVAL);
+        return fail_at(problem->field, problem->what, EINVAL);
     }
     return {};
 }

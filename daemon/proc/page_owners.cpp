@@ -52,14 +52,18 @@ public:
         }
     }
 
-    std::map<PageNumber, Task> run()
+    // Counts processes in `done`, of `total`.
+    std::map<PageNumber, Task> run(std::atomic<std::uint64_t>& done, std::atomic<std::uint64_t>& total)
     {
         std::map<PageNumber, Task> owners;
         const auto self = static_cast<std::uint32_t>(getpid());
-        for (const std::uint32_t pid : list_processes()) {
+        const auto processes = list_processes();
+        total = processes.size();
+        for (const std::uint32_t pid : processes) {
             if (pid != self && !look_through(pid)) {
                 return {};
             }
+            ++done;
         }
         std::map<std::uint32_t, std::optional<Task>> tasks;
         for (const auto& [page, mappers] : mappers_) {
@@ -191,7 +195,7 @@ void ProcOwners::start(std::vector<PageState> pages, Nanoseconds longest)
         return;
     }
     thread_ = std::jthread([this, pages = std::move(pages), longest](std::stop_token stop) {
-        auto owners = Search(pages, longest, std::move(stop)).run();
+        auto owners = Search(pages, longest, std::move(stop)).run(done_, total_);
         const std::scoped_lock lock(mutex_);
         found_ = std::move(owners);
     });
@@ -207,6 +211,8 @@ void ProcOwners::stop()
 {
     thread_ = {};
     found_.reset();
+    done_ = 0;
+    total_ = 0;
 }
 
 }  // namespace pinwarden

@@ -2,6 +2,7 @@
 // of its own does it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -41,11 +42,15 @@ public:
     ~ProcOwners() override { stop(); }
     void start(std::vector<PageState> pages, Nanoseconds longest) override;
     std::optional<std::map<PageNumber, Task>> result() override;
+    [[nodiscard]] Progress progress() const override { return {done_, total_}; }
 
 private:
     void stop();
 
     std::jthread thread_;
+    // Written by the search, read by whoever asks.
+    std::atomic<std::uint64_t> done_ = 0;
+    std::atomic<std::uint64_t> total_ = 0;
     std::mutex mutex_;
     std::optional<std::map<PageNumber, Task>> found_;
 };

@@ -2,6 +2,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "publish/status.h"
+
 namespace pinwarden {
 
 std::expected<Requester, grpc::Status> Access::operator_of(const grpc::ServerContextBase& context) const
@@ -12,8 +14,9 @@ std::expected<Requester, grpc::Status> Access::operator_of(const grpc::ServerCon
     if (auto requester = requester_of(context)) {
         return *std::move(requester);
     }
-    return std::unexpected(
-        grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "it is not known who asks for this: the connection is gone"));
+    return std::unexpected(refuse({.code = grpc::StatusCode::UNAUTHENTICATED,
+                                   .reason = reason::kConnectionGone,
+                                   .message = "it is not known who asks for this: the connection is gone"}));
 }
 
 grpc::Status SocketAccess::only_operators(const grpc::ServerContextBase& /*context*/) const
@@ -21,8 +24,11 @@ grpc::Status SocketAccess::only_operators(const grpc::ServerContextBase& /*conte
     if (role_ == Role::kOperator) {
         return grpc::Status::OK;
     }
-    return {grpc::StatusCode::PERMISSION_DENIED,
-            "this is for operators, and was asked on the socket for readers; ask on " + operators_socket_};
+    return refuse(
+        {.code = grpc::StatusCode::PERMISSION_DENIED,
+         .reason = reason::kOperatorsOnly,
+         .message = "this is for operators, and was asked on the socket for readers; ask on " + operators_socket_,
+         .metadata = {{"socket", operators_socket_}}});
 }
 
 std::optional<Requester> SocketAccess::requester_of(const grpc::ServerContextBase& context) const

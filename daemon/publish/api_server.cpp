@@ -9,11 +9,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "publish/access.h"
 #include "publish/audit_log_service.h"
+#include "publish/audit_service.h"
 #include "publish/certificate_access.h"
 #include "publish/config_service.h"
 #include "publish/conflict_service.h"
@@ -57,6 +60,33 @@ private:
     Pipeline& pipeline_;
 };
 
+template <typename Request>
+std::optional<std::uint64_t> condition_of(const Request& request)
+{
+    return request.has_if_generation() ? std::optional(request.if_generation()) : std::nullopt;
+}
+
+Subject file_of(const v1::TestPoliciesRequest& request)
+{
+    return {.type = "file",
+            .name = request.inode() == 0
+                        ? request.path()
+                        : std::to_string(request.device_major()) + ":" + std::to_string(request.device_minor()) + "/" +
+                              std::to_string(request.inode())};
+}
+
+// A change of policies that was refused.
+grpc::Status not_changed(const Error& error, const Subject& subject)
+{
+    if (error.code != ESTALE) {
+        return to_status(error, subject);
+    }
+    return refuse({.code = grpc::StatusCode::ABORTED,
+                   .reason = reason::kGenerationChanged,
+                   .message = error.message,
+                   .field = error.field});
+}
+
 class PolicyService final : public v1::PolicyService::Service {
 public:
     PolicyService(Pipeline& pipeline, const Access& access) : pipeline_(pipeline), access_(access) {}
@@ -76,9 +106,9 @@ public:
             response->add_names(policy.name);
         }
         const Result<std::uint64_t> generation =
-            pipeline_.apply(std::move(*policies), request->validate_only(), *asked_by);
+            pipeline_.apply(std::move(*policies), request->validate_only(), *asked_by, condition_of(*request));
         if (!generation) {
-            return to_status(generation.error());
+            return not_changed(generation.error(), {});
         }
         response->set_generation(*generation);
         return grpc::Status::OK;
@@ -103,11 +133,11 @@ public:
             return asked_by.error();
         }
         if (request->name().empty()) {
-            return {grpc::StatusCode::INVALID_ARGUMENT, "name: must be given"};
+            return refuse_field("name", "must be given");
         }
-        const Result<std::uint64_t> generation = pipeline_.remove(request->name(), *asked_by);
+        const Result<std::uint64_t> generation = pipeline_.remove(request->name(), *asked_by, condition_of(*request));
         if (!generation) {
-            return to_status(generation.error());
+            return not_changed(generation.error(), {.type = "policy", .name = request->name()});
         }
         response->set_generation(*generation);
         return grpc::Status::OK;
@@ -121,15 +151,16 @@ public:
             return asked_by.error();
         }
         if (request->name().empty()) {
-            return {grpc::StatusCode::INVALID_ARGUMENT, "name: must be given"};
+            return refuse_field("name", "must be given");
         }
         const Result<Mode> mode = mode_from_request(*request);
         if (!mode) {
             return to_status(mode.error());
         }
-        const Result<std::uint64_t> generation = pipeline_.set_mode(request->name(), *mode, *asked_by);
+        const Result<std::uint64_t> generation =
+            pipeline_.set_mode(request->name(), *mode, *asked_by, condition_of(*request));
         if (!generation) {
-            return to_status(generation.error());
+            return not_changed(generation.error(), {.type = "policy", .name = request->name()});
         }
         response->set_generation(*generation);
         return grpc::Status::OK;
@@ -147,7 +178,7 @@ public:
         }
         const Result<DryRunView> view = pipeline_.test(std::move(*question));
         if (!view) {
-            return to_status(view.error());
+            return to_status(view.error(), file_of(*request));
         }
         *response = dry_run_to_proto(*view);
         return grpc::Status::OK;
@@ -181,57 +212,15 @@ public:
             return asked_by.error();
         }
         if (request->id() == 0) {
-            return {grpc::StatusCode::INVALID_ARGUMENT, "id: must be given"};
+            return refuse_field("id", "must be given");
         }
         const Result<Outcome> outcome = outcome_from_request(*request);
         if (!outcome) {
             return to_status(outcome.error());
         }
         const Result<void> released = pipeline_.release_hold(request->id(), *outcome, *asked_by);
-        return released ? grpc::Status::OK : to_status(released.error());
-    }
-
-private:
-    Pipeline& pipeline_;
-    const Access& access_;
-};
-
-class AuditService final : public v1::AuditService::Service {
-public:
-    AuditService(Pipeline& pipeline, const Access& access) : pipeline_(pipeline), access_(access) {}
-
-    grpc::Status RunAudit(grpc::ServerContext* context, const v1::RunAuditRequest* request,
-                          v1::RunAuditResponse* response) override
-    {
-        if (grpc::Status allowed = access_.only_operators(*context); !allowed.ok()) {
-            return allowed;
-        }
-        const Result<AuditView> view =
-            pipeline_.audit({.whole_memory = !request->ledger_only(), .repair = request->repair()});
-        if (!view) {
-            return to_status(view.error());
-        }
-        *response = audit_to_proto(*view);
-        return grpc::Status::OK;
-    }
-
-    grpc::Status RunCensus(grpc::ServerContext* context, const v1::RunCensusRequest* request,
-                           v1::RunCensusResponse* response) override
-    {
-        if (grpc::Status allowed = access_.only_operators(*context); !allowed.ok()) {
-            return allowed;
-        }
-        const Result<AuditView> view = pipeline_.audit({.whole_memory = true, .repair = !request->look_only()});
-        if (!view) {
-            return to_status(view.error());
-        }
-        if (!view->report.whole_memory) {
-            return {grpc::StatusCode::FAILED_PRECONDITION,
-                    "this kernel does not tell where its memory map lies (no vmemmap_base among its symbols), so "
-                    "memory cannot be walked"};
-        }
-        *response = census_to_proto(*view);
-        return grpc::Status::OK;
+        return released ? grpc::Status::OK
+                        : to_status(released.error(), {.type = "hold", .name = std::to_string(request->id())});
     }
 
 private:
@@ -420,22 +409,6 @@ private:
 };
 
 }  // namespace
-
-grpc::Status to_status(const Error& error)
-{
-    const auto code = [&] {
-        switch (error.code) {
-            case EINVAL: return grpc::StatusCode::INVALID_ARGUMENT;
-            case ENOENT: return grpc::StatusCode::NOT_FOUND;
-            case ETIMEDOUT: return grpc::StatusCode::DEADLINE_EXCEEDED;
-            case ESHUTDOWN: return grpc::StatusCode::UNAVAILABLE;
-            case ECANCELED: return grpc::StatusCode::CANCELLED;
-            case EUSERS: return grpc::StatusCode::RESOURCE_EXHAUSTED;
-            default: return grpc::StatusCode::INTERNAL;
-        }
-    }();
-    return {code, valid_utf8(error.message)};
-}
 
 Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, Pipeline& pipeline, Fanout& fanout,
                                                     const AuditLogSource* audit_log, const ConflictHistory* conflicts,

@@ -80,7 +80,7 @@ grpc::Status follow(const grpc::ServerContext& context, AuditTail::Queue& queue,
         const auto popped = queue.pop(kLookEvery);
         if (!popped) {
             if (last) {
-                return {grpc::StatusCode::UNAVAILABLE, "pinwardend is stopping"};
+                return to_status({"pinwardend is stopping", ESHUTDOWN});
             }
             continue;
         }
@@ -118,8 +118,7 @@ grpc::Status AuditLogService::WatchAuditLog(grpc::ServerContext* context, const 
     const grpc::Status status =
         others < kMaxAuditReaders
             ? watch(*context, *request, *writer)
-            : grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                           "all " + std::to_string(kMaxAuditReaders) + " " + kTooManyAuditReaders);
+            : to_status({"all " + std::to_string(kMaxAuditReaders) + " " + kTooManyAuditReaders, EUSERS});
     calls_.fetch_sub(1);
     return status;
 }
@@ -128,7 +127,10 @@ grpc::Status AuditLogService::watch(grpc::ServerContext& context, const v1::Watc
                                     Writer& writer)
 {
     if (source_ == nullptr) {
-        return {grpc::StatusCode::FAILED_PRECONDITION, "this pinwardend writes no audit log"};
+        return refuse({.code = grpc::StatusCode::FAILED_PRECONDITION,
+                       .reason = reason::kNotServed,
+                       .message = "this pinwardend writes no audit log",
+                       .subject = {.type = "audit log"}});
     }
     const AuditWish wish = wish_from_request(request);
     std::shared_ptr<AuditTail::Queue> queue;
@@ -145,9 +147,11 @@ grpc::Status AuditLogService::watch(grpc::ServerContext& context, const v1::Watc
     });
     if (!parts) {
         const int code = parts.error().code;
-        return code == EUSERS || code == ESHUTDOWN
-                   ? to_status(parts.error())
-                   : grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, valid_utf8(parts.error().message));
+        return code == EUSERS || code == ESHUTDOWN ? to_status(parts.error())
+                                                   : refuse({.code = grpc::StatusCode::FAILED_PRECONDITION,
+                                                             .reason = reason::kNotServed,
+                                                             .message = parts.error().message,
+                                                             .subject = {.type = "audit log"}});
     }
     writer.SendInitialMetadata();
     if (!send_history(*parts, wish, writer)) {

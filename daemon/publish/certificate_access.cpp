@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "publish/convert.h"
+#include "publish/status.h"
 
 namespace pinwarden {
 namespace {
@@ -39,9 +39,11 @@ Role role_for(std::string_view method)
 
 grpc::Status for_operators(const std::string& name)
 {
-    return {grpc::StatusCode::PERMISSION_DENIED,
-            valid_utf8("this is for operators, and the certificate of \"" + name +
-                       "\" is a reader's; pinwardend has the names of operators from --tls-operator")};
+    return refuse({.code = grpc::StatusCode::PERMISSION_DENIED,
+                   .reason = reason::kOperatorsOnly,
+                   .message = "this is for operators, and the certificate of \"" + name +
+                              "\" is a reader's; pinwardend has the names of operators from --tls-operator",
+                   .metadata = {{"certificate", name}}});
 }
 
 // "ipv4:127.0.0.1:4321" or "ipv6:%5B::1%5D:4321" → as people write it.
@@ -81,11 +83,12 @@ std::expected<CertificateAccess::Known, grpc::Status> CertificateAccess::find(co
     if (best) {
         return *std::move(best);
     }
-    return std::unexpected(grpc::Status(
-        grpc::StatusCode::PERMISSION_DENIED,
-        valid_utf8("no role belongs to this certificate (its names: " + (names.empty() ? "none" : names) +
-                   "); pinwardend has the names of those who may look from --tls-reader, and of those who may do "
-                   "everything from --tls-operator")));
+    return std::unexpected(
+        refuse({.code = grpc::StatusCode::PERMISSION_DENIED,
+                .reason = reason::kNoRole,
+                .message = "no role belongs to this certificate (its names: " + (names.empty() ? "none" : names) +
+                           "); pinwardend has the names of those who may look from --tls-reader, and of those who may "
+                           "do everything from --tls-operator"}));
 }
 
 grpc::Status CertificateAccess::may_call(const PeerProperties& peer, std::string_view method) const

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "publish/convert.h"
+#include "publish/status.h"
 
 namespace pinwarden {
 namespace {
@@ -67,7 +68,10 @@ grpc::Status ConfigService::GetConfig(grpc::ServerContext* /*context*/, const v1
                                       v1::GetConfigResponse* response)
 {
     if (source_ == nullptr) {
-        return {grpc::StatusCode::FAILED_PRECONDITION, "this pinwardend tells nothing of its configuration"};
+        return refuse({.code = grpc::StatusCode::FAILED_PRECONDITION,
+                       .reason = reason::kNotServed,
+                       .message = "this pinwardend tells nothing of its configuration",
+                       .subject = {.type = "configuration"}});
     }
     *response = config_to_proto(source_->config());
     return grpc::Status::OK;

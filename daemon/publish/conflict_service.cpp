@@ -72,9 +72,11 @@ Result<ConflictWish> wish_from_request(const v1::ListConflictsRequest& request)
                       .path_prefix = request.path_prefix(),
                       .pid = request.pid(),
                       .policy = request.policy()};
-    for (const std::string& verdict : request.verdicts()) {
+    for (int i = 0; i < request.verdicts_size(); ++i) {
+        const std::string& verdict = request.verdicts(i);
         if (!is_verdict(verdict)) {
-            return fail("verdicts: \"" + verdict + "\" is no verdict; there are " + all_verdicts(), EINVAL);
+            return fail_at("verdicts[" + std::to_string(i) + "]",
+                           "\"" + verdict + "\" is no verdict; there are " + all_verdicts(), EINVAL);
         }
         wish.verdicts.insert(verdict);
     }
@@ -101,7 +103,10 @@ grpc::Status ConflictService::ListConflicts(grpc::ServerContext* /*context*/, co
                                             v1::ListConflictsResponse* response)
 {
     if (history_ == nullptr) {
-        return {grpc::StatusCode::FAILED_PRECONDITION, "this pinwardend remembers no conflicts"};
+        return refuse({.code = grpc::StatusCode::FAILED_PRECONDITION,
+                       .reason = reason::kNotServed,
+                       .message = "this pinwardend remembers no conflicts",
+                       .subject = {.type = "conflicts"}});
     }
     const auto wish = wish_from_request(*request);
     if (!wish) {

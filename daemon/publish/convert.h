@@ -23,6 +23,7 @@ v1::GetStatusResponse status_to_proto(const Snapshot& snapshot);
 v1::ListFailuresResponse failures_to_proto(const FailureList& list, const v1::ListFailuresRequest& request);
 v1::RunAuditResponse audit_to_proto(const AuditView& view);
 v1::RunCensusResponse census_to_proto(const AuditView& view);
+v1::AuditProgress progress_to_proto(const AuditProgress& progress);
 v1::ListNotifiersResponse notifiers_to_proto(const NotifiersView& view);
 v1::ListHoldsResponse holds_to_proto(const HoldsView& view);
 v1::ListPoliciesResponse policies_to_proto(const Snapshot& snapshot);
@@ -42,6 +43,9 @@ Result<Outcome> outcome_from_request(const v1::ReleaseHoldRequest& request);
 // The policies a request carries, in whichever form, each checked with validate(). Error EINVAL: which policy, which
 // field, what is wrong.
 Result<std::vector<Policy>> policies_from_request(const v1::ApplyPolicyRequest& request);
+
+// The same.
+Result<RevocationIntent> intent_from_request(const v1::AcknowledgeRevocationRequest& request);
 
 // Error EINVAL for none, or one that is unknown.
 Result<Mode> mode_from_request(const v1::SetPolicyModeRequest& request);

@@ -61,6 +61,22 @@ void add(PinnedMemory& total, const PinnedMemory& part)
 
 }  // namespace
 
+v1::AuditProgress progress_to_proto(const AuditProgress& progress)
+{
+    v1::AuditProgress out;
+    switch (progress.phase) {
+        case AuditPhase::kWaiting: out.set_phase(v1::AUDIT_PHASE_WAITING); break;
+        case AuditPhase::kLedger: out.set_phase(v1::AUDIT_PHASE_LEDGER); break;
+        case AuditPhase::kMemory: out.set_phase(v1::AUDIT_PHASE_MEMORY); break;
+        case AuditPhase::kSettling: out.set_phase(v1::AUDIT_PHASE_SETTLING); break;
+        case AuditPhase::kOwners: out.set_phase(v1::AUDIT_PHASE_OWNERS); break;
+        case AuditPhase::kRepair: out.set_phase(v1::AUDIT_PHASE_REPAIR); break;
+    }
+    out.set_done(progress.done);
+    out.set_total(progress.total);
+    return out;
+}
+
 v1::RunAuditResponse audit_to_proto(const AuditView& view)
 {
     const AuditReport& report = view.report;

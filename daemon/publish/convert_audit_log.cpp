@@ -141,6 +141,7 @@ std::optional<v1::AuditRecord> audit_record_from_line(const std::string& line)
         set_evidence(object(json, "evidence"), out);
     }
     out.set_hold(number_or_zero(json, "hold"));
+    out.set_revocation(number_or_zero(json, "revocation"));
     out.set_outcome(text(json, "outcome"));
     out.set_reason(text(json, "reason"));
     out.set_error(text(json, "error"));

@@ -74,12 +74,14 @@ Result<DryRunQuestion> question_from_request(const v1::TestPoliciesRequest& requ
 {
     DryRunQuestion question;
     if (request.path().empty() == (request.inode() == 0)) {
-        return fail(request.path().empty() ? "file: must be given, by `path` or by `inode`"
-                                           : "file: is given twice; fill only one of `path` and `inode`",
-                    EINVAL);
+        return std::unexpected(Error{request.path().empty()
+                                         ? "file: must be given, by `path` or by `inode`"
+                                         : "file: is given twice; fill only one of `path` and `inode`",
+                                     EINVAL, "path"});
     }
     if (request.device_major() > kMaxDeviceMajor || request.device_minor() > kMaxDeviceMinor) {
-        return fail("device_major, device_minor: there is no such device", EINVAL);
+        return std::unexpected(Error{"device_major, device_minor: there is no such device", EINVAL,
+                                     request.device_major() > kMaxDeviceMajor ? "device_major" : "device_minor"});
     }
     question.path = request.path();
     question.inode = request.inode();
@@ -90,7 +92,8 @@ Result<DryRunQuestion> question_from_request(const v1::TestPoliciesRequest& requ
     }
     question.operation = *operation;
     if (question.path.empty() && operation->operation == PW_OPERATION_UMOUNT) {
-        return fail("file: umount is about a file system; give the path it is mounted at", EINVAL);
+        return std::unexpected(
+            Error{"file: umount is about a file system; give the path it is mounted at", EINVAL, "path"});
     }
     auto policies = policies_from_texts(request.texts());
     if (!policies) {

@@ -39,7 +39,7 @@ Result<Outcome> outcome_from_request(const v1::ReleaseHoldRequest& request)
     switch (request.outcome()) {
         case v1::OUTCOME_DENY: return Outcome::kDeny;
         case v1::OUTCOME_ALLOW: return Outcome::kAllow;
-        default: return fail("outcome: must be OUTCOME_ALLOW or OUTCOME_DENY", EINVAL);
+        default: return fail_at("outcome", "must be OUTCOME_ALLOW or OUTCOME_DENY", EINVAL);
     }
 }
 

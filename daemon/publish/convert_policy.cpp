@@ -21,7 +21,7 @@ Result<Mode> mode_from_proto(v1::Mode mode)
         case v1::MODE_MONITOR: return Mode::kMonitor;
         case v1::MODE_ENFORCE: return Mode::kEnforce;
         case v1::MODE_OFF: return Mode::kOff;
-        default: return fail("mode: must be MODE_MONITOR, MODE_ENFORCE or MODE_OFF", EINVAL);
+        default: return fail_at("mode", "must be MODE_MONITOR, MODE_ENFORCE or MODE_OFF", EINVAL);
     }
 }
 
@@ -32,7 +32,8 @@ Result<std::vector<Operation>> operations_from_proto(const v1::Match& match)
         const auto* const found =
             std::ranges::find(kPolicyOperations, match.operations(i), [](const auto& entry) { return entry.first; });
         if (found == kPolicyOperations.end()) {
-            return fail("match.operations[" + std::to_string(i) + "]: must be one of the operations there are", EINVAL);
+            return fail_at("match.operations[" + std::to_string(i) + "]", "must be one of the operations there are",
+                           EINVAL);
         }
         operations.push_back(found->second);
     }
@@ -46,7 +47,7 @@ Result<Unresolved> unresolved_from_proto(v1::Unresolved unresolved, Unresolved o
         case v1::UNRESOLVED_DENY: return Unresolved::kDeny;
         case v1::UNRESOLVED_ALLOW: return Unresolved::kAllow;
         case v1::UNRESOLVED_HOLD: return Unresolved::kHold;
-        default: return fail("unresolved: must be UNRESOLVED_DENY, UNRESOLVED_ALLOW or UNRESOLVED_HOLD", EINVAL);
+        default: return fail_at("unresolved", "must be UNRESOLVED_DENY, UNRESOLVED_ALLOW or UNRESOLVED_HOLD", EINVAL);
     }
 }
 
@@ -56,7 +57,7 @@ Result<Unattended> unattended_from_proto(v1::WhenUnattended unattended)
         case v1::WHEN_UNATTENDED_UNSPECIFIED:
         case v1::WHEN_UNATTENDED_RELEASE: return Unattended::kRelease;
         case v1::WHEN_UNATTENDED_KEEP: return Unattended::kKeep;
-        default: return fail("when_unattended: must be WHEN_UNATTENDED_RELEASE or WHEN_UNATTENDED_KEEP", EINVAL);
+        default: return fail_at("when_unattended", "must be WHEN_UNATTENDED_RELEASE or WHEN_UNATTENDED_KEEP", EINVAL);
     }
 }
 
@@ -66,7 +67,7 @@ Result<Outcome> outcome_from_proto(v1::Outcome outcome, const std::string& field
         case v1::OUTCOME_UNSPECIFIED:
         case v1::OUTCOME_DENY: return Outcome::kDeny;
         case v1::OUTCOME_ALLOW: return Outcome::kAllow;
-        default: return fail(field + ": must be OUTCOME_DENY or OUTCOME_ALLOW", EINVAL);
+        default: return fail_at(field, "must be OUTCOME_DENY or OUTCOME_ALLOW", EINVAL);
     }
 }
 
@@ -76,7 +77,7 @@ Result<Nanoseconds> duration_from_proto(const google::protobuf::Duration& durati
 {
     const bool valid = duration.seconds() >= 0 && duration.nanos() >= 0 && duration.nanos() < 1'000'000'000;
     if (!valid || duration.seconds() > TimeUtil::kDurationMaxSeconds / 1000) {
-        return fail(field + ": must be a duration from " + limits, EINVAL);
+        return fail_at(field, "must be a duration from " + limits, EINVAL);
     }
     return static_cast<Nanoseconds>(TimeUtil::DurationToNanoseconds(duration));
 }
@@ -88,7 +89,7 @@ Result<int> errno_from_proto(const std::string& name, const std::string& field)
     }
     Result<int> code = errno_from_name(name);
     if (!code) {
-        return std::unexpected(Error{field + ": " + code.error().message, EINVAL});
+        return fail_at(field, code.error().message, EINVAL);
     }
     return code;
 }
@@ -98,7 +99,7 @@ Result<std::vector<SignalStep>> steps_from_proto(const google::protobuf::Repeate
 {
     auto steps = parse_signal_steps({entries.begin(), entries.end()});
     if (!steps) {
-        return fail(field + steps.error().field + ": " + steps.error().what, EINVAL);
+        return fail_at(field + steps.error().field, steps.error().what, EINVAL);
     }
     return std::move(*steps);
 }
@@ -110,7 +111,7 @@ Result<Revoke> revoke_from_proto(const v1::Revoke& in)
     if (!in.notify().empty()) {
         const Result<int> notify = signal_from_name(in.notify());
         if (!notify) {
-            return std::unexpected(Error{field + "notify: " + notify.error().message, EINVAL});
+            return fail_at(field + "notify", notify.error().message, EINVAL);
         }
         revoke.notify = *notify;
     }
@@ -168,7 +169,7 @@ Result<SignalAction> signal_from_proto(const v1::SignalAction& in)
         case v1::SIGNAL_TARGET_UNSPECIFIED:
         case v1::SIGNAL_TARGET_OWNERS: break;
         case v1::SIGNAL_TARGET_CALLER: action.target = SignalTarget::kCaller; break;
-        default: return fail("action.signal.target: must be SIGNAL_TARGET_OWNERS or SIGNAL_TARGET_CALLER", EINVAL);
+        default: return fail_at("action.signal.target", "must be SIGNAL_TARGET_OWNERS or SIGNAL_TARGET_CALLER", EINVAL);
     }
     auto steps = steps_from_proto(in.signals(), "action.signal.signals");
     if (!steps) {
@@ -181,7 +182,7 @@ Result<SignalAction> signal_from_proto(const v1::SignalAction& in)
 Result<void> action_from_proto(const v1::Action& in, Policy& policy)
 {
     if (in.kind_case() == v1::Action::KIND_NOT_SET) {
-        return fail("action: must be given: `deny`, `hold`, `signal` or `notify`", EINVAL);
+        return fail_at("action", "must be given: `deny`, `hold`, `signal` or `notify`", EINVAL);
     }
     if (in.has_notify()) {
         policy.notify = true;
@@ -218,7 +219,7 @@ Result<std::vector<std::string>> paths_from_proto(const google::protobuf::Repeat
     for (int i = 0; i < in.size(); ++i) {
         Result<std::string> path = normalise_path_prefix(in.at(i));
         if (!path) {
-            return std::unexpected(path.error().within(field + "[" + std::to_string(i) + "]"));
+            return fail_at(field + "[" + std::to_string(i) + "]", path.error().message, EINVAL);
         }
         paths.push_back(std::move(*path));
     }
@@ -241,7 +242,7 @@ Result<FileSelector> file_from_proto(const v1::FileSelector& in)
     for (int i = 0; i < in.inodes_size(); ++i) {
         const auto inode = parse_inode(in.inodes(i));
         if (!inode) {
-            return std::unexpected(inode.error().within("match.file.inodes[" + std::to_string(i) + "]"));
+            return fail_at("match.file.inodes[" + std::to_string(i) + "]", inode.error().message, EINVAL);
         }
         file.inodes.push_back(*inode);
     }
@@ -333,32 +334,34 @@ Result<Policy> policy_from_proto(const v1::Policy& in)
 
 Error as_invalid(const Error& error)
 {
-    return {error.message, EINVAL};
+    return {error.message, EINVAL, error.field};
 }
 
 Result<std::vector<Policy>> policies_from_messages(const v1::ApplyPolicyRequest& request)
 {
     std::vector<Policy> policies;
     for (int i = 0; i < request.policies_size(); ++i) {
-        const std::string where =
-            "policies[" + std::to_string(i) + "] \"" + valid_utf8(request.policies(i).name()) + '"';
+        const std::string field = "policies[" + std::to_string(i) + "]";
+        const std::string where = field + " \"" + valid_utf8(request.policies(i).name()) + '"';
         Result<Policy> policy = policy_from_proto(request.policies(i));
         if (!policy) {
-            return std::unexpected(policy.error().within(where));
+            return std::unexpected(policy.error().within(where).below(field));
         }
         if (const Result<void> checked = validate(*policy); !checked) {
-            return std::unexpected(as_invalid(checked.error()).within(where));
+            return std::unexpected(as_invalid(checked.error()).within(where).below(field));
         }
         policies.push_back(std::move(*policy));
     }
     return policies;
 }
 
-Result<std::vector<Policy>> policies_from_text(const std::string& yaml, const std::string& source)
+// `field`: that has the text.
+Result<std::vector<Policy>> policies_from_text(const std::string& yaml, const std::string& source,
+                                               const std::string& field)
 {
     Result<std::vector<Policy>> parsed = parse_policies(yaml, source.empty() ? "request" : source);
     if (!parsed) {
-        return std::unexpected(as_invalid(parsed.error()));
+        return std::unexpected(Error{parsed.error().message, EINVAL, field});
     }
     return parsed;
 }
@@ -368,8 +371,10 @@ Result<std::vector<Policy>> policies_from_text(const std::string& yaml, const st
 Result<std::vector<Policy>> policies_from_texts(const google::protobuf::RepeatedPtrField<v1::PolicyText>& texts)
 {
     std::vector<Policy> policies;
-    for (const v1::PolicyText& text : texts) {
-        Result<std::vector<Policy>> parsed = policies_from_text(text.yaml(), text.source());
+    for (int i = 0; i < texts.size(); ++i) {
+        const v1::PolicyText& text = texts.at(i);
+        Result<std::vector<Policy>> parsed =
+            policies_from_text(text.yaml(), text.source(), "texts[" + std::to_string(i) + "].yaml");
         if (!parsed) {
             return parsed;
         }
@@ -388,15 +393,16 @@ Result<std::vector<Policy>> policies_from_request(const v1::ApplyPolicyRequest& 
 {
     const int forms = int{request.policies_size() > 0} + int{!request.yaml().empty()} + int{request.texts_size() > 0};
     if (forms != 1) {
-        return fail(forms == 0 ? "no policy given: fill `policies`, `yaml` or `texts`"
-                               : "policies given in several forms: fill only one of `policies`, `yaml` and `texts`",
-                    EINVAL);
+        return std::unexpected(
+            Error{forms == 0 ? "no policy given: fill `policies`, `yaml` or `texts`"
+                             : "policies given in several forms: fill only one of `policies`, `yaml` and `texts`",
+                  EINVAL, "policies"});
     }
     if (request.policies_size() > 0) {
         return policies_from_messages(request);
     }
     return request.texts_size() > 0 ? policies_from_texts(request.texts())
-                                    : policies_from_text(request.yaml(), request.source());
+                                    : policies_from_text(request.yaml(), request.source(), "yaml");
 }
 
 }  // namespace pinwarden

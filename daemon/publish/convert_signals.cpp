@@ -1,5 +1,7 @@
 #include <google/protobuf/util/time_util.h>
 
+#include <cerrno>
+
 #include "publish/convert.h"
 #include "publish/convert_parts.h"
 
@@ -31,12 +33,26 @@ void add_victim(const Revocation::Victim& victim, const std::map<ProcessId, Proc
         }
     }
     added.set_released(victim.released.has_value());
+    if (victim.answer) {
+        added.set_intent(victim.answer->intent == RevocationIntent::kLettingGo ? v1::REVOCATION_INTENT_LETTING_GO
+                                                                               : v1::REVOCATION_INTENT_CANNOT);
+        *added.mutable_intent_time() = times.timestamp(victim.answer->time);
+    }
     if (victim.spared) {
         added.set_spared(std::string(to_string(*victim.spared)));
     }
 }
 
 }  // namespace
+
+Result<RevocationIntent> intent_from_request(const v1::AcknowledgeRevocationRequest& request)
+{
+    switch (request.intent()) {
+        case v1::REVOCATION_INTENT_LETTING_GO: return RevocationIntent::kLettingGo;
+        case v1::REVOCATION_INTENT_CANNOT: return RevocationIntent::kCannot;
+        default: return fail_at("intent", "must be REVOCATION_INTENT_LETTING_GO or REVOCATION_INTENT_CANNOT", EINVAL);
+    }
+}
 
 void set_victim(const ProcessId& process, const ProcessFacts* facts, const Times& times, v1::Process& out)
 {
@@ -74,6 +90,7 @@ void set_signal(const SignalNotice& notice, const Times& times, v1::Signal& out)
 
 void set_revocation(const RevocationNotice& notice, const Times& times, v1::Revocation& out)
 {
+    out.set_id(notice.id);
     out.set_policy(valid_utf8(notice.policy));
     out.set_operation(valid_utf8(notice.operation));
     set_path(notice.path, *out.mutable_file());

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <deque>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "publish/convert.h"
@@ -21,7 +22,7 @@ using Reactor = grpc::ServerWriteReactor<v1::WatchEventsResponse>;
 
 const grpc::Status& stopping()
 {
-    static const grpc::Status status(grpc::StatusCode::UNAVAILABLE, "pinwardend is stopping");
+    static const grpc::Status status = to_status({"pinwardend is stopping", ESHUTDOWN});
     return status;
 }
 
@@ -181,14 +182,12 @@ EventStreams::~EventStreams()
 Reactor* EventStreams::open(const v1::WatchEventsRequest& request, std::uint32_t asking)
 {
     if (request.own_pins() && asking == 0) {
-        return new RefusedStream({grpc::StatusCode::FAILED_PRECONDITION,
-                                  "own_pins: it is not known which process asks, because it runs in a pid namespace "
-                                  "that the daemon cannot see; connect from the daemon's"});
+        return new RefusedStream(unknown_process("own_pins"));
     }
-    for (const int kind : request.kinds()) {
-        if (kind == v1::EVENT_KIND_UNSPECIFIED || !v1::EventKind_IsValid(kind)) {
+    for (int i = 0; i < request.kinds_size(); ++i) {
+        if (request.kinds(i) == v1::EVENT_KIND_UNSPECIFIED || !v1::EventKind_IsValid(request.kinds(i))) {
             return new RefusedStream(
-                {grpc::StatusCode::INVALID_ARGUMENT, "kinds: not a kind of event this daemon knows"});
+                refuse_field("kinds[" + std::to_string(i) + "]", "not a kind of event this daemon knows"));
         }
     }
     std::optional<PinFilter> filter;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <variant>
 
+#include "publish/status.h"
+
 namespace pinwarden {
 namespace {
 
@@ -36,6 +38,17 @@ struct Concerns {
 };
 
 }  // namespace
+
+grpc::Status unknown_process(const std::string& field)
+{
+    return refuse({.code = grpc::StatusCode::FAILED_PRECONDITION,
+                   .reason = reason::kUnknownProcess,
+                   .message = (field.empty() ? "" : field + ": ") +
+                              "it is not known which process asks: it runs in a pid namespace that the daemon cannot "
+                              "see, or came over TCP; connect to the daemon's Unix socket, from its pid namespace",
+                   .field = field,
+                   .subject = {.type = "process"}});
+}
 
 bool is_about_pins_of(std::uint32_t pid, const Notice& notice)
 {

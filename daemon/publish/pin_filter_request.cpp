@@ -32,7 +32,7 @@ Result<void> check_list(const char* field, const Texts& texts, Check check)
     for (int i = 0; i < texts.size(); ++i) {
         const std::string wrong = check(texts.at(i));
         if (!wrong.empty()) {
-            return fail(fmt::format("filter.{}[{}]: {}", field, i, wrong), EINVAL);
+            return fail_at(fmt::format("filter.{}[{}]", field, i), wrong, EINVAL);
         }
     }
     return {};
@@ -72,7 +72,8 @@ Result<void> check_sizes(const v1::PinFilter& filter)
                                       {"inodes", filter.inodes_size()},
                                       {"backings", filter.backings_size()}}) {
         if (size > kMostEntries) {
-            return fail(fmt::format("filter.{}: has {} entries, the most is {}", field, size, kMostEntries), EINVAL);
+            return fail_at(fmt::format("filter.{}", field),
+                           fmt::format("has {} entries, the most is {}", size, kMostEntries), EINVAL);
         }
     }
     return {};
@@ -94,7 +95,7 @@ Result<void> check(const v1::PinFilter& filter)
     also("inodes", filter.inodes(), wants_inode);
     also("backings", filter.backings(), wants_backing);
     if (checked && (filter.min_age().seconds() < 0 || filter.min_age().nanos() < 0)) {
-        return fail("filter.min_age: is less than nothing", EINVAL);
+        return fail_at("filter.min_age", "is less than nothing", EINVAL);
     }
     return checked;
 }

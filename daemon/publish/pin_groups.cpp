@@ -255,10 +255,10 @@ Result<v1::GroupPinsResponse> group_pins(const v1::GroupPinsRequest& request, co
         return std::unexpected(filter.error());
     }
     if (request.by() == v1::PIN_GROUPING_UNSPECIFIED || !v1::PinGrouping_IsValid(request.by())) {
-        return fail("by: must be given: owner, comm, driver, file, stack, cgroup, container or uid", EINVAL);
+        return fail_at("by", "must be given: owner, comm, driver, file, stack, cgroup, container or uid", EINVAL);
     }
     if (!v1::PinGroupOrder_IsValid(request.order())) {
-        return fail(fmt::format("order: {} is none", static_cast<int>(request.order())), EINVAL);
+        return fail_at("order", fmt::format("{} is none", static_cast<int>(request.order())), EINVAL);
     }
     std::optional<Groups> groups;
     const PinSource timed = [&](const PinFilter& wanted, PinId from) {

@@ -83,10 +83,10 @@ Result<std::optional<Place>> place_from_token(const v1::ListPinsRequest& request
         valid = error == std::errc{} && end == begin + kDigits;
     }
     if (!valid || parts[0] != purpose(request)) {
-        return fail(
-            "page_token: is not one that was given for this filter and order; begin without one, and change only "
-            "page_size from page to page",
-            EINVAL);
+        return fail_at("page_token",
+                       "is not one that was given for this filter and order; begin without one, and change only "
+                       "page_size from page to page",
+                       EINVAL);
     }
     return Place{parts[1], parts[2]};
 }
@@ -209,7 +209,7 @@ Result<v1::ListPinsResponse> list_pins(const v1::ListPinsRequest& request, const
         return std::unexpected(filter.error());
     }
     if (!v1::PinOrder_IsValid(request.order())) {
-        return fail(fmt::format("order: {} is none", static_cast<int>(request.order())), EINVAL);
+        return fail_at("order", fmt::format("{} is none", static_cast<int>(request.order())), EINVAL);
     }
     const auto after = place_from_token(request);
     if (!after) {

@@ -3,10 +3,13 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <string>
 #include <utility>
 
 #include "publish/convert.h"
+#include "publish/own_pins.h"
 #include "publish/pin_groups.h"
 #include "publish/status.h"
 
@@ -43,11 +46,11 @@ private:
 
 // `make` answers with the response, or an error. It gets where pins come from, as long as the caller waits for them.
 template <typename Response, typename List>
-grpc::Status PinService::list(const grpc::ServerContext& context, Response& response, List make)
+grpc::Status PinService::list(const grpc::ServerContext& context, Response& response, List make, const Subject& subject)
 {
     const Place place(places_, std::min(context.deadline(), std::chrono::system_clock::now() + kPatience));
     if (!place.taken()) {
-        return {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many others are asking for pins; try again"};
+        return to_status({"too many others are asking for pins; try again", EUSERS});
     }
     const PinSource source = [&](const PinFilter& filter, PinId from) -> Result<PinBatch> {
         if (context.IsCancelled()) {
@@ -57,7 +60,7 @@ grpc::Status PinService::list(const grpc::ServerContext& context, Response& resp
     };
     Result<Response> made = make(source);
     if (!made) {
-        return to_status(made.error());
+        return to_status(made.error(), subject);
     }
     response = std::move(*made);
     return grpc::Status::OK;
@@ -74,9 +77,11 @@ grpc::Status PinService::ListPins(grpc::ServerContext* context, const v1::ListPi
 grpc::Status PinService::GetPin(grpc::ServerContext* context, const v1::GetPinRequest* request,
                                 v1::GetPinResponse* response)
 {
-    return list(*context, *response, [&](const PinSource& source) {
-        return get_pin(*request, source, [this](const auto& kinds) { return pipeline_.may_hold(kinds); });
-    });
+    return list(*context, *response,
+                [&](const PinSource& source) {
+                    return get_pin(*request, source, [this](const auto& kinds) { return pipeline_.may_hold(kinds); });
+                },
+                {.type = "pin", .name = std::to_string(request->id())});
 }
 
 grpc::Status PinService::GroupPins(grpc::ServerContext* context, const v1::GroupPinsRequest* request,
@@ -105,6 +110,35 @@ grpc::Status PinService::ListNotifiers(grpc::ServerContext* /*context*/, const v
     }
     *response = notifiers_to_proto(*view);
     return grpc::Status::OK;
+}
+
+grpc::Status PinService::AcknowledgeRevocation(grpc::ServerContext* context,
+                                               const v1::AcknowledgeRevocationRequest* request,
+                                               v1::AcknowledgeRevocationResponse* /*response*/)
+{
+    if (request->id() == 0) {
+        return refuse_field("id", "must be given, as the event of the revocation has it");
+    }
+    const auto intent = intent_from_request(*request);
+    if (!intent) {
+        return to_status(intent.error());
+    }
+    const auto asking = peers_.of(*context);
+    if (!asking || asking->pid == 0) {
+        return unknown_process("");
+    }
+    const auto taken = pipeline_.acknowledge(request->id(), *intent, *asking);
+    if (taken) {
+        return grpc::Status::OK;
+    }
+    const Subject subject{.type = "revocation", .name = std::to_string(request->id())};
+    if (taken.error().code != EPERM) {
+        return to_status(taken.error(), subject);
+    }
+    return refuse({.code = grpc::StatusCode::PERMISSION_DENIED,
+                   .reason = reason::kNotAnOwner,
+                   .message = taken.error().message,
+                   .metadata = {{"revocation", subject.name}}});
 }
 
 grpc::ServerWriteReactor<v1::WatchEventsResponse>* PinService::WatchEvents(grpc::CallbackServerContext* context,

@@ -9,6 +9,7 @@
 #include "publish/peer.h"
 #include "publish/pin_list.h"
 #include "publish/snapshot.h"
+#include "publish/status.h"
 
 namespace pinwarden {
 
@@ -30,13 +31,15 @@ public:
                               v1::ListFailuresResponse* response) override;
     grpc::Status ListNotifiers(grpc::ServerContext* context, const v1::ListNotifiersRequest* request,
                                v1::ListNotifiersResponse* response) override;
+    grpc::Status AcknowledgeRevocation(grpc::ServerContext* context, const v1::AcknowledgeRevocationRequest* request,
+                                       v1::AcknowledgeRevocationResponse* response) override;
     using WithCallbackMethod_WatchEvents::WatchEvents;
     grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(grpc::CallbackServerContext* context,
                                                                    const v1::WatchEventsRequest* request) override;
 
 private:
     template <typename Response, typename List>
-    grpc::Status list(const grpc::ServerContext& context, Response& response, List make);
+    grpc::Status list(const grpc::ServerContext& context, Response& response, List make, const Subject& subject = {});
 
     Pipeline& pipeline_;
     EventStreams& streams_;

@@ -186,6 +186,13 @@ struct AuditCounters {
     std::uint64_t unsettled_folios = 0;
 };
 
+// For whoever waits for an audit: told when it is further than before; asked from time to time whether it is still
+// wanted. Empty ones are not called.
+struct AuditWatch {
+    std::function<void(const AuditProgress&)> progress = {};
+    std::function<bool()> wanted = {};
+};
+
 struct Snapshot {
     std::string version;
     std::string kernel_release;
@@ -318,6 +325,7 @@ struct RevocationNotice {
     std::optional<RevocationEnd> end = {};  // nothing: it began
     std::vector<Revocation::Victim> victims = {};
     std::map<ProcessId, ProcessFacts> known = {};  // what the reports told of them, of those it told anything of
+    std::uint64_t id = 0;                          // its number
 };
 struct Notice {
     Nanoseconds time = 0;
@@ -349,13 +357,21 @@ public:
     virtual Result<HoldsView> holds() = 0;
     // Error ENOENT: see no_such_hold().
     virtual Result<void> release_hold(std::uint64_t id, Outcome outcome, const Requester& asked_by) = 0;
-    // May take as long as walking all of memory does; its time limit is minutes.
-    virtual Result<AuditView> audit(const AuditOptions& options) = 0;
-    // Both return the generation in force afterwards.
-    virtual Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only,
-                                        const Requester& asked_by) = 0;
-    virtual Result<std::uint64_t> remove(std::string name, const Requester& asked_by) = 0;
-    virtual Result<std::uint64_t> set_mode(std::string name, Mode mode, const Requester& asked_by) = 0;
+    // The process that asks, by `asked_by.pid`, which is not 0, says what it is going to do about a revocation. Error
+    // ENOENT: there is none of that number, or it has ended; EPERM: it is not about that process; EUSERS: that process
+    // has changed its mind too often.
+    virtual Result<void> acknowledge(std::uint64_t revocation, RevocationIntent intent, const Requester& asked_by) = 0;
+    // May take as long as walking all of memory does; its time limit is minutes. `watch` is called on the caller's own
+    // thread, at most ten times a second. Error ECANCELED: it is not wanted any more.
+    virtual Result<AuditView> audit(const AuditOptions& options, const AuditWatch& watch) = 0;
+    // All return the generation in force afterwards. Error ESTALE: that is not `if_generation`, where one is given;
+    // nothing was changed then.
+    virtual Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by,
+                                        std::optional<std::uint64_t> if_generation) = 0;
+    virtual Result<std::uint64_t> remove(std::string name, const Requester& asked_by,
+                                         std::optional<std::uint64_t> if_generation) = 0;
+    virtual Result<std::uint64_t> set_mode(std::string name, Mode mode, const Requester& asked_by,
+                                           std::optional<std::uint64_t> if_generation) = 0;
     // Changes nothing. Error ENOENT: there is no such file; EINVAL: the question makes no sense.
     virtual Result<DryRunView> test(DryRunQuestion question) = 0;
 };

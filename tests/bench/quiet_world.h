@@ -62,6 +62,7 @@ public:
     Result<void> denied(const DenialEntry& /*denial*/) override { return {}; }
     Result<void> held(const HoldEntry& /*hold*/) override { return {}; }
     Result<void> hold_ended(const HoldEntry& /*hold*/, const AuditOutcome& /*outcome*/) override { return {}; }
+    Result<void> acknowledged(const AcknowledgementEntry& /*entry*/) override { return {}; }
     Result<void> step() override { return {}; }
     [[nodiscard]] std::uint64_t left_out() const override { return 0; }
 

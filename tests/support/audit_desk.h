@@ -110,6 +110,19 @@ inline HoldEntry hold_entry(std::uint64_t hold = 7)
             .held = {.pins = {7}, .bytes = 8192, .drivers = {"vfio"}}};
 }
 
+inline AcknowledgementEntry acknowledgement_entry()
+{
+    const SignalEntry signal = signal_entry();
+    return {.revocation = 9,
+            .policy = signal.policy,
+            .generation = signal.generation,
+            .intent = RevocationIntent::kCannot,
+            .owner = signal.victim,
+            .operation = signal.operation,
+            .held = signal.held,
+            .asked_by = Requester{.uid = 1000, .pid = 4711}};
+}
+
 inline DenialEntry denial_entry()
 {
     return {.policy = "datasets",

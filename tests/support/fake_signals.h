@@ -102,6 +102,11 @@ public:
         ended_holds.emplace_back(hold, outcome);
         return full ? fail("audit log: no space left", ENOSPC) : Result<void>();
     }
+    Result<void> acknowledged(const AcknowledgementEntry& entry) override
+    {
+        acknowledgements.push_back(entry);
+        return full ? fail("audit log: no space left", ENOSPC) : Result<void>();
+    }
     Result<void> step() override { return {}; }
     [[nodiscard]] std::uint64_t left_out() const override { return 0; }
 
@@ -109,6 +114,7 @@ public:
     std::vector<PolicyEntry> policies;
     std::vector<ReleaseEntry> releases;
     std::vector<DenialEntry> denials;
+    std::vector<AcknowledgementEntry> acknowledgements;
     std::vector<HoldEntry> holds;
     std::vector<std::pair<HoldEntry, AuditOutcome>> ended_holds;
     std::map<AuditId, AuditOutcome> outcomes;

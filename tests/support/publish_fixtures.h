@@ -12,6 +12,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -141,18 +142,56 @@ public:
         hold->released = outcome;
         return {};
     }
-    Result<AuditView> audit(const AuditOptions& options) override
-    {
-        const std::scoped_lock lock(mutex);
-        asked = options;
-        return fails ? Result<AuditView>(std::unexpected(*fails)) : found;
-    }
-    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by) override
+    Result<void> acknowledge(std::uint64_t revocation, RevocationIntent intent, const Requester& asked_by) override
     {
         const std::scoped_lock lock(mutex);
         requester = asked_by;
         if (fails) {
             return std::unexpected(*fails);
+        }
+        if (!revocations.contains(revocation)) {
+            return fail("there is no revocation " + std::to_string(revocation), ENOENT);
+        }
+        revocations[revocation] = intent;
+        return {};
+    }
+    // With `endless_audit` it ends when it is not wanted any more, telling `steps` as it begins.
+    Result<AuditView> audit(const AuditOptions& options, const AuditWatch& watch) override
+    {
+        std::vector<AuditProgress> told;
+        bool endless = false;
+        {
+            const std::scoped_lock lock(mutex);
+            asked = options;
+            told = steps;
+            endless = endless_audit;
+            ++audits_begun;
+        }
+        for (const AuditProgress& progress : told) {
+            if (watch.progress) {
+                watch.progress(progress);
+            }
+        }
+        while (endless && watch.wanted()) {
+            std::this_thread::yield();
+        }
+        const std::scoped_lock lock(mutex);
+        if (endless) {
+            ++audits_given_up;
+            return fail("nobody waits for the audit any more", ECANCELED);
+        }
+        return fails ? Result<AuditView>(std::unexpected(*fails)) : found;
+    }
+    Result<std::uint64_t> apply(std::vector<Policy> policies, bool validate_only, const Requester& asked_by,
+                                std::optional<std::uint64_t> if_generation) override
+    {
+        const std::scoped_lock lock(mutex);
+        requester = asked_by;
+        if (fails) {
+            return std::unexpected(*fails);
+        }
+        if (if_generation && *if_generation != answer.policy_generation) {
+            return other_generation();
         }
         if (!validate_only) {
             applied.insert(applied.end(), policies.begin(), policies.end());
@@ -160,20 +199,28 @@ public:
         }
         return answer.policy_generation;
     }
-    Result<std::uint64_t> remove(std::string name, const Requester& asked_by) override
+    Result<std::uint64_t> remove(std::string name, const Requester& asked_by,
+                                 std::optional<std::uint64_t> if_generation) override
     {
         const std::scoped_lock lock(mutex);
         requester = asked_by;
+        if (if_generation && *if_generation != answer.policy_generation) {
+            return other_generation();
+        }
         if (std::erase_if(applied, [&](const Policy& policy) { return policy.name == name; }) == 0) {
             return fail("no policy \"" + name + "\"", ENOENT);
         }
         return ++answer.policy_generation;
     }
 
-    Result<std::uint64_t> set_mode(std::string name, Mode mode, const Requester& asked_by) override
+    Result<std::uint64_t> set_mode(std::string name, Mode mode, const Requester& asked_by,
+                                   std::optional<std::uint64_t> if_generation) override
     {
         const std::scoped_lock lock(mutex);
         requester = asked_by;
+        if (if_generation && *if_generation != answer.policy_generation) {
+            return other_generation();
+        }
         const auto policy = std::ranges::find(applied, name, &Policy::name);
         if (policy == applied.end()) {
             return fail("no policy \"" + name + "\"", ENOENT);
@@ -199,11 +246,22 @@ public:
     HoldsView held;
     AuditView found;
     AuditOptions asked;
-    std::optional<Requester> requester;  // of the last call that tells one
+    std::vector<AuditProgress> steps;  // of every audit
+    bool endless_audit = false;
+    int audits_begun = 0;
+    int audits_given_up = 0;
+    std::map<std::uint64_t, std::optional<RevocationIntent>> revocations;  // by number, with what was said of them
+    std::optional<Requester> requester;                                    // of the last call that tells one
     std::optional<Error> fails;
     std::vector<Policy> applied;
     DryRunQuestion tested;
     DryRunView would_be;
+
+private:
+    static std::unexpected<Error> other_generation()
+    {
+        return std::unexpected(Error{"another generation is in force", ESTALE, "if_generation"});
+    }
 };
 
 inline constexpr FileKey kShownFile{.inode = 12, .device = (253U << 20U) | 1U, .generation = 7};

@@ -150,6 +150,19 @@ TEST_CASE("a hold that is on record is completed, whatever else happens", "[audi
     CHECK(bench.sink.last_has(R"("phase":"done")"));
 }
 
+TEST_CASE("an owner's answer is recorded however many denials there were", "[audit_log]")
+{
+    Bench bench;
+    for (int i = 0; i < 5; ++i) {
+        REQUIRE(bench.recorder.denied(denial_entry()));
+    }
+    REQUIRE(bench.recorder.acknowledged(acknowledgement_entry()));
+    CHECK(bench.sink.last_has(R"("kind":"acknowledgement")"));
+    CHECK(bench.sink.last_has(R"("left_out":3)"));
+    bench.sink.fails = Error{"audit log /x: write: No space left on device", ENOSPC};
+    CHECK(bench.recorder.acknowledged(acknowledgement_entry()).error().code == ENOSPC);
+}
+
 TEST_CASE("denials that cannot be written are counted, too", "[audit_log]")
 {
     Bench bench;

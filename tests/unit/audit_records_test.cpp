@@ -93,6 +93,21 @@ TEST_CASE("denials and holds tell what the kernel did", "[audit_log]")
               R"(,"outcome":"timed_out_deny","error":"EBUSY","reason":"","took_ns":5,)" + kEvidence + "}");
 }
 
+TEST_CASE("an owner's answer tells which revocation it is about, and who gave it", "[audit_log]")
+{
+    CHECK(acknowledgement_record(kStamp, acknowledgement_entry()) ==
+          R"({"time":"2026-11-26T04:16:53.000000005Z","id":17,"kind":"acknowledgement","phase":"done",)"
+          R"("policy":"datasets","generation":3,"revocation":9,"action":"cannot",)"
+          R"("victim":{"pid":4711,"start_time":"123456789012345678","uid":1000,"comm":"work\ner",)"
+          R"("executable":"/usr/bin/worker","cgroup":"/system.slice/worker.service"},)"
+          R"("evidence":{"operation":"truncate","caller":{"pid":812,"uid":0,"comm":"truncate"},"file":"/mnt/data/x",)"
+          R"("range":{"first_page":1,"end_page":5},"pins":[7,8],"pin_count":2,"bytes":16384,"drivers":["vfio"]},)"
+          R"("asked_by":{"uid":1000,"pid":4711}})");
+    AcknowledgementEntry entry = acknowledgement_entry();
+    entry.intent = RevocationIntent::kLettingGo;
+    CHECK_THAT(acknowledgement_record(kStamp, entry), Catch::Contains(R"("action":"letting_go")"));
+}
+
 TEST_CASE("what was left out is told in the next record", "[audit_log]")
 {
     AuditStamp stamp = kStamp;

@@ -91,6 +91,13 @@ TEST_CASE("commands are read with their options")
 
     CHECK(std::holds_alternative<PolicyListCommand>(good({"policy", "list"}).command));
     CHECK(std::get<PolicyDeleteCommand>(good({"policy", "delete", "keep"}).command).name == "keep");
+    CHECK_FALSE(apply.if_generation);
+    CHECK(std::get<PolicyApplyCommand>(good({"policy", "apply", "a", "--if-generation", "7"}).command).if_generation ==
+          7U);
+    CHECK(std::get<PolicyDeleteCommand>(good({"policy", "delete", "keep", "--if-generation", "0"}).command)
+              .if_generation == 0U);
+    CHECK(std::get<PolicyModeCommand>(good({"policy", "mode", "keep", "off", "--if-generation", "7"}).command)
+              .if_generation == 7U);
     CHECK(std::holds_alternative<StatusCommand>(good({"status"}).command));
 }
 

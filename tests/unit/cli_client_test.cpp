@@ -183,6 +183,68 @@ TEST_CASE("errors of the daemon are told as such", "[grpc]")
     CHECK_THAT(answer.err, Catch::Contains("did not answer in time"));
 }
 
+TEST_CASE("pinctl changes policies only in the generation it is told", "[grpc]")
+{
+    Daemon daemon;
+    daemon.pipeline.answer.policy_generation = 5;
+    PolicyApplyCommand apply{.files = {"-"}, .validate_only = false, .if_generation = 4};
+    const Answer refused = daemon.pinctl(apply, false, kYaml);
+    CHECK(refused.exit_code == 1);
+    CHECK(refused.err == "pinctl: another generation is in force\n");
+    CHECK(daemon.pipeline.applied.empty());
+    apply.if_generation = 5;
+    CHECK(daemon.pinctl(apply, false, kYaml).out == "Applied keep; generation 6 is in force.\n");
+    CHECK(daemon.pinctl(PolicyModeCommand{.name = "keep", .mode = PolicyMode::kOff, .if_generation = 5}).exit_code ==
+          1);
+    CHECK(daemon.pinctl(PolicyDeleteCommand{.name = "keep", .if_generation = 5}).exit_code == 1);
+    CHECK(daemon.pipeline.applied.size() == 1);
+    CHECK(daemon.pinctl(PolicyDeleteCommand{.name = "keep", .if_generation = 6}).exit_code == 0);
+}
+
+TEST_CASE("with --json pinctl says why a call failed as JSON, with the reason and the field", "[grpc]")
+{
+    Daemon daemon;
+    const Answer policy = daemon.pinctl(PolicyDeleteCommand{"keep"}, true);
+    CHECK(policy.exit_code == 1);
+    CHECK(policy.out.empty());
+    CHECK_THAT(policy.err, Catch::StartsWith("{") && Catch::Contains(R"("message": "no policy \"keep\"")") &&
+                               Catch::Contains(R"("code": "NOT_FOUND")") &&
+                               Catch::Contains(R"("reason": "POLICY_NOT_FOUND")") && Catch::Contains(R"("field": "")"));
+    PinsCommand pins;
+    pins.filter.mutable_min_age()->set_seconds(-1);
+    const Answer field = daemon.pinctl(pins, true);
+    CHECK_THAT(field.err,
+               Catch::Contains(R"("field": "filter.min_age")") && Catch::Contains(R"("reason": "INVALID_REQUEST")"));
+    WatchCommand watch;
+    watch.filter = pins.filter;
+    CHECK_THAT(daemon.pinctl(watch, true).err, Catch::Contains(R"("field": "filter.min_age")"));
+    // As text the message itself begins with it.
+    CHECK(daemon.pinctl(pins).err == "pinctl: filter.min_age: is less than nothing\n");
+}
+
+TEST_CASE("how far an audit is, is shown where somebody looks, and nowhere else", "[grpc]")
+{
+    Daemon daemon;
+    daemon.pipeline.steps = {{AuditPhase::kMemory, 1, 4}, {AuditPhase::kOwners, 3, 0}};
+    daemon.pipeline.found.report.exact = true;
+    daemon.pipeline.found.report.whole_memory = true;
+    const auto run_with = [&](const Command& command, bool progress, bool json) {
+        std::istringstream in;
+        std::ostringstream out;
+        std::ostringstream err;
+        CHECK(run({.socket = daemon.socket, .json = json, .command = command}, {in, out, err, progress}, {}) == 0);
+        return Answer{0, out.str(), err.str()};
+    };
+    for (const Command& command : {Command(AuditCommand{.ledger_only = true}), Command(CensusCommand{})}) {
+        const Answer shown = run_with(command, true, false);
+        CHECK(shown.err == "\r\x1b[Klooking at memory: 25 % of 4 pages\r\x1b[Klooking for owners: 3 processes\r\x1b[K");
+        const Answer quiet = run_with(command, false, false);
+        CHECK(quiet.err.empty());
+        CHECK(quiet.out == shown.out);
+        CHECK(run_with(command, true, true).err.empty());
+    }
+}
+
 TEST_CASE("watch ends after the events asked for, a line each", "[grpc]")
 {
     Daemon daemon;

@@ -112,6 +112,11 @@ TEST_CASE("the audit log: one line each", "[audit_log]")
          "hold     done      hold 7: truncate of /mnt/data/x from page 1 by truncate[812] uid 0: timed out deny EBUSY "
          "after 3.2s, by a policy that is gone"},
     };
+    CHECK(
+        rendered(acknowledgement_record(kStamp, acknowledgement_entry())) ==
+        "2026-11-26 04:16:53.120  17  acknowledgement  done      revocation 9: work\\x0aer[4711] uid 1000 says that it "
+        "cannot let go of 2 pins of 16.0 KiB, for truncate of /mnt/data/x from page 1 by truncate[812] uid 0, policy "
+        "datasets\n");
     for (const Row& row : rows) {
         CHECK(rendered(row.line) == "2026-11-26 04:16:53.120  17  " + row.text + "\n");
     }

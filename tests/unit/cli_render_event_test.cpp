@@ -153,6 +153,22 @@ TEST_CASE("events: whom a signal was sent to, or why not")
     CHECK_THAT(coloured(ActOutcome::kFailed), Catch::Contains("\x1b[31msignal  \x1b[0m"));
 }
 
+TEST_CASE("events: what an owner said about a revocation stands beside what it did")
+{
+    Revocation::Victim victim = released_victim(812);
+    victim.answer = Revocation::Answer{RevocationIntent::kCannot, 21 * kSecond};
+    const auto event = event_to_proto(revocation_notice(RevocationEnd::kReleased, {victim}), v1::EVENT_KIND_REVOCATION);
+    CHECK(event.revocation().victims(0).intent() == v1::REVOCATION_INTENT_CANNOT);
+    CHECK(event.revocation().victims(0).intent_time().seconds() == 1'700'000'021);
+    CHECK_THAT(render_event(event, kPlain),
+               Catch::Contains("rdma-demo[812] uid 1000 (said that it cannot) 3.2s after"));
+    victim.answer->intent = RevocationIntent::kLettingGo;
+    CHECK_THAT(
+        render_event(event_to_proto(revocation_notice(RevocationEnd::kReleased, {victim}), v1::EVENT_KIND_REVOCATION),
+                     kPlain),
+        Catch::Contains("(said that it is letting go)"));
+}
+
 TEST_CASE("events: who let go when a revocation ended, and who did not")
 {
     const Utc utc;

@@ -157,7 +157,7 @@ TEST_CASE("a request for conflicts becomes a wish, or is told what is wrong with
     CHECK(wish->verdicts == std::set<std::string>{"would_hold"});
     request.add_verdicts("maybe");
     CHECK(wish_from_request(request).error().message ==
-          "verdicts: \"maybe\" is no verdict; there are allow, deny, would_deny, hold, would_hold, signal, "
+          "verdicts[1]: \"maybe\" is no verdict; there are allow, deny, would_deny, hold, would_hold, signal, "
           "would_signal, notify, would_notify");
 }
 

@@ -1,6 +1,7 @@
 // The life of policies, as the engine leads it.
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <chrono>
 
 #include "policy/policy_yaml.h"
 #include "support/engine_world.h"
@@ -366,6 +367,79 @@ TEST_CASE("a policy that sends too many signals is degraded, and that is kept", 
     World last;
     restart(last, next, files);
     CHECK(states(last) == Names{"k active"});
+}
+
+TEST_CASE("policies are changed only while the generation is the one that was expected", "[engine_policies]")
+{
+    World world;
+    const auto before = world.engine.apply({policy("a"), policy("b")}, false);
+    REQUIRE(before);
+    const auto now = world.engine.set_mode("b", Mode::kOff, {}, *before);
+    REQUIRE(now);
+    CHECK(*now == *before + 1);
+    const auto happened = world.happenings;
+    const auto kept = world.store.kept;
+    const std::uint64_t generations[] = {*before, *now + 1, 0};
+    for (const std::uint64_t other : generations) {
+        const bool validate_only = other == 0;
+        const auto applied = world.engine.apply({policy("c")}, validate_only, {}, other);
+        REQUIRE_FALSE(applied);
+        CHECK(applied.error().code == ESTALE);
+        CHECK(applied.error().field == "if_generation");
+        CHECK_THAT(applied.error().message, Catch::Contains(std::to_string(*now)));
+        CHECK(world.engine.remove("a", {}, other).error().code == ESTALE);
+        CHECK(world.engine.set_mode("a", Mode::kOff, {}, other).error().code == ESTALE);
+        // Also of one that there is not: it is not looked for in another generation.
+        CHECK(world.engine.remove("none", {}, other).error().code == ESTALE);
+    }
+    CHECK(states(world) == Names{"a active", "b off"});
+    CHECK(world.engine.snapshot().policy_generation == *now);
+    CHECK(world.happenings == happened);
+    CHECK(world.store.kept == kept);
+
+    CHECK(world.engine.apply({policy("c")}, true, {}, *now) == *now);
+    const auto applied = world.engine.apply({policy("c")}, false, {}, *now);
+    REQUIRE(applied);
+    REQUIRE(world.engine.remove("a", {}, *applied));
+    CHECK(states(world) == Names{"b off", "c active"});
+}
+
+TEST_CASE("an owner's answer to a revocation is on record, with who gave it", "[engine_policies]")
+{
+    World world;
+    REQUIRE(world.engine.apply(
+        {policy("k", "enforce", "grpc", "hold: {timeout: 1m, revoke: {notify: SIGUSR1, grace: 30s}}")}, false));
+    world.pin_file();
+    const ProcessId owner = world.engine.ledger().find(5)->owner.process;
+    world.signals.add(owner);
+    const auto events = world.fanout.subscribe().value();
+    OperationEvent held = test::truncate_event(65536, 0);
+    held.policy = 0;
+    held.generation = world.sink.generation;
+    held.verdict = PW_VERDICT_HOLD;
+    world.clock.time += 1'000'000'000;
+    world.holds.held = {{1, world.clock.time, world.clock.time + 60'000'000'000, 1, held}};
+    world.engine.step_holds();
+    std::uint64_t id = 0;
+    while (const auto event = events->pop(std::chrono::seconds(0))) {
+        if (const auto* revocation = std::get_if<RevocationNotice>(&event->item->what)) {
+            id = revocation->id;
+        }
+    }
+    REQUIRE(id == 1);
+    const Requester asking{.uid = 1000, .pid = owner.pid};
+    CHECK(world.engine.acknowledge(id, RevocationIntent::kLettingGo, {.uid = 0, .pid = owner.pid + 1}).error().code ==
+          EPERM);
+    CHECK(world.engine.acknowledge(id + 1, RevocationIntent::kLettingGo, asking).error().code == ENOENT);
+    CHECK(world.audit_log.acknowledgements.empty());
+    REQUIRE(world.engine.acknowledge(id, RevocationIntent::kLettingGo, asking));
+    REQUIRE(world.engine.acknowledge(id, RevocationIntent::kLettingGo, asking));
+    REQUIRE(world.audit_log.acknowledgements.size() == 1);
+    CHECK(world.audit_log.acknowledgements.front().policy == "k");
+    CHECK(world.audit_log.acknowledgements.front().asked_by->pid == owner.pid);
+    // An answer needs no room on the disk.
+    world.audit_log.full = true;
+    CHECK(world.engine.acknowledge(id, RevocationIntent::kCannot, asking));
 }
 
 }  // namespace pinwarden

@@ -21,6 +21,18 @@ TEST_CASE("an errno of either sign becomes positive", "[base]")
     }
 }
 
+TEST_CASE("an error knows the field it is about, also as a part of a larger whole", "[base]")
+{
+    const Result<int> result = fail_at("mode", "must be given", EINVAL);
+    CHECK(result.error().message == "mode: must be given");
+    CHECK(result.error().field == "mode");
+    const Error error = result.error().within("policy keep").below("policies[1]");
+    CHECK(error.message == "policy keep: mode: must be given");
+    CHECK(error.code == EINVAL);
+    CHECK(error.field == "policies[1].mode");
+    CHECK(Error{"bad"}.below("texts[0]").field == "texts[0]");
+}
+
 TEST_CASE("a failed result carries its error", "[base]")
 {
     const Result<int> result = fail("bad", EINVAL);

@@ -318,4 +318,85 @@ TEST_CASE("two callers are signalled each, also about the same file")
     CHECK(bench.revocations.step(bench.ledger, bench.clock.time).acts.size() == 2);
 }
 
+TEST_CASE("an owner's answer is kept, and changes nothing of what is sent to it")
+{
+    Bench bench;
+    const RevocationIntent intent = GENERATE(RevocationIntent::kLettingGo, RevocationIntent::kCannot);
+    const auto begun = bench.step({Bench::held(1)});
+    REQUIRE(begun.begun.size() == 1);
+    const std::uint64_t id = begun.begun.front().order().id;
+    REQUIRE(id == 1);
+    bench.take_happenings();
+    const auto entry = bench.revocations.acknowledge(id, bench.owner().pid, intent, bench.clock.time + 1);
+    REQUIRE(entry);
+    REQUIRE(*entry);
+    CHECK((*entry)->revocation == id);
+    CHECK((*entry)->policy == "revoke");
+    CHECK((*entry)->intent == intent);
+    CHECK((*entry)->owner.process == bench.owner());
+    CHECK((*entry)->owner.comm == "worker");
+    CHECK((*entry)->operation.file == "/mnt/x");
+    CHECK((*entry)->held.pins == std::vector<PinId>{5});
+    // The same again is no news.
+    const auto again = bench.revocations.acknowledge(id, bench.owner().pid, intent, bench.clock.time + 2);
+    REQUIRE(again);
+    CHECK_FALSE(*again);
+    // The ladder goes on as if nothing had been said.
+    CHECK(bench.revocations.next() == bench.clock.time + kSecond);
+    bench.clock.time += kSecond;
+    bench.step({Bench::held(1)});
+    CHECK(bench.take_happenings() == sent(bench.owner().pid, "SIGKILL"));
+    bench.release();
+    const auto news = bench.step({Bench::held(1)});
+    REQUIRE(news.ended.size() == 1);
+    CHECK(news.ended.front().revocation.end() == RevocationEnd::kReleased);
+    const auto& answer = news.ended.front().revocation.victims().front().answer;
+    REQUIRE(answer);
+    CHECK(answer->intent == intent);
+    CHECK(answer->time == bench.clock.time - kSecond + 1);
+}
+
+TEST_CASE("only an owner that is asked, and only while it is, can answer")
+{
+    Bench bench;
+    const auto answer = [&](std::uint64_t id, std::uint32_t pid) {
+        return bench.revocations.acknowledge(id, pid, RevocationIntent::kCannot, bench.clock.time);
+    };
+    CHECK(answer(1, bench.owner().pid).error().code == ENOENT);
+    bench.step({Bench::held(1)});
+    CHECK(answer(2, bench.owner().pid).error().code == ENOENT);
+    CHECK(answer(1, bench.owner().pid + 1).error().code == EPERM);
+    CHECK(answer(1, 0).error().code == EPERM);
+    // Its number may be that of another process by now.
+    auto process = bench.signals.processes.extract(bench.owner());
+    CHECK(answer(1, bench.owner().pid).error().code == EPERM);
+    bench.signals.processes.insert(std::move(process));
+    CHECK(answer(1, bench.owner().pid));
+    bench.release();
+    bench.step({Bench::held(1)});
+    CHECK(answer(1, bench.owner().pid).error().code == ENOENT);
+    // What comes after has another number.
+    acquire_file(bench.ledger, 6, 100, 12, 1, 3);
+    const auto next = bench.step({Bench::held(1)});
+    REQUIRE(next.begun.size() == 1);
+    CHECK(next.begun.front().order().id == 2);
+}
+
+TEST_CASE("an owner may change its mind, a few times")
+{
+    Bench bench;
+    bench.step({Bench::held(1)});
+    for (unsigned i = 0; i < Revocation::kMostAnswers; ++i) {
+        const auto intent = i % 2 == 0 ? RevocationIntent::kLettingGo : RevocationIntent::kCannot;
+        const auto entry = bench.revocations.acknowledge(1, bench.owner().pid, intent, bench.clock.time);
+        REQUIRE(entry);
+        CHECK(*entry);
+    }
+    CHECK(bench.revocations.acknowledge(1, bench.owner().pid, RevocationIntent::kLettingGo, bench.clock.time)
+              .error()
+              .code == EUSERS);
+    // What it said last, it may say again.
+    CHECK(bench.revocations.acknowledge(1, bench.owner().pid, RevocationIntent::kCannot, bench.clock.time));
+}
+
 }  // namespace pinwarden::test

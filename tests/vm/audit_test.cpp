@@ -73,6 +73,42 @@ TEST_CASE("what is pinned by several drivers is what the kernel counts, and pinc
     daemon.expect_nothing_pinned();
 }
 
+TEST_CASE("a census tells how far it is while it walks memory, and pinctl shows it on a terminal")
+{
+    Daemon& daemon = Daemon::shared();
+    Pinner pinner;
+    pinner.ok("file " + Machine::instance().folder("tmpfs") + "/streamed 1048576");
+    pinner.ok("pin uring 0 65536");
+    const auto steps = daemon.api().stream_census();
+    REQUIRE_FALSE(steps.empty());
+    CHECK(steps.back().result().total().pins() == 16);
+    std::uint64_t seen = 0;
+    std::uint64_t all = 0;
+    for (const auto& step : steps) {
+        if (step.progress().phase() == v1::AUDIT_PHASE_MEMORY) {
+            CHECK(step.progress().done() >= seen);
+            CHECK(step.progress().done() <= step.progress().total());
+            seen = step.progress().done();
+            all = step.progress().total();
+        }
+    }
+    // Something was told, unless it took next to no time.
+    const auto& took = steps.back().result().duration();
+    INFO(steps.size() << " steps in " << took.ShortDebugString());
+    CHECK((steps.size() > 1 || (took.seconds() == 0 && took.nanos() < 50'000'000)));
+    CHECK((all == 0 || all >= steps.back().result().scanned_pages()));
+
+    const std::string pinctl = "pinctl --socket " + daemon.socket() + " census";
+    eventually("one that takes long enough to be shown", [&] {
+        const Outcome shown = shell("TERM=xterm script -qec '" + pinctl + "' /dev/null < /dev/null");
+        CHECK(shown.status == 0);
+        return shown.out.find("\x1b[K") != std::string::npos;
+    });
+    const Outcome piped = shell("TERM=xterm script -qec '" + pinctl + " | cat' /dev/null < /dev/null");
+    CHECK(piped.out.find("\x1b[K") == std::string::npos);
+    CHECK(piped.out.find("Total: 16 pins on") != std::string::npos);
+}
+
 TEST_CASE("pins of one process on the same pages are told apart by the object they were made for")
 {
     Daemon& daemon = Daemon::shared();

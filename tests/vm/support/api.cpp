@@ -122,6 +122,19 @@ bool Api::noticed(const std::string& what)
                                [&](const auto& notice) { return notice.find(what) != std::string::npos; });
 }
 
+std::vector<v1::StreamCensusResponse> Api::stream_census()
+{
+    Context context;
+    const auto reader = audits_->StreamCensus(&context, {});
+    std::vector<v1::StreamCensusResponse> steps;
+    v1::StreamCensusResponse step;
+    while (reader->Read(&step)) {
+        steps.push_back(step);
+    }
+    expect_ok(reader->Finish(), "StreamCensus");
+    return steps;
+}
+
 v1::RunCensusResponse Api::census()
 {
     Context context;

@@ -46,6 +46,8 @@ public:
 
     v1::RunAuditResponse audit(const v1::RunAuditRequest& request = {});
     v1::RunCensusResponse census();
+    // The same census as a stream: what it tells, in order.
+    std::vector<v1::StreamCensusResponse> stream_census();
 
     // What the audit log's files have, of one policy unless empty.
     std::vector<v1::AuditRecord> audit_log(const std::string& policy = "");
