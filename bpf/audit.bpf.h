@@ -4,8 +4,18 @@
 #include "page_state.bpf.h"
 #include "pin.bpf.h"
 
-extern const void vmemmap_base __ksym __weak;
-extern const void max_pfn __ksym __weak;
+// The value of one of the kernel's own variables; 0 where there is none of that name, or where the kernel hides its
+// addresses from the caller. Looked up by the kernel: had the loader to find an address, it would read all of
+// /proc/kallsyms for it.
+#define KERNEL_VARIABLE(name)                                                                                          \
+    ({                                                                                                                 \
+        const char name_[] = name;                                                                                     \
+        __u64 address_ = 0;                                                                                            \
+        unsigned long value_ = 0;                                                                                      \
+        if (!bpf_kallsyms_lookup_name(name_, sizeof(name_), 0, &address_) && address_)                                 \
+            bpf_probe_read_kernel(&value_, sizeof(value_), (void *)address_);                                          \
+        value_;                                                                                                        \
+    })
 
 // Where the array of struct page starts, so that page numbers can be told from addresses, and how many there are. On
 // x86-64 the start is a variable, randomised at boot; elsewhere a constant the daemon does not need: numbers then count
@@ -13,14 +23,8 @@ extern const void max_pfn __ksym __weak;
 SEC("?syscall")
 int read_geometry(void *ctx)
 {
-    unsigned long start = 0;
-    unsigned long limit = 0;
-    if (&vmemmap_base)
-        bpf_probe_read_kernel(&start, sizeof(start), &vmemmap_base);
-    if (&max_pfn)
-        bpf_probe_read_kernel(&limit, sizeof(limit), &max_pfn);
-    vmemmap_start = start;
-    page_limit = limit;
+    vmemmap_start = KERNEL_VARIABLE("vmemmap_base");
+    page_limit = KERNEL_VARIABLE("max_pfn");
     return 0;
 }
 

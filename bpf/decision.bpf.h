@@ -19,10 +19,9 @@ struct operation {
 struct decision {
     struct pw_file_key key;
     struct pw_page_range pages;  // what the operation takes away
-    struct pw_policy_table *table;
-    __u64 covering;  // policies whose path prefixes cover the file
-    __u64 callers;   // policies that the caller suits, or, of those below, may suit
-    __u64 doubtful;  // policies of which it is not known whether the caller suits them
+    __u64 covering;              // policies whose path prefixes cover the file
+    __u64 callers;               // policies that the caller suits, or, of those below, may suit
+    __u64 doubtful;              // policies of which it is not known whether the caller suits them
     __u64 sequence;
     __u64 matched;
     __u64 hold_nanoseconds;
@@ -38,4 +37,11 @@ struct decision {
     __u32 flags;   // of that policy
     __u32 error;
     __u32 unresolved;
+};
+
+// The policies in force, asked one after the other. Apart from the decision: that is given to functions that are
+// verified on their own, after which the verifier knows nothing of what it holds.
+struct policy_walk {
+    struct decision decision;
+    struct pw_policy_table *table;
 };

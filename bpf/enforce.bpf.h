@@ -46,7 +46,7 @@ enum {
 // Whether the operation meets a pin this policy is about; a pin the daemon has not yet seen counts as the policy's
 // `unresolved` says, and so does every pin after a loss: which ones there are is then known of none. The same where it
 // is not known whether the caller is one it is about.
-static __always_inline __u32 meets_pin(struct decision *decision, const struct pw_policy *policy, __u32 slot)
+static __always_inline __u32 meets_pin(const struct decision *decision, const struct pw_policy *policy, __u32 slot)
 {
     bool met;
     if (!(policy->flags & PW_POLICY_SELECTS_PINS)) {
@@ -63,23 +63,31 @@ static __always_inline __u32 meets_pin(struct decision *decision, const struct p
     return (met || !decision->resolved) && policy->flags & counts ? MEETS_BY_DOUBT : MEETS_NONE;
 }
 
-static long policy_step(__u32 slot, struct decision *decision)
+// Whether it is one of the policies that decide: MEETS_... a pin.
+__noinline __u32 policy_meets(const struct decision *decision, const struct pw_policy *policy, __u32 slot)
 {
-    struct pw_policy_table *table = decision->table;
+    if (!decision || !policy)
+        return MEETS_NONE;
+    __u32 flags = policy->flags;
+    if ((flags & decision->wanted) != decision->wanted || !(policy->operations >> decision->operation & 1))
+        return MEETS_NONE;
+    if (!(flags & PW_POLICY_ANY_PATH) && !(decision->covering >> slot & 1))
+        return MEETS_NONE;
+    if (!(decision->callers >> slot & 1))
+        return MEETS_NONE;
+    if (!on_filesystem(policy, decision->filesystem))
+        return MEETS_NONE;
+    return meets_pin(decision, policy, slot);
+}
+
+static long policy_step(__u32 slot, struct policy_walk *walk)
+{
+    struct decision *decision = &walk->decision;
+    struct pw_policy_table *table = walk->table;
     if (slot >= PW_POLICIES || slot >= table->count)
         return 1;
     struct pw_policy *policy = &table->policy[slot];
-    __u32 flags = policy->flags;
-
-    if ((flags & decision->wanted) != decision->wanted || !(policy->operations >> decision->operation & 1))
-        return 0;
-    if (!(flags & PW_POLICY_ANY_PATH) && !(decision->covering >> slot & 1))
-        return 0;
-    if (!(decision->callers >> slot & 1))
-        return 0;
-    if (!on_filesystem(policy, decision->filesystem))
-        return 0;
-    __u32 meets = meets_pin(decision, policy, slot);
+    __u32 meets = policy_meets(decision, policy, slot);
     if (meets == MEETS_NONE)
         return 0;
     decision->matched |= 1ULL << slot;
@@ -89,7 +97,7 @@ static long policy_step(__u32 slot, struct decision *decision)
     if (decision->policy != slot + 1 || meets == MEETS_KNOWN)
         decision->unresolved = meets == MEETS_BY_DOUBT;
     decision->policy = slot + 1;
-    decision->flags = flags;
+    decision->flags = policy->flags;
     decision->error = policy->error;
     decision->hold_nanoseconds = policy->hold_nanoseconds;
     return 0;
@@ -148,22 +156,23 @@ static __always_inline bool conflicts(struct decision *decision, struct inode *i
 }
 
 // The table in force.
-static __always_inline bool choose_policies(struct decision *decision, struct inode *inode)
+static __always_inline bool choose_policies(struct policy_walk *walk, struct inode *inode)
 {
+    struct decision *decision = &walk->decision;
     __u32 generation = policy_generation;
     __u32 half = generation & 1;
     decision->generation = generation;
     decision->wanted = PW_POLICY_IN_USE | (unattended ? PW_POLICY_KEEP : 0);
-    decision->table = bpf_map_lookup_elem(&policies, &half);
+    walk->table = bpf_map_lookup_elem(&policies, &half);
     decision->callers = policies_on_caller(generation);
     // Read after the callers were looked up: whoever is in a cgroup found it made before.
-    if (decision->table && *(volatile __u64 *)&cgroups_made != *(volatile __u64 *)&cgroups_known) {
-        decision->doubtful = decision->table->by_cgroup;
+    if (walk->table && *(volatile __u64 *)&cgroups_made != *(volatile __u64 *)&cgroups_known) {
+        decision->doubtful = walk->table->by_cgroup;
         decision->callers |= decision->doubtful;
     }
     bpf_probe_read_kernel_str(decision->filesystem, sizeof(decision->filesystem),
                               BPF_CORE_READ(inode, i_sb, s_type, name));
-    return decision->table;
+    return walk->table;
 }
 
 // Policies that cover a path the file was pinned through.
@@ -183,31 +192,33 @@ static __noinline __u32 decide(struct dentry *dentry, struct operation *operatio
     if (!operation)
         return 0;
     struct inode *inode = BPF_CORE_READ(dentry, d_inode);
-    struct decision decision = {
-        .pages = pw_operation_pages(operation->kind, operation->file_size, operation->offset - operation->before,
-                                    operation->length + operation->before),
-        .operation = operation->kind & 31,
-        .policy = zero,
-    };
+    struct policy_walk walk = {
+        .decision = {
+            .pages = pw_operation_pages(operation->kind, operation->file_size, operation->offset - operation->before,
+                                        operation->length + operation->before),
+            .operation = operation->kind & 31,
+            .policy = zero,
+        }};
+    struct decision *decision = &walk.decision;
 
-    if (decision.pages.first >= decision.pages.end) {
+    if (decision->pages.first >= decision->pages.end) {
         // Others that were held with it may have taken away what it was about.
         if (holds_under_way) {
-            file_key(inode, &decision.key);
-            let_pass(&decision.key, operation);
+            file_key(inode, &decision->key);
+            let_pass(&decision->key, operation);
         }
         return 0;
     }
-    file_key(inode, &decision.key);
-    struct pw_file_pins *pins = bpf_map_lookup_elem(&file_pins, &decision.key);
-    struct pw_file_ack *ack = pins ? bpf_map_lookup_elem(&file_acks, &decision.key) : 0;
-    if (!pins || !conflicts(&decision, inode, pins, ack) || !choose_policies(&decision, inode)) {
-        let_pass(&decision.key, operation);
+    file_key(inode, &decision->key);
+    struct pw_file_pins *pins = bpf_map_lookup_elem(&file_pins, &decision->key);
+    struct pw_file_ack *ack = pins ? bpf_map_lookup_elem(&file_acks, &decision->key) : 0;
+    if (!pins || !conflicts(decision, inode, pins, ack) || !choose_policies(&walk, inode)) {
+        let_pass(&decision->key, operation);
         return 0;
     }
-    decision.covering = policies_on_path(dentry, decision.generation) | policies_on_file(&decision, pins, ack);
-    bpf_loop(PW_POLICIES, policy_step, &decision, 0);
-    return carry_out(&decision, operation);
+    decision->covering = policies_on_path(dentry, decision->generation) | policies_on_file(decision, pins, ack);
+    bpf_loop(PW_POLICIES, policy_step, &walk, 0);
+    return carry_out(decision, operation);
 }
 
 // What a hook returns. From 6.12 on the verifier wants to see its bounds.

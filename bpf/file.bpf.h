@@ -60,12 +60,7 @@ __noinline int emit_file(struct file_range *range)
     if (!record)
         return 0;
     struct inode *inode = range->inode;
-    struct path_walk walk = {.path = record->path,
-                             .dentry = range->dentry,
-                             .mount = range->mount,
-                             .bytes = zero,
-                             .places = 1,
-                             .outside = zero};
+    struct path_walk walk = {.path = record->path, .dentry = range->dentry, .mount = range->mount, .places = 1};
 
     file_key(inode, &record->file);
     record->filesystem_magic = BPF_CORE_READ(inode, i_sb, s_magic);

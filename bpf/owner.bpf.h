@@ -28,7 +28,7 @@ __noinline int emit_owner(struct owner *owner)
     struct file *file = current_executable();
     struct inode *inode = BPF_CORE_READ(file, f_inode);
     struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-    struct path_walk walk = {.path = record->path, .dentry = dentry, .mount = mount_of(file), .bytes = zero};
+    struct path_walk walk = {.path = record->path, .dentry = dentry, .mount = mount_of(file)};
 
     record->start_time = owner->start_time;
     record->filesystem_magic = BPF_CORE_READ(inode, i_sb, s_magic);

@@ -58,10 +58,11 @@ static long path_step(__u32 step, struct path_walk *walk)
     struct dentry *dentry = walk->dentry;
     struct mount *mount = walk->mount;
     struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-    bool mount_root = mount && dentry == BPF_CORE_READ(mount, mnt.mnt_root);
+    // Of no mount all that is read is 0, which spares the verifier a way of its own through everything below.
+    bool mount_root = dentry == BPF_CORE_READ(mount, mnt.mnt_root);
 
     if (dentry == parent || (mount_root && !walk->places)) {
-        struct mount *above = mount ? BPF_CORE_READ(mount, mnt_parent) : 0;
+        struct mount *above = BPF_CORE_READ(mount, mnt_parent);
         bool goes_on = above && above != mount;
         // The root of everything has no name, but a file that is its own root, such as a memfd, has.
         if (goes_on || step) {
@@ -84,8 +85,13 @@ static long path_step(__u32 step, struct path_walk *walk)
     return dentry == parent;
 }
 
+// What changes on the way begins as something the verifier does not know: else it would take each turn's values for a
+// way of its own.
 static __always_inline void walk_path(struct path_walk *walk)
 {
+    walk->bytes = zero;
+    walk->cut = zero;
+    walk->outside = zero;
     if (walk->dentry && bpf_loop(PATH_COMPONENTS, path_step, walk, 0) == PATH_COMPONENTS)
         walk->cut = 1;
     if (walk->cut)

@@ -40,8 +40,8 @@ __noinline int emit_rename(struct renaming *renaming)
     if (!record)
         return 0;
     struct dentry *from = renaming->from;
-    struct path_walk before = {.path = record->path, .dentry = from, .bytes = zero};
-    struct path_walk after = {.path = record->new_path, .dentry = renaming->to, .bytes = zero};
+    struct path_walk before = {.path = record->path, .dentry = from};
+    struct path_walk after = {.path = record->new_path, .dentry = renaming->to};
 
     walk_path(&before);
     walk_path(&after);

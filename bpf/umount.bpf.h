@@ -5,7 +5,7 @@
 #include "enforce.bpf.h"
 
 struct umount_walk {
-    struct decision decision;
+    struct policy_walk policies;
     __u64 on_root;  // policies whose path prefixes cover the mount's root
     __u32 device;
     __u32 files;  // that are in its way
@@ -19,14 +19,14 @@ static long umount_file(struct bpf_map *map, struct pw_file_key *key, struct pw_
     struct inode *inode = (void *)pins->inode;
     if (key->device != walk->device || !inode)
         return 0;
-    struct decision *decision = &walk->decision;
+    struct decision *decision = &walk->policies.decision;
     decision->key = *key;
     struct pw_file_ack *ack = bpf_map_lookup_elem(&file_acks, &decision->key);
     if (!conflicts(decision, inode, pins, ack))
         return 0;
     walk->files++;
     decision->covering = walk->on_root | policies_on_file(decision, pins, ack);
-    bpf_loop(PW_POLICIES, policy_step, decision, 0);
+    bpf_loop(PW_POLICIES, policy_step, &walk->policies, 0);
     return 0;
 }
 
@@ -38,23 +38,24 @@ static __always_inline int on_umount(struct vfsmount *mount, int earlier)
     struct inode *inode = BPF_CORE_READ(root, d_inode);
     struct operation operation = {.kind = PW_OPERATION_UMOUNT};
     struct umount_walk walk = {
-        .decision = {.pages = {.end = ~0ULL}, .operation = PW_OPERATION_UMOUNT, .policy = zero},
+        .policies = {.decision = {.pages = {.end = ~0ULL}, .operation = PW_OPERATION_UMOUNT, .policy = zero}},
         .device = BPF_CORE_READ(mount, mnt_sb, s_dev),
         .files = zero,
     };
-    if (!choose_policies(&walk.decision, inode))
+    struct decision *decision = &walk.policies.decision;
+    if (!choose_policies(&walk.policies, inode))
         return 0;
-    walk.on_root = policies_on_path(root, walk.decision.generation);
+    walk.on_root = policies_on_path(root, decision->generation);
     bpf_for_each_map_elem(&file_pins, umount_file, &walk, 0);
     // It is about the file system; whose pins are in its way is the ledger's to say.
-    walk.decision.key.inode = 0;
-    walk.decision.key.generation = 0;
-    walk.decision.key.device = walk.device;
+    decision->key.inode = 0;
+    decision->key.generation = 0;
+    decision->key.device = walk.device;
     if (!walk.files) {
-        let_pass(&walk.decision.key, &operation);
+        let_pass(&decision->key, &operation);
         return 0;
     }
-    return failing_with(carry_out(&walk.decision, &operation));
+    return failing_with(carry_out(decision, &operation));
 }
 
 // int security_sb_umount(struct vfsmount *mnt, int flags)

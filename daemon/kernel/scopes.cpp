@@ -35,6 +35,7 @@ using ElfBytes = const void* (*)(std::size_t*);
 struct KindTable {
     std::string name;
     std::vector<std::string> modules;  // one of which must be there; empty: built in
+    std::string function;              // of the modules; in the kernel's own types when they are built in
     ElfBytes elf;
     std::vector<ProgramSet> sets;
 };
@@ -43,6 +44,7 @@ std::vector<KindTable> kind_tables()
 {
     return {
         {"io_uring buffers",
+         {},
          {},
          scope_io_uring_bpf__elf_bytes,
          {{{"buffer_register_enter", "buffer_register_exit_slot", "buffer_unmap_enter", "buffer_unmap_exit"},
@@ -53,14 +55,17 @@ std::vector<KindTable> kind_tables()
            {2, 3}}}},
         {"rdma regions",
          {"ib_uverbs", "ib_core"},
+         "ib_umem_release",
          scope_rdma_bpf__elf_bytes,
          {{{"umem_get_enter", "umem_get_exit", "umem_release_enter", "umem_release_exit"}, {}},
           {{"umem_get_va_enter", "umem_get_va_exit", "umem_release_enter", "umem_release_exit"}, {}}}},
         {"vfio mappings",
          {"vfio_iommu_type1"},
+         "vfio_unmap_unpin",
          scope_vfio_bpf__elf_bytes,
          {{{"pin_pages_enter", "ioctl_exit", "attach_group_exit", "unmap_unpin_enter", "unmap_unpin_exit"}, {}}}},
         {"af_xdp umems",
+         {},
          {},
          scope_xdp_bpf__elf_bytes,
          {{{"umem_create_enter", "umem_create_exit", "put_umem_enter", "put_umem_exit", "release_deferred_enter",
@@ -86,6 +91,7 @@ bool in(const std::vector<std::string>& names, const std::string& name)
 struct Scopes::Kind {
     KindTable table;
     std::uint32_t preempt = 0;
+    bool built_in = false;
     bpf_object* object = nullptr;
     std::vector<bpf_link*> links;
     std::vector<int> firsts;  // descriptors of its first programs
@@ -154,6 +160,7 @@ struct Scopes::Kind {
     void choose_sets(const KernelBtf& btf)
     {
         preempt = tasks_preempt(btf, kernel_release());
+        built_in = table.modules.empty() || btf.parameters(table.function).has_value();
         std::erase_if(table.sets, [&btf](const ProgramSet& set) {
             const auto parameters = set.function.empty() ? std::nullopt : btf.parameters(set.function);
             return !set.function.empty() &&
@@ -224,19 +231,19 @@ struct Scopes::Kind {
         }
         tried = true;
         tried_with = modules;
-        reason = "this kernel has not the functions that tell";
-        if (!table.modules.empty() && modules.empty()) {
+        // To try is dear: libbpf reads all types of the kernel and its modules for each object.
+        if (!built_in && modules.empty()) {
             reason = "no module " + table.modules.front() + " is loaded";
+            return;
         }
+        reason = "this kernel has not the functions that tell";
         for (const ProgramSet& set : table.sets) {
             const auto loaded = load(set, maps);
             if (loaded) {
                 reason.clear();
                 return;
             }
-            if (table.modules.empty() || !modules.empty()) {
-                reason = loaded.error().message;
-            }
+            reason = loaded.error().message;
             unload();
         }
     }
