@@ -25,6 +25,7 @@
 #include "publish/health.h"
 #include "publish/peer.h"
 #include "publish/pin_service.h"
+#include "publish/recording_service.h"
 #include "publish/status.h"
 #include "publish/tls_credentials.h"
 #include "publish/tls_files.h"
@@ -263,18 +264,19 @@ Result<Door> open_tls(const TlsEndpoint& endpoint)
 // A server of its own for each door: what a connection may do cannot be mistaken, whatever number its descriptor has.
 class RoleServer {
 public:
-    RoleServer(Door door, Pipeline& pipeline, Fanout& fanout, const AuditLogSource* audit_log,
-               const ConflictHistory* conflicts, const ConfigSource* config)
+    RoleServer(Door door, Pipeline& pipeline, Fanout& fanout, const ApiSources& sources, const ApiLimits& limits)
         : door_(std::move(door)),
+          limits_(limits),
           streams_(fanout),
           status_service_(pipeline),
           pin_service_(pipeline, streams_, *door_.peers),
           policy_service_(pipeline, *door_.access),
           hold_service_(pipeline, *door_.access),
           audit_service_(pipeline, *door_.access),
-          audit_log_service_(audit_log, *door_.access),
-          conflict_service_(conflicts),
-          config_service_(config)
+          audit_log_service_(sources.audit_log, *door_.access),
+          conflict_service_(sources.conflicts, sources.clock),
+          config_service_(sources.config),
+          recording_service_(sources.recordings, pipeline, *door_.access)
     {
     }
     RoleServer(const RoleServer&) = delete;
@@ -287,6 +289,7 @@ public:
         }
         streams_.stop();
         audit_log_service_.stop();
+        recording_service_.stop();
         if (server_) {
             // After the deadline what still runs is cancelled: a subscriber that does not read cannot hold this up.
             server_->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
@@ -310,9 +313,11 @@ public:
         builder.RegisterService(&audit_log_service_);
         builder.RegisterService(&conflict_service_);
         builder.RegisterService(&config_service_);
+        builder.RegisterService(&recording_service_);
         builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
         builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
-        builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
+        builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads).Resize(limits_.received_bytes));
+        builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, static_cast<int>(limits_.idle.count()));
         builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
         builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
         if (door_.credentials) {
@@ -331,6 +336,14 @@ public:
         return {};
     }
 
+    // Of this process. An answer may be of any size.
+    [[nodiscard]] std::shared_ptr<grpc::Channel> channel() const
+    {
+        grpc::ChannelArguments arguments;
+        arguments.SetMaxReceiveMessageSize(-1);
+        return server_->InProcessChannel(arguments);
+    }
+
     // 0: it does not listen by itself.
     [[nodiscard]] int port() const { return port_; }
 
@@ -343,10 +356,12 @@ public:
             return;
         }
         // Our own listener, because gRPC's would take a socket away from a live server and open it to everybody first.
-        door_.listener->start([this](int fd) {
-            door_.peers->accepted(fd);
-            grpc::AddInsecureChannelFromFd(server_.get(), fd);
-        });
+        door_.listener->start(
+            [this](int fd) {
+                door_.peers->accepted(fd);
+                grpc::AddInsecureChannelFromFd(server_.get(), fd);
+            },
+            limits_.connections);
     }
 
 private:
@@ -362,6 +377,7 @@ private:
 
     // In this order, so that what a call may use goes after the server.
     Door door_;
+    const ApiLimits limits_;
     EventStreams streams_;
     StatusService status_service_;
     PinService pin_service_;
@@ -371,6 +387,7 @@ private:
     AuditLogService audit_log_service_;
     ConflictService conflict_service_;
     ConfigService config_service_;
+    RecordingService recording_service_;
     int port_ = 0;
     std::unique_ptr<grpc::Server> server_;
 };
@@ -384,6 +401,8 @@ public:
             server->accept();
         }
     }
+
+    [[nodiscard]] std::shared_ptr<grpc::Channel> channel() const override { return servers_.front()->channel(); }
 
     [[nodiscard]] int tls_port() const override
     {
@@ -411,16 +430,14 @@ private:
 }  // namespace
 
 Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, Pipeline& pipeline, Fanout& fanout,
-                                                    const AuditLogSource* audit_log, const ConflictHistory* conflicts,
-                                                    const ConfigSource* config)
+                                                    const ApiSources& sources, const ApiLimits& limits)
 {
     std::vector<std::unique_ptr<RoleServer>> servers;
     const auto serve = [&](Result<Door> door) -> Result<void> {
         if (!door) {
             return std::unexpected(door.error());
         }
-        servers.push_back(
-            std::make_unique<RoleServer>(std::move(*door), pipeline, fanout, audit_log, conflicts, config));
+        servers.push_back(std::make_unique<RoleServer>(std::move(*door), pipeline, fanout, sources, limits));
         return servers.back()->serve();
     };
     const std::string& for_operators = sockets.operators.path;
@@ -432,6 +449,18 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiSockets& sockets, P
         served = serve(open_tls(*sockets.tls));
     }
     if (!served) {
+        return std::unexpected(served.error());
+    }
+    return std::make_unique<SeveralServers>(pipeline, std::move(servers));
+}
+
+Result<std::unique_ptr<ApiServer>> ApiServer::start_within(std::shared_ptr<const Access> access, Pipeline& pipeline,
+                                                           Fanout& fanout, const ApiSources& sources)
+{
+    std::vector<std::unique_ptr<RoleServer>> servers;
+    servers.push_back(
+        std::make_unique<RoleServer>(Door{.access = std::move(access)}, pipeline, fanout, sources, ApiLimits()));
+    if (auto served = servers.back()->serve(); !served) {
         return std::unexpected(served.error());
     }
     return std::make_unique<SeveralServers>(pipeline, std::move(servers));

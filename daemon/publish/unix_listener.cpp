@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace pinwarden {
 namespace {
@@ -186,9 +187,9 @@ Result<std::unique_ptr<UnixListener>> UnixListener::listen(const std::string& pa
     return std::unique_ptr<UnixListener>(new UnixListener(path, std::move(*socket), std::move(wake)));
 }
 
-void UnixListener::start(std::function<void(int fd)> serve)
+void UnixListener::start(std::function<void(int fd)> serve, const ConnectionLimits& limits)
 {
-    serve_ = std::move(serve);
+    gate_.emplace(limits, std::move(serve));
     thread_ = std::thread([this] { accept_until_stopped(); });
 }
 
@@ -203,23 +204,33 @@ void UnixListener::stop()
     socket_.reset();
 }
 
+// False when there is no descriptor for it: it stays in the backlog, and poll() would return at once, over and over.
+bool UnixListener::accept_one()
+{
+    OwnedFd fd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (fd.valid()) {
+        gate_->arrived(std::move(fd), ConnectionGate::Clock::now());
+        return true;
+    }
+    return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+}
+
 void UnixListener::accept_until_stopped()
 {
-    std::array<pollfd, 2> watched{{{wake_.get(), POLLIN, 0}, {socket_.get(), POLLIN, 0}}};
+    std::vector<pollfd> watched;
     while (true) {
-        if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) {
+        watched = {{wake_.get(), POLLIN, 0}, {socket_.get(), POLLIN, 0}};
+        gate_->watch(watched);
+        if (::poll(watched.data(), watched.size(), gate_->wait(ConnectionGate::Clock::now())) < 0 && errno != EINTR) {
             return;
         }
         if (watched[0].revents != 0) {
             return;
         }
-        const int fd = ::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0) {
-            serve_(fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            // The connection stays in the backlog and poll() would return at once, over and over.
+        if (watched[1].revents != 0 && !accept_one()) {
             ::poll(watched.data(), 1, static_cast<int>(kRetry.count()));
         }
+        gate_->look(ConnectionGate::Clock::now());
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "publish/connection_gate.h"
 
 namespace pinwarden {
 
@@ -26,21 +27,23 @@ public:
     UnixListener(const UnixListener&) = delete;
     UnixListener& operator=(const UnixListener&) = delete;
 
-    // Calls `serve` on a thread of its own with every connection: non-blocking, to be closed by who gets it. Once only.
-    void start(std::function<void(int fd)> serve);
+    // Calls `serve` on a thread of its own with every connection that has begun to speak HTTP/2: non-blocking, to be
+    // closed by who gets it. Once only.
+    void start(std::function<void(int fd)> serve, const ConnectionLimits& limits = {});
     // No connection is accepted after this.
     void stop();
 
 private:
     UnixListener(std::string path, OwnedFd socket, OwnedFd wake);
     void accept_until_stopped();
+    [[nodiscard]] bool accept_one();
 
     const std::string path_;
     OwnedFd socket_;
     OwnedFd wake_;  // eventfd
     dev_t device_ = 0;
     ino_t inode_ = 0;
-    std::function<void(int fd)> serve_;
+    std::optional<ConnectionGate> gate_;
     std::thread thread_;
 };
 
