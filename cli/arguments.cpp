@@ -14,6 +14,7 @@
 #include "cli/manual/manual_page.h"
 #include "cli/manual_facts.h"
 #include "cli/pin_options.h"
+#include "cli/record_options.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -41,6 +42,7 @@ std::string check_kind(const std::string& text)
 struct Parsed {
     std::string socket;
     TlsArguments tls;
+    std::string recording;
     bool json = false;
     std::optional<Command> command;
     FailuresCommand failures;
@@ -343,6 +345,10 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
                                ->type_name("PATH")
                                ->capture_default_str();
     add_tls(app, socket, parsed.tls);
+    app.add_option("--recording", parsed.recording,
+                   "Ask this file of `pinctl record`, as it was at its end, in place of a daemon; on any machine")
+        ->type_name("FILE")
+        ->excludes(&socket);
     app.add_flag("--json", parsed.json, "JSON for machines: one document, or one line for each event");
     app.set_version_flag("--version", "pinctl " PINWARDEN_VERSION);
     app.fallthrough();
@@ -361,6 +367,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     add_policy(app, parsed);
     add_manuals(app, parsed);
     add_config(app, parsed);
+    add_record_commands(app, parsed.command);
 
     try {
         // CLI11 takes the vector from its end.
@@ -394,7 +401,8 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
             app.got_subcommand("policy")
                 ? "say what to do with policies: apply, list, mode, test or delete"
                 : "give a command: status, pins, leaks, top, failures, notifiers, watch, conflicts, "
-                  "explain, doctor, support, holds, audit, audit-log, census, policy, config or completion");
+                  "explain, doctor, support, holds, audit, audit-log, census, policy, config, record, report, diff "
+                  "or completion");
     }
     // Filled in place: moved through a temporary, the variant's other members look uninitialised to g++ 12.
     std::variant<Arguments, Early> result;
@@ -402,6 +410,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     chosen.socket = std::move(parsed.socket);
     chosen.socket_given = !environment_socket.empty() || app.count("--socket") > 0;
     chosen.tls = std::move(parsed.tls);
+    chosen.recording = std::move(parsed.recording);
     chosen.json = parsed.json;
     chosen.command = std::move(*parsed.command);
     return result;

@@ -129,16 +129,34 @@ struct PolicyTestCommand {
     std::string comm = {};
 };
 
+struct RecordCommand {
+    std::string output;
+    std::optional<std::uint64_t> lasting = {};  // nanoseconds; nothing: until interrupted
+    bool replace = false;                       // a file that is there
+};
+
+// Of a recording: what was pinned at its end, added up.
+struct ReportCommand {
+    std::string recording;
+    LeaksCommand groups = {};
+};
+
+struct DiffCommand {
+    std::string before;
+    std::string after;
+    LeaksCommand groups = {};
+};
+
 struct TopCommand {
     v1::PinFilter filter = {};
     std::uint64_t every = 2'000'000'000;  // nanoseconds
 };
 
-using Command =
-    std::variant<StatusCommand, PinsCommand, LeaksCommand, TopCommand, FailuresCommand, NotifiersCommand, WatchCommand,
-                 HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand, PolicyApplyCommand, PolicyListCommand,
-                 PolicyDeleteCommand, PolicyModeCommand, PolicyTestCommand, AuditLogCommand, ConflictsCommand,
-                 DoctorCommand, ExplainCommand, SupportCommand, ConfigShowCommand>;
+using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, TopCommand, FailuresCommand, NotifiersCommand,
+                             WatchCommand, HoldsCommand, HoldReleaseCommand, AuditCommand, CensusCommand,
+                             PolicyApplyCommand, PolicyListCommand, PolicyDeleteCommand, PolicyModeCommand,
+                             PolicyTestCommand, AuditLogCommand, ConflictsCommand, DoctorCommand, ExplainCommand,
+                             SupportCommand, ConfigShowCommand, RecordCommand, ReportCommand, DiffCommand>;
 
 // The API over TCP. Without an address: over the Unix socket.
 struct TlsArguments {
@@ -152,6 +170,7 @@ struct Arguments {
     std::string socket;
     bool socket_given = false;  // else it is the default one
     TlsArguments tls = {};
+    std::string recording = {};  // to ask in place of a daemon; empty: none
     bool json = false;
     Command command;
 };

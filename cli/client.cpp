@@ -6,11 +6,59 @@
 
 #include "cli/commands.h"
 #include "cli/connection.h"
+#include "cli/recorded.h"
 
 namespace pinwarden::cli {
 
+namespace {
+
+// Whatever looks at this machine, or waits for what happens, cannot be asked of a recording.
+std::string not_of_recordings(const Command& command)
+{
+    if (std::holds_alternative<DoctorCommand>(command) || std::holds_alternative<SupportCommand>(command)) {
+        return "it looks at this machine, and --recording is about another time or place; leave that out";
+    }
+    if (std::holds_alternative<WatchCommand>(command)) {
+        return "nothing happens in a recording any more; `pinwardend --replay FILE` prints what happened";
+    }
+    if (std::holds_alternative<RecordCommand>(command)) {
+        return "a recording cannot be recorded; leave --recording out";
+    }
+    return {};
+}
+
+int run_on_recording(const Arguments& arguments, const Streams& streams, const Style& style)
+{
+    if (const std::string why = not_of_recordings(arguments.command); !why.empty()) {
+        streams.err << "pinctl: " << why << "\n";
+        return kFailed;
+    }
+    const auto recorded = Recorded::open(arguments.recording);
+    if (!recorded) {
+        streams.err << "pinctl: " << visible(recorded.error()) << "\n";
+        return kFailed;
+    }
+    if (const std::string damage = (*recorded)->report().damage(); !damage.empty()) {
+        streams.err << "pinctl: " << visible(damage) << "\n";
+    }
+    Session session(arguments, (*recorded)->channel(), streams, style);
+    session.moment = (*recorded)->moment();
+    return std::visit([&](const auto& command) { return perform(command, session); }, arguments.command);
+}
+
+}  // namespace
+
 int run(const Arguments& arguments, const Streams& streams, const Style& style)
 {
+    if (const auto* report = std::get_if<ReportCommand>(&arguments.command)) {
+        return perform(*report, arguments, streams, style);
+    }
+    if (const auto* diff = std::get_if<DiffCommand>(&arguments.command)) {
+        return perform(*diff, arguments, streams, style);
+    }
+    if (!arguments.recording.empty()) {
+        return run_on_recording(arguments, streams, style);
+    }
     Arguments chosen = arguments;
     const auto channel = reach(chosen);
     if (channel) {

@@ -35,6 +35,19 @@ int perform(const AuditCommand& command, Session& session);
 int perform(const CensusCommand& command, Session& session);
 int perform(const AuditLogCommand& command, Session& session);
 
+// Recordings.
+int perform(const RecordCommand& command, Session& session);
+int perform(const ReportCommand& command, const Arguments& arguments, const Streams& streams, const Style& style);
+int perform(const DiffCommand& command, const Arguments& arguments, const Streams& streams, const Style& style);
+inline int perform(const ReportCommand& command, Session& session)
+{
+    return perform(command, session.arguments, session.streams, session.style);
+}
+inline int perform(const DiffCommand& command, Session& session)
+{
+    return perform(command, session.arguments, session.streams, session.style);
+}
+
 // Where the daemon cannot be reached: the same by what the machine tells.
 int perform(const DoctorCommand& command, const DoctorFacts& machine, const Arguments& arguments,
             const Streams& streams, const Style& style);

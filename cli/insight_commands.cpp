@@ -110,7 +110,9 @@ int perform(const StatusCommand& /*command*/, Session& session)
 {
     v1::GetStatusResponse response;
     const grpc::Status status = session.status->GetStatus(Session::with_deadline().get(), {}, &response);
-    return session.answer(status, response, [&] { return render_status(response, std::time(nullptr), session.style); });
+    return session.answer(status, response, [&] {
+        return render_status(response, session.moment.value_or(std::time(nullptr)), session.style);
+    });
 }
 
 int perform(const ConflictsCommand& command, Session& session)

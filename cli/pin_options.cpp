@@ -133,25 +133,9 @@ void add_pins(CLI::App& app, std::optional<Command>& command)
 void add_leaks(CLI::App& app, std::optional<Command>& command)
 {
     const auto made = std::make_shared<LeaksCommand>();
-    constexpr std::uint32_t kTop = 10;
-    made->top = kTop;
     CLI::App& leaks = *app.add_subcommand(
         "leaks", "Show what is outstanding by the call stack that pinned it: how much, in how many calls, how old");
-    add_pin_filter(leaks, made->filter);
-    leaks.add_option("-T,--top", made->top, "Only the first so many groups")
-        ->type_name("N")
-        ->capture_default_str()
-        ->check(CLI::Range(std::uint32_t{1}, std::uint32_t{1000}));
-    CLI::Option& by = add_choice<v1::PinGrouping>(leaks, "--by", "Group by another thing than the stack", groupings(),
-                                                  [made](v1::PinGrouping grouping) { made->by = grouping; });
-    add_choice<v1::PinGroupOrder>(
-        leaks, "--sort", "Which come first; pages if not given",
-        {{"pages", v1::PIN_GROUP_ORDER_BYTES}, {"count", v1::PIN_GROUP_ORDER_PINS}, {"age", v1::PIN_GROUP_ORDER_AGE}},
-        [made](v1::PinGroupOrder order) { made->order = order; });
-    leaks
-        .add_flag("--folded", made->folded,
-                  "One line for each stack, outermost function first, with its pages: for flame graphs")
-        ->excludes(&by);
+    add_grouping(leaks, *made);
     leaks
         .add_option_function<std::string>(
             "INTERVAL", [made](const std::string& text) { made->again = parse_interval(text); },
@@ -223,6 +207,27 @@ void add_pin_filter(CLI::App& command, v1::PinFilter& filter)
     command.add_flag_callback(
         "--leaked", [&filter] { filter.set_leaks(true); },
         "Only pins whose owner has been gone for longer than pinwardend's --leak-after");
+}
+
+void add_grouping(CLI::App& command, LeaksCommand& chosen)
+{
+    constexpr std::uint32_t kTop = 10;
+    chosen.top = kTop;
+    add_pin_filter(command, chosen.filter);
+    command.add_option("-T,--top", chosen.top, "Only the first so many groups")
+        ->type_name("N")
+        ->capture_default_str()
+        ->check(CLI::Range(std::uint32_t{1}, std::uint32_t{1000}));
+    CLI::Option& by = add_choice<v1::PinGrouping>(command, "--by", "Group by another thing than the stack", groupings(),
+                                                  [&chosen](v1::PinGrouping grouping) { chosen.by = grouping; });
+    add_choice<v1::PinGroupOrder>(
+        command, "--sort", "Which come first; pages if not given",
+        {{"pages", v1::PIN_GROUP_ORDER_BYTES}, {"count", v1::PIN_GROUP_ORDER_PINS}, {"age", v1::PIN_GROUP_ORDER_AGE}},
+        [&chosen](v1::PinGroupOrder order) { chosen.order = order; });
+    command
+        .add_flag("--folded", chosen.folded,
+                  "One line for each stack, outermost function first, with its pages: for flame graphs")
+        ->excludes(&by);
 }
 
 void add_pin_commands(CLI::App& app, std::optional<Command>& command)

@@ -19,6 +19,8 @@ std::string render_groups(const v1::GroupPinsResponse& groups, v1::PinGrouping b
                           const Style& style);
 // A line for each call stack, as flame graph tools take it: outermost;...;innermost PAGES.
 std::string render_folded(const v1::GroupPinsResponse& groups);
+// The same with the pages of both, as differential flame graphs take it.
+std::string render_folded_difference(const v1::GroupPinsResponse& before, const v1::GroupPinsResponse& after);
 // Pins whose owner is gone.
 std::string render_orphans(const v1::ListPinsResponse& pins, const Style& style);
 std::string render_failures(const v1::ListFailuresResponse& failures, const Style& style);

@@ -1,6 +1,7 @@
 // Pins that were added up.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <ranges>
 #include <string>
 #include <utility>
@@ -89,25 +90,63 @@ Colour orphans_colour(const v1::PinGroup& group)
     return group.orphans() > 0 ? Colour::kYellow : Colour::kNone;
 }
 
-std::string table_text(const v1::GroupPinsResponse& groups, v1::PinGrouping by, const Style& style)
+std::string stack_key(const v1::PinGroup& group)
 {
-    Table table({{"BYTES", Align::kRight},
-                 {"PINS", Align::kRight},
-                 {"CALLS", Align::kRight},
-                 {"OWNERS", Align::kRight},
-                 {"OLDEST", Align::kRight},
-                 {"ORPHANED"},
-                 {"DRIVERS"},
-                 {title(by)}});
+    std::string key;
+    for (const std::string& frame : group.stack()) {
+        key += frame + "\n";
+    }
+    return key;
+}
+
+std::string group_key(const v1::PinGroup& group, v1::PinGrouping by)
+{
+    return by == v1::PIN_GROUPING_STACK ? stack_key(group) : group_name(group, by);
+}
+
+// Calls of what was shown before, by key; nothing when nothing was.
+using Before = std::optional<std::map<std::string, std::uint64_t>>;
+
+Before calls_of(const v1::GroupPinsResponse* groups, v1::PinGrouping by)
+{
+    if (groups == nullptr) {
+        return std::nullopt;
+    }
+    std::map<std::string, std::uint64_t> calls;
+    for (const v1::PinGroup& group : groups->groups()) {
+        calls[group_key(group, by)] += group.calls();
+    }
+    return calls;
+}
+
+// "+3", "-1", "0"
+std::string signed_change(std::uint64_t calls, std::uint64_t before)
+{
+    return calls > before ? "+" + std::to_string(calls - before)
+                          : (calls < before ? "-" : "") + std::to_string(before - calls);
+}
+
+std::string table_text(const v1::GroupPinsResponse& groups, v1::PinGrouping by, Before& before, const Style& style)
+{
+    std::vector<Column> columns{{"BYTES", Align::kRight}, {"PINS", Align::kRight}, {"CALLS", Align::kRight}};
+    if (before) {
+        columns.push_back({"CHANGE", Align::kRight});
+    }
+    columns.insert(columns.end(),
+                   {{"OWNERS", Align::kRight}, {"OLDEST", Align::kRight}, {"ORPHANED"}, {"DRIVERS"}, {title(by)}});
+    Table table(std::move(columns));
     for (const v1::PinGroup& group : groups.groups()) {
-        table.add_row({{human_bytes(group.bytes())},
-                       {std::to_string(group.pins())},
-                       {std::to_string(group.calls())},
-                       {std::to_string(group.owners())},
-                       {human_age(group.oldest_age().seconds())},
-                       {orphans_text(group), orphans_colour(group)},
-                       {drivers_text(group)},
-                       {group_name(group, by)}});
+        std::vector<Cell> row{
+            {human_bytes(group.bytes())}, {std::to_string(group.pins())}, {std::to_string(group.calls())}};
+        if (before) {
+            row.push_back({signed_change(group.calls(), (*before)[group_key(group, by)])});
+        }
+        row.insert(row.end(), {{std::to_string(group.owners())},
+                               {human_age(group.oldest_age().seconds())},
+                               {orphans_text(group), orphans_colour(group)},
+                               {drivers_text(group)},
+                               {group_name(group, by)}});
+        table.add_row(std::move(row));
     }
     return table.text(style);
 }
@@ -121,29 +160,14 @@ std::string change_text(std::uint64_t calls, std::uint64_t before)
                           : ", " + std::to_string(before - calls) + " fewer";
 }
 
-std::string stack_key(const v1::PinGroup& group)
+std::string stacks_text(const v1::GroupPinsResponse& groups, Before& before, const Style& style)
 {
-    std::string key;
-    for (const std::string& frame : group.stack()) {
-        key += frame + "\n";
-    }
-    return key;
-}
-
-std::string stacks_text(const v1::GroupPinsResponse& groups, const v1::GroupPinsResponse* before, const Style& style)
-{
-    std::map<std::string, std::uint64_t> calls_before;
-    if (before != nullptr) {
-        for (const v1::PinGroup& group : before->groups()) {
-            calls_before[stack_key(group)] = group.calls();
-        }
-    }
     std::string text;
     for (const v1::PinGroup& group : groups.groups()) {
         std::string head =
             human_bytes(group.bytes()) + " in " + pages_text(group.bytes()) + ", " + counted(group.calls(), "call");
-        if (before != nullptr) {
-            head += change_text(group.calls(), calls_before[stack_key(group)]);
+        if (before) {
+            head += change_text(group.calls(), (*before)[stack_key(group)]);
         }
         text += style.paint(head, Colour::kBold) + ", by " + drivers_text(group) + " for " +
                 (group.owners() == 1 ? std::string("1 process") : std::to_string(group.owners()) + " processes");
@@ -159,6 +183,26 @@ std::string stacks_text(const v1::GroupPinsResponse& groups, const v1::GroupPins
         }
     }
     return text;
+}
+
+// What was there before and is in none of all groups now.
+std::string gone_text(const v1::GroupPinsResponse& groups, const v1::GroupPinsResponse* before, v1::PinGrouping by)
+{
+    // Where groups are left out it cannot be told.
+    if (before == nullptr || groups.more_groups() > 0) {
+        return {};
+    }
+    const Before now = calls_of(&groups, by);
+    std::uint64_t gone = 0;
+    std::uint64_t calls = 0;
+    for (const v1::PinGroup& group : before->groups()) {
+        if (!now->contains(group_key(group, by))) {
+            ++gone;
+            calls += group.calls();
+        }
+    }
+    return gone == 0 ? std::string()
+                     : counted(gone, "group") + " of before with " + counted(calls, "call") + " no more\n";
 }
 
 std::string left_out_text(const v1::GroupPinsResponse& groups)
@@ -187,6 +231,19 @@ std::string folded_frame(const std::string& frame)
     return visible(name);
 }
 
+std::map<std::string, std::uint64_t> folded_pages(const v1::GroupPinsResponse& groups)
+{
+    std::map<std::string, std::uint64_t> pages;
+    for (const v1::PinGroup& group : groups.groups()) {
+        std::string line;
+        for (const std::string& frame : std::views::reverse(group.stack())) {
+            line += (line.empty() ? "" : ";") + folded_frame(frame);
+        }
+        pages[line.empty() ? "[unknown]" : line] += group.bytes() / kPageBytes;
+    }
+    return pages;
+}
+
 }  // namespace
 
 std::string trust_text(const v1::Trust& trust, const Style& style)
@@ -206,25 +263,34 @@ std::string render_groups(const v1::GroupPinsResponse& groups, v1::PinGrouping b
                           const Style& style)
 {
     std::string text = human_bytes(groups.total_bytes()) + " in " + counted(groups.total_pins(), "pin") + "\n";
+    Before calls = calls_of(before, by);
     if (!groups.groups().empty()) {
-        text += by == v1::PIN_GROUPING_STACK ? stacks_text(groups, before, style) : table_text(groups, by, style);
+        text += by == v1::PIN_GROUPING_STACK ? stacks_text(groups, calls, style) : table_text(groups, by, calls, style);
     }
-    return text + left_out_text(groups) + trust_text(groups.trust(), style);
+    return text + gone_text(groups, before, by) + left_out_text(groups) + trust_text(groups.trust(), style);
 }
 
 std::string render_folded(const v1::GroupPinsResponse& groups)
 {
-    std::map<std::string, std::uint64_t> pages;
-    for (const v1::PinGroup& group : groups.groups()) {
-        std::string line;
-        for (const std::string& frame : std::views::reverse(group.stack())) {
-            line += (line.empty() ? "" : ";") + folded_frame(frame);
-        }
-        pages[line.empty() ? "[unknown]" : line] += group.bytes() / kPageBytes;
+    std::string text;
+    for (const auto& [line, count] : folded_pages(groups)) {
+        text += line + " " + std::to_string(count) + "\n";
+    }
+    return text;
+}
+
+std::string render_folded_difference(const v1::GroupPinsResponse& before, const v1::GroupPinsResponse& after)
+{
+    std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> both;
+    for (const auto& [line, count] : folded_pages(before)) {
+        both[line].first = count;
+    }
+    for (const auto& [line, count] : folded_pages(after)) {
+        both[line].second = count;
     }
     std::string text;
-    for (const auto& [line, count] : pages) {
-        text += line + " " + std::to_string(count) + "\n";
+    for (const auto& [line, counts] : both) {
+        text += line + " " + std::to_string(counts.first) + " " + std::to_string(counts.second) + "\n";
     }
     return text;
 }

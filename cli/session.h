@@ -6,8 +6,10 @@
 #include <pinwarden/v1/conflicts.grpc.pb.h>
 #include <pinwarden/v1/pinwarden.grpc.pb.h>
 
+#include <cstdint>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/arguments.h"
@@ -53,6 +55,8 @@ struct Session {
     std::unique_ptr<v1::AuditLogService::Stub> audit_log;
     std::unique_ptr<v1::ConflictService::Stub> conflicts;
     std::unique_ptr<v1::ConfigService::Stub> config;
+    // Of whom it is asked, in seconds since the Unix epoch; nothing: now.
+    std::optional<std::int64_t> moment = {};
 };
 
 }  // namespace pinwarden::cli

@@ -112,6 +112,12 @@ std::expected<CommandLine, EarlyExit> parse_command_line(int count, const char* 
                  "manager runs after it");
     app.add_flag("--release-kept", asked_for[Errand::kReleaseKept],
                  "only end what policies with when_unattended: keep left in force when their daemon ended");
+    const CLI::Option& replay =
+        *app.add_option("--replay", line.recording,
+                        "only run this recording of `pinctl record` through the pipeline, on any machine, and print "
+                        "every event as a line of JSON: status 0 if that ends with what the daemon had that recorded")
+             ->type_name("FILE")
+             ->check(CLI::ExistingFile);
     try {
         app.parse(count, arguments);
     } catch (const CLI::ParseError& error) {
@@ -121,7 +127,7 @@ std::expected<CommandLine, EarlyExit> parse_command_line(int count, const char* 
         return std::unexpected(
             EarlyExit{0, error.get_name() == "CallForHelp" ? app.help() : std::string(error.what()) + "\n"});
     }
-    line.errand = errand_of(asked_for);
+    line.errand = replay.count() > 0 ? Errand::kReplay : errand_of(asked_for);
     line.config_given = config.count() > 0;
     line.flags = settings_of(given);
     return line;

@@ -13,7 +13,7 @@ namespace pinwarden {
 
 inline constexpr const char* kDefaultConfig = "/etc/pinwarden/pinwarden.yaml";
 
-enum class Errand : std::uint8_t { kRun, kCheckConfig, kProbe, kReleaseHolds, kReleaseKept };
+enum class Errand : std::uint8_t { kRun, kCheckConfig, kProbe, kReleaseHolds, kReleaseKept, kReplay };
 
 // That an option was given, with values that have passed its check.
 struct Setting {
@@ -25,7 +25,8 @@ struct Setting {
 struct CommandLine {
     Errand errand = Errand::kRun;
     std::string config = kDefaultConfig;
-    bool config_given = false;  // then the file must be there
+    bool config_given = false;   // then the file must be there
+    std::string recording = {};  // that is to be replayed
     std::vector<Setting> flags = {};
 };
 

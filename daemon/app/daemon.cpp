@@ -24,6 +24,7 @@
 #include "app/kernel_adapters.h"
 #include "app/kernel_watch.h"
 #include "app/pipeline_thread.h"
+#include "app/recording_desk.h"
 #include "app/reload.h"
 #include "app/service_notify.h"
 #include "kernel/kept_links.h"
@@ -284,8 +285,13 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     if (auto started = engine.start_policies(*policies); !started) {
         return std::unexpected(started.error());
     }
+    RecordingDesk recordings(
+        {.clock = clock, .names = names, .cgroups = cgroups, .geometry = geometry, .version = PINWARDEN_VERSION});
     auto ring = RingReader::open((*programs)->maps().events, (*programs)->shared().reader_waits,
-                                 [&engine](std::span<const std::byte> record) { engine.step(record); });
+                                 [&](std::span<const std::byte> record) {
+                                     recordings.record(engine, record);
+                                     engine.step(record);
+                                 });
     if (!ring) {
         return std::unexpected(ring.error());
     }
@@ -299,7 +305,10 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
         return std::unexpected(metrics.error());
     }
     ConfigBook book(configuration);
-    auto api = ApiServer::start(api_sockets(options), **pipeline, fanout, &audit_source, &conflicts, &book);
+    recordings.use([&](auto act) { (*pipeline)->on_engine(std::move(act)); });
+    auto api = ApiServer::start(
+        api_sockets(options), **pipeline, fanout,
+        {.audit_log = &audit_source, .conflicts = &conflicts, .config = &book, .recordings = &recordings});
     if (!api) {
         return std::unexpected(api.error());
     }

@@ -3,6 +3,7 @@
 #include <pinwarden/overlap.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -73,6 +74,15 @@ void Engine::on(PinEvent& event)
     ++acquired_[driver];
     unannounced_[event.pin] = event.time;
     ledger_.pin(event, driver);
+}
+
+void Engine::start_is_told(bool certain)
+{
+    // Pages that are in no list were let go before.
+    ledger_.drop_unlisted(std::numeric_limits<Nanoseconds>::max());
+    if (certain) {
+        ledger_.verified();
+    }
 }
 
 void Engine::on_failed(const PinEvent& event)

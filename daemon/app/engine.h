@@ -157,6 +157,10 @@ public:
     Result<void> acknowledge(std::uint64_t id, RevocationIntent intent, const Requester& asked_by);
 
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+    [[nodiscard]] std::uint64_t policy_generation() const { return enforcer_.generation(); }
+    // Of a recording: all is told that was pinned when it began, by records of pins and of those pages that were pinned
+    // still. `certain`: whether the daemon that recorded was, of that.
+    void start_is_told(bool certain);
     // Said once, however often it is added.
     void add_notice(std::string notice);
 

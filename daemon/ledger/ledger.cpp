@@ -70,6 +70,7 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     pin.function = event.function;
     pin.address = event.address;
     pin.mm = event.mm;
+    pin.space = event.space;
     pin.acquired = event.time;
     pin.long_term = event.long_term;
     pin.writable = event.writable;

@@ -40,6 +40,7 @@ struct PinRecord {
     pw_function function = PW_FUNCTION_UNKNOWN;
     std::uint64_t address = 0;
     std::uint64_t mm = 0;
+    std::uint64_t space = 0;  // number of the address space of `address`, see PinEvent
     Nanoseconds acquired = 0;
     bool long_term = false;
     bool long_lived = false;  // without FOLL_LONGTERM, but held for long

@@ -31,6 +31,15 @@ protected:
     [[nodiscard]] virtual std::optional<Requester> requester_of(const grpc::ServerContextBase& context) const = 0;
 };
 
+// Of what can only be looked at, by everybody: a recording.
+class OnlyLooking final : public Access {
+public:
+    [[nodiscard]] grpc::Status only_operators(const grpc::ServerContextBase& context) const override;
+
+private:
+    [[nodiscard]] std::optional<Requester> requester_of(const grpc::ServerContextBase& context) const override;
+};
+
 // All callers of a server have the same role: that of its Unix socket.
 class SocketAccess final : public Access {
 public:

@@ -112,7 +112,8 @@ grpc::Status ConflictService::ListConflicts(grpc::ServerContext* /*context*/, co
     if (!wish) {
         return to_status(wish.error());
     }
-    const SystemClock clock;
+    const SystemClock system;
+    const Clock& clock = clock_ == nullptr ? system : *clock_;
     *response = conflicts_to_proto(history_->list(*wish), clock.now(), clock.boot_to_unix());
     return grpc::Status::OK;
 }

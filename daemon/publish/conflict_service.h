@@ -16,14 +16,18 @@ v1::ListConflictsResponse conflicts_to_proto(const ConflictList& list, Nanosecon
 
 class ConflictService final : public v1::ConflictService::Service {
 public:
-    // nullptr: nothing is remembered. Must outlive this.
-    explicit ConflictService(const ConflictHistory* history) : history_(history) {}
+    // nullptr: nothing is remembered, and the time is this machine's. Must outlive this.
+    explicit ConflictService(const ConflictHistory* history, const Clock* clock = nullptr)
+        : history_(history), clock_(clock)
+    {
+    }
 
     grpc::Status ListConflicts(grpc::ServerContext* context, const v1::ListConflictsRequest* request,
                                v1::ListConflictsResponse* response) override;
 
 private:
     const ConflictHistory* history_;
+    const Clock* clock_;
 };
 
 }  // namespace pinwarden

@@ -30,6 +30,7 @@ inline constexpr std::string_view kNotAnOwner = "NOT_AN_OWNER";
 inline constexpr std::string_view kUnknownProcess = "UNKNOWN_PROCESS";
 inline constexpr std::string_view kNotServed = "NOT_SERVED";
 inline constexpr std::string_view kNoMemoryMap = "NO_MEMORY_MAP";
+inline constexpr std::string_view kOnlyRecorded = "ONLY_RECORDED";
 }  // namespace reason
 
 // What a call is about.

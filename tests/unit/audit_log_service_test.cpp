@@ -36,7 +36,7 @@ struct Daemon {
         : tail(kMaxAuditReaders, queue, kTooManyAuditReaders), file(desk.path(), limits)
     {
         file.on_written([this](const std::string& line) { tail.publish(line); });
-        server = ApiServer::start({.operators = {socket}}, pipeline, fanout, &source).value();
+        server = ApiServer::start({.operators = {socket}}, pipeline, fanout, {.audit_log = &source}).value();
         channel = grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials());
         audit_log = v1::AuditLogService::NewStub(channel);
     }
@@ -219,7 +219,8 @@ TEST_CASE("audit log: where there is none it says why", "[grpc][audit_log]")
     const AuditLogSource broken{below_a_file, daemon.tail};
     const AuditLogSource* source = GENERATE_REF(static_cast<const AuditLogSource*>(nullptr), &broken);
     const std::string socket = daemon.folder.file("t");
-    const auto server = ApiServer::start({.operators = {socket}}, daemon.pipeline, daemon.fanout, source).value();
+    const auto server =
+        ApiServer::start({.operators = {socket}}, daemon.pipeline, daemon.fanout, {.audit_log = source}).value();
     const auto client =
         v1::AuditLogService::NewStub(grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials()));
     auto call = context();

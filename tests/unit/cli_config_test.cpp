@@ -65,7 +65,7 @@ TEST_CASE("config show asks the daemon, for people and for machines")
     Fanout fanout{4, 16};
     const FixedConfig config;
     const auto server =
-        ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout, nullptr, nullptr, &config).value();
+        ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout, {.config = &config}).value();
     auto parsed = parse_arguments({"--socket", folder.file("s"), "config", "show"}, "");
     auto& arguments = std::get<Arguments>(parsed);
     std::istringstream in;

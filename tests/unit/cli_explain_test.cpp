@@ -94,7 +94,7 @@ struct Daemon {
     {
         pipeline.answer = snapshot_with({});
         server = ApiServer::start({.operators = {socket}, .readers = ApiSocket{.path = reader, .group = getgid()}},
-                                  pipeline, fanout, nullptr, &conflicts)
+                                  pipeline, fanout, {.conflicts = &conflicts})
                      .value();
     }
 

@@ -40,7 +40,7 @@ struct Daemon {
     const AuditLogSource source{file, tail};
     AuditRecorder recorder{file, desk.clock};
     std::unique_ptr<ApiServer> server =
-        ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout, &source).value();
+        ApiServer::start({.operators = {folder.file("s")}}, pipeline, fanout, {.audit_log = &source}).value();
 };
 
 }  // namespace

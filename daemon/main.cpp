@@ -9,6 +9,7 @@
 #include "app/daemon.h"
 #include "app/service_notify.h"
 #include "policy/path_resolver.h"
+#include "replay/replay_print.h"
 
 namespace {
 
@@ -56,6 +57,7 @@ int perform(const CommandLine& line)
     switch (line.errand) {
         case Errand::kRun: return run(line);
         case Errand::kCheckConfig: return check(line);
+        case Errand::kReplay: return report(print_replay(line.recording));
         case Errand::kProbe: return report(probe());
         case Errand::kReleaseHolds: return report(release_holds());
         case Errand::kReleaseKept: return report(release_kept());
