@@ -359,7 +359,13 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
             memory.look();
         }
     };
-    wait_for_stop(*signals, [&] { reloader.reload(); }, look_after_memory);
+    const auto reload = [&] {
+        ServiceNotifier::reloading();
+        reloader.reload();
+        // What it left to the pipeline is done by then.
+        (*pipeline)->on_engine([](Engine& /*engine*/) { ServiceNotifier::reloaded(); });
+    };
+    wait_for_stop(*signals, reload, look_after_memory);
     service.stopping();
     spdlog::info("stopping");
     // While those who ask again can still be answered.

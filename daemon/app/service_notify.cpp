@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ctime>
 
 namespace pinwarden {
 namespace {
@@ -55,6 +56,21 @@ bool stderr_is_journal()
     struct stat status{};
     return stream != nullptr && fstat(STDERR_FILENO, &status) == 0 &&
            fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
+}
+
+void ServiceNotifier::reloading()
+{
+    // By this time the service manager tells the word about this reload from that about an earlier one.
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const auto since_boot = std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+    tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+                     std::chrono::duration_cast<std::chrono::microseconds>(since_boot).count()));
+}
+
+void ServiceNotifier::reloaded()
+{
+    tell("READY=1");
 }
 
 ServiceNotifier::ServiceNotifier(Pipeline& pipeline) : pipeline_(pipeline), look_every_(look_every(watchdog()))

@@ -36,6 +36,9 @@ public:
     ServiceNotifier& operator=(const ServiceNotifier&) = delete;
     ~ServiceNotifier();
 
+    // Tells that the configuration is being read again, and that this is over, whatever came of it. From any thread.
+    static void reloading();
+    static void reloaded();
     // Tells that the daemon stops, and asks no more.
     void stopping();
 

@@ -142,6 +142,19 @@ TEST_CASE("a hook that is lost is told, and is no reason to end the daemon", "[s
     CHECK(message.find("pin_user_pages") != std::string::npos);
 }
 
+TEST_CASE("a service manager hears when the configuration is read again, and when that is over", "[service]")
+{
+    ServiceManager manager(60s);
+    ServiceNotifier::reloading();
+    const std::string told = manager.next();
+    INFO(told);
+    constexpr std::string_view kBegins = "RELOADING=1\nMONOTONIC_USEC=";
+    REQUIRE(told.starts_with(kBegins));
+    CHECK(std::stoull(told.substr(kBegins.size())) > 0);
+    ServiceNotifier::reloaded();
+    CHECK(manager.next() == "READY=1");
+}
+
 TEST_CASE("without a service manager the pipeline is not asked", "[service]")
 {
     FakePipeline pipeline;
