@@ -88,10 +88,19 @@ Result<ConflictWish> wish_from_request(const v1::ListConflictsRequest& request)
 
 v1::ListConflictsResponse conflicts_to_proto(const ConflictList& list, Nanoseconds now, Nanoseconds boot_to_unix)
 {
+    // A client takes 4 MiB, and each conflict may name paths of 4 KiB: the oldest are left out, which `matched` tells.
+    constexpr std::size_t kMostBytes = std::size_t{3} << 20U;
     const Times times{now, boot_to_unix};
     v1::ListConflictsResponse out;
+    std::size_t bytes = 0;
     for (const ConflictList::Entry& entry : list.conflicts) {
-        set_past_conflict(entry, times, *out.add_conflicts());
+        v1::PastConflict& conflict = *out.add_conflicts();
+        set_past_conflict(entry, times, conflict);
+        bytes += conflict.ByteSizeLong();
+        if (bytes > kMostBytes) {
+            out.mutable_conflicts()->RemoveLast();
+            break;
+        }
     }
     out.set_matched(list.matched);
     out.set_remembered(list.remembered);

@@ -184,6 +184,21 @@ TEST_CASE("a remembered conflict is told with its owners and how its hold ended"
     CHECK(conflict.held().seconds() == 3);
 }
 
+TEST_CASE("an answer about conflicts stays within what a client takes, and tells how many there are")
+{
+    ConflictHistory history;
+    const std::string longest(4095, 'x');
+    for (std::size_t i = 0; i < kConflictsRemembered; ++i) {
+        history.add(past("/" + longest));
+    }
+    const auto answer = conflicts_to_proto(history.list({}), 80 * kSecond, 0);
+    CHECK(answer.ByteSizeLong() < (std::size_t{4} << 20U));
+    CHECK(answer.conflicts_size() > 500);
+    CHECK(answer.conflicts_size() < static_cast<int>(kConflictsRemembered));
+    CHECK(answer.matched() == kConflictsRemembered);
+    CHECK(answer.conflicts(0).number() == kConflictsRemembered);
+}
+
 TEST_CASE("the engine remembers conflicts also when nobody watches")
 {
     World world;
