@@ -417,6 +417,7 @@ private:
     [[nodiscard]] std::vector<grpc::HealthCheckServiceInterface*> health_services() const
     {
         std::vector<grpc::HealthCheckServiceInterface*> services;
+        services.reserve(servers_.size());
         for (const auto& server : servers_) {
             services.push_back(server->health());
         }

@@ -29,7 +29,7 @@ void tell(T& raw, pw_kind kind, Nanoseconds time, const Tell& record, std::size_
 template <std::size_t N>
 void set_text(char (&field)[N], std::string_view text)
 {
-    std::memcpy(field, text.data(), std::min(N, text.size()));
+    std::ranges::copy(text.substr(0, N), field);
 }
 
 pw_task raw_task(const Task& task)
