@@ -139,7 +139,7 @@ std::string table_text(const v1::GroupPinsResponse& groups, v1::PinGrouping by, 
         std::vector<Cell> row{
             {human_bytes(group.bytes())}, {std::to_string(group.pins())}, {std::to_string(group.calls())}};
         if (before) {
-            row.push_back({signed_change(group.calls(), (*before)[group_key(group, by)])});
+            row.emplace_back(signed_change(group.calls(), (*before)[group_key(group, by)]));
         }
         row.insert(row.end(), {{std::to_string(group.owners())},
                                {human_age(group.oldest_age().seconds())},
