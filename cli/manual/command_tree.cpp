@@ -70,7 +70,8 @@ std::vector<std::string> OptionWords::choices() const
 CommandWords describe(const CLI::App& app)
 {
     CommandWords words{.name = app.get_name(), .description = app.get_description()};
-    for (const CLI::Option* option : app.get_options()) {
+    for (const CLI::Option* option :
+         app.get_options([](const CLI::Option* one) { return !one->get_group().empty(); })) {
         OptionWords described = describe(*option);
         (described.names.empty() ? words.arguments : words.options).push_back(std::move(described));
     }

@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "cli/manual/command_tree.h"
+#include "cli/manual/manual_page.h"
 #include "policy/suggest.h"
 
 namespace pinwarden {
@@ -72,6 +74,28 @@ Errand errand_of(const std::map<Errand, bool>& asked_for)
     return Errand::kRun;
 }
 
+cli::ManualFacts manual_facts()
+{
+    return {.section = 8,
+            .version = PINWARDEN_VERSION,
+            .summary = "watches long-lived page pins, and stops file operations that meet one when policy says so",
+            .sections = {{"Configuration",
+                          "/etc/pinwarden/pinwarden.yaml: every option that sets something is also a key of this file, "
+                          "with _ in place of -. An option on the command line wins.\n\n"
+                          "/etc/pinwarden/pinwarden.d: files of the same kind, in the order of their names; what "
+                          "comes later wins.\n\n"
+                          "/etc/pinwarden/policies.d: policies, as YAML."},
+                         {"Signals",
+                          "SIGHUP: reads the configuration and the policies anew, all or nothing; on an error what was "
+                          "in force stays.\n\n"
+                          "SIGTERM, SIGINT: lets go of everybody who is held, ends enforcement but for policies with "
+                          "when_unattended: keep, and ends."},
+                         {"Exit status",
+                          "0: it was told to end, or did what was asked. 1: it failed, and standard error says why. 2: "
+                          "the command line is not understood."}},
+            .see_also = {"pinctl(1)"}};
+}
+
 EarlyExit wrong_usage(const std::string& message)
 {
     return {2, "pinwardend: " + message + "\npinwardend --help tells what there is\n"};
@@ -118,6 +142,9 @@ std::expected<CommandLine, EarlyExit> parse_command_line(int count, const char* 
                         "every event as a line of JSON: status 0 if that ends with what the daemon had that recorded")
              ->type_name("FILE")
              ->check(CLI::ExistingFile);
+    // For who builds the package.
+    bool asked_for_manual = false;
+    const CLI::Option& manual = *app.add_flag("--manual", asked_for_manual, "print the manual page")->group("");
     try {
         app.parse(count, arguments);
     } catch (const CLI::ParseError& error) {
@@ -126,6 +153,9 @@ std::expected<CommandLine, EarlyExit> parse_command_line(int count, const char* 
         }
         return std::unexpected(
             EarlyExit{0, error.get_name() == "CallForHelp" ? app.help() : std::string(error.what()) + "\n"});
+    }
+    if (manual.count() > 0) {
+        return std::unexpected(EarlyExit{0, cli::manual_page(cli::describe(app), manual_facts())});
     }
     line.errand = replay.count() > 0 ? Errand::kReplay : errand_of(asked_for);
     line.config_given = config.count() > 0;

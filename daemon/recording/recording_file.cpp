@@ -123,7 +123,7 @@ private:
             return std::unexpected(system_error("read the recording " + path_, file_.GetErrno()));
         }
         return fail(path_ + " ends in the middle, or is damaged," + where +
-                        ": whoever recorded was killed, or it was not copied whole. What comes before is right",
+                        ": whoever recorded was killed, or it was not copied whole. What comes before is shown",
                     EILSEQ);
     }
 

@@ -42,8 +42,8 @@ public:
     virtual ~RecordingReader() = default;
 
     [[nodiscard]] virtual const v1::RecordingHead& head() const = 0;
-    // What comes next; nothing at the end. Error: the file is damaged here, or ends in the middle of something; all
-    // that came before was right.
+    // What comes next; nothing at the end. Error: the file is damaged here, or ends in the middle of something. What
+    // came before is right where the file was cut off; where bytes of it have changed, it need not be.
     virtual Result<std::optional<v1::RecordResponse>> next() = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <variant>
 
+#include "app/command_line.h"
 #include "cli/arguments.h"
 #include "support/publish_fixtures.h"
 
@@ -81,6 +82,26 @@ TEST_CASE("zsh and fish read what is for them")
     const std::string offers = output_of("fish -c 'source " + fish.path +
                                          "; complete -C \"pinctl policy mode keep \"; complete -C \"pinctl pol\"'");
     CHECK_THAT(offers, Catch::Contains("enforce") && Catch::Contains("policy"));
+}
+
+TEST_CASE("the daemon's manual page has every option it knows, and troff finds nothing wrong with it")
+{
+    const std::array<const char*, 2> words{"pinwardend", "--manual"};
+    const auto line = pinwarden::parse_command_line(static_cast<int>(words.size()), words.data());
+    REQUIRE_FALSE(line);
+    CHECK(line.error().status == 0);
+    const Script script(line.error().text);
+    CHECK(output_of("groff -man -ww -z " + script.path).empty());
+    const std::string read = output_of("groff -man -Tascii -P-cbou " + script.path);
+    for (const char* const word : {"PINWARDEND(8)", "--check-config", "--replay FILE", "SIGNALS", "pinctl(1)"}) {
+        INFO(word);
+        CHECK_THAT(read, Catch::Contains(word));
+    }
+    for (const pinwarden::OptionSpec& option : pinwarden::option_table()) {
+        INFO(option.name);
+        CHECK_THAT(read, Catch::Contains("--" + std::string(option.name)));
+    }
+    CHECK_THAT(read, !Catch::Contains("--manual"));
 }
 
 TEST_CASE("the manual page has every command and option, and troff finds nothing wrong with it")
