@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "act/no_effect.h"
 #include "app/engine.h"
 
 namespace pinwarden {
@@ -51,37 +52,11 @@ private:
     absl::flat_hash_map<std::uint64_t, std::string> paths_;
 };
 
-// Takes what it is told, and tells how many events the recording daemon's kernel had lost.
-class RecordedVerdicts final : public VerdictSink {
+// Tells how many events the recording daemon's kernel had lost.
+class RecordedVerdicts final : public NoVerdicts {
 public:
     void set_losses(std::uint64_t losses) { losses_ = losses; }
-
-    Result<void> install(const CompiledPolicies& /*policies*/, std::uint32_t /*generation*/) override { return {}; }
-    Result<void> acknowledge(const FileKey& /*file*/, const FileState& /*state*/, std::uint64_t /*policies*/,
-                             std::uint32_t /*generation*/) override
-    {
-        return {};
-    }
-    Result<void> set_pin_verdict(const FileKey& /*file*/, std::uint32_t /*slot*/, std::uint32_t /*generation*/,
-                                 const FileState& /*state*/) override
-    {
-        return {};
-    }
-    Result<void> clear_pin_verdict(const FileKey& /*file*/, std::uint32_t /*slot*/,
-                                   std::uint32_t /*generation*/) override
-    {
-        return {};
-    }
-    [[nodiscard]] std::uint64_t cgroups_made() const override { return 0; }
-    void know_cgroups(std::uint64_t /*made*/) override {}
     [[nodiscard]] std::uint64_t losses() const override { return losses_; }
-    void trust_ledger(std::optional<std::uint64_t> /*after_losses*/) override {}
-    void tell_by_folio(bool /*on*/) override {}
-    void forget_unfollowed(std::uint64_t /*pins*/) override {}
-    [[nodiscard]] std::uint64_t unfollowed_made() const override { return 0; }
-    [[nodiscard]] std::uint64_t unheard() const override { return 0; }
-    Result<void> hear_releases(bool /*on*/) override { return {}; }
-    void untrack(const std::vector<PageRun>& /*pages*/) override {}
 
 private:
     std::uint64_t losses_ = 0;
@@ -104,19 +79,6 @@ class RecordedSignals final : public ProcessSignals {
 public:
     Result<SignalOutcome> send(const ProcessId& process, int signal) override;
     Result<ProcessFacts> facts(const ProcessId& process) override;
-};
-
-// Keeps no record.
-class NoAuditLog final : public AuditLog {
-public:
-    Result<AuditId> begin(const AuditEntry& /*entry*/) override { return AuditId{0}; }
-    Result<void> complete(AuditId /*id*/, const AuditOutcome& /*outcome*/) override { return {}; }
-    Result<void> denied(const DenialEntry& /*denial*/) override { return {}; }
-    Result<void> held(const HoldEntry& /*hold*/) override { return {}; }
-    Result<void> hold_ended(const HoldEntry& /*hold*/, const AuditOutcome& /*outcome*/) override { return {}; }
-    Result<void> acknowledged(const AcknowledgementEntry& /*entry*/) override { return {}; }
-    Result<void> step() override { return {}; }
-    [[nodiscard]] std::uint64_t left_out() const override { return 0; }
 };
 
 // The paths are another machine's.

@@ -44,17 +44,17 @@ struct Served {
     std::unique_ptr<ApiServer> server;
 };
 
-// One call, that a stub's method makes.
+// One call, as a client makes it.
 template <typename Service, typename Request, typename Response>
 grpc::Status ask(const Served& served,
                  grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                  const Request& request)
 {
-    const auto stub = Service::NewStub(served.channel());
+    const auto client = Service::NewStub(served.channel());
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     Response response;
-    return ((*stub).*method)(&context, request, &response);
+    return ((*client).*method)(&context, request, &response);
 }
 
 std::string violated(const grpc::Status& status)
