@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <iostream>
 
 #include "cli/commands.h"
@@ -51,6 +52,7 @@ std::string render_written(const v1::RecordingWritten& written)
 // What came of it, and whether the recording ended as it should.
 struct Taken {
     v1::RecordingWritten written;
+    bool anything = false;
     bool whole = false;    // it ends with a state
     std::string not_kept;  // why what came could not be written
 };
@@ -69,6 +71,7 @@ Taken take(grpc::ClientReader<v1::RecordResponse>& reader, RecordingWriter& writ
             taken.not_kept = kept.error().message;
             return taken;
         }
+        taken.anything = true;
         taken.written.set_lost_records(taken.written.lost_records() + part.piece().lost());
         if (!part.has_state()) {
             continue;
@@ -90,6 +93,11 @@ Taken take(grpc::ClientReader<v1::RecordResponse>& reader, RecordingWriter& writ
 
 int perform(const RecordCommand& command, Session& session)
 {
+    // A stream waits for ever for a daemon that does not answer.
+    v1::GetStatusResponse alive;
+    if (const auto status = session.status->GetStatus(Session::with_deadline().get(), {}, &alive); !status.ok()) {
+        return session.failed(session.message(status));
+    }
     auto writer = RecordingWriter::create(command.output, command.replace);
     if (!writer) {
         return session.failed(writer.error().message);
@@ -109,6 +117,10 @@ int perform(const RecordCommand& command, Session& session)
     }
     if (!taken.not_kept.empty()) {
         return session.failed(taken.not_kept);
+    }
+    if (!taken.anything) {
+        static_cast<void>(std::remove(command.output.c_str()));
+        return session.failed(session.message(status));
     }
     if (!taken.whole) {
         return session.failed(session.message(status) + "; what came until then is in " + visible(command.output));

@@ -14,6 +14,15 @@ namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
+// Of a file that was cut off the daemon's last word may be about less than what is in it.
+std::string agreement(const v1::RecordingReport& report)
+{
+    if (report.agrees()) {
+        return "as the daemon had";
+    }
+    return report.damage().empty() ? "which is NOT what the daemon had" : "as far as the file goes";
+}
+
 std::string head_text(const v1::RecordingReport& report)
 {
     const v1::RecordingHead& head = report.head();
@@ -26,8 +35,7 @@ std::string head_text(const v1::RecordingReport& report)
     }
     return text + " by pinwarden " + visible(head.pinwarden_version()) + "\n" + counted(report.records(), "record") +
            ", " + std::to_string(report.lost_records()) + " lost; " + counted(report.pins(), "pin") + " with " +
-           human_bytes(report.pinned_bytes()) + " at the end, " +
-           (report.agrees() ? "as the daemon had" : "which is NOT what the daemon had") + "\n";
+           human_bytes(report.pinned_bytes()) + " at the end, " + agreement(report) + "\n";
 }
 
 // The file was read, and the pins of its end are added up. What is wrong with it is said on `err`.

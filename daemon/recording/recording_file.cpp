@@ -76,8 +76,10 @@ public:
     {
         auto first = next();
         if (!first || !*first || !(*first)->has_head()) {
-            const std::string why = first ? "it does not begin as one" : first.error().message;
-            return fail(path_ + " is no recording of pinwarden (" + why + "); `pinctl record FILE` makes one", EINVAL);
+            return fail(path_ +
+                            " is no recording of pinwarden, or was cut off before anything was in it; `pinctl "
+                            "record FILE` makes one",
+                        EINVAL);
         }
         head_ = (*first)->head();
         if (head_.format() != kFormat) {
