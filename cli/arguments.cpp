@@ -44,6 +44,7 @@ struct Parsed {
     TlsArguments tls;
     std::string recording;
     bool json = false;
+    bool wide = false;
     std::optional<Command> command;
     FailuresCommand failures;
     WatchCommand watch;
@@ -350,6 +351,8 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
         ->type_name("FILE")
         ->excludes(&socket);
     app.add_flag("--json", parsed.json, "JSON for machines: one document, or one line for each event");
+    app.add_flag("-w,--wide", parsed.wide,
+                 "On a terminal too, nothing shortened and no line broken, as it is always in pipes and files");
     app.set_version_flag("--version", "pinctl " PINWARDEN_VERSION);
     app.fallthrough();
     add_status(app, parsed);
@@ -412,6 +415,7 @@ std::variant<Arguments, Early> parse_arguments(std::vector<std::string> argument
     chosen.tls = std::move(parsed.tls);
     chosen.recording = std::move(parsed.recording);
     chosen.json = parsed.json;
+    chosen.wide = parsed.wide;
     chosen.command = std::move(*parsed.command);
     return result;
 }

@@ -150,6 +150,7 @@ struct DiffCommand {
 struct TopCommand {
     v1::PinFilter filter = {};
     std::uint64_t every = 2'000'000'000;  // nanoseconds
+    bool once = false;                    // as text, without a terminal
 };
 
 using Command = std::variant<StatusCommand, PinsCommand, LeaksCommand, TopCommand, FailuresCommand, NotifiersCommand,
@@ -172,6 +173,7 @@ struct Arguments {
     TlsArguments tls = {};
     std::string recording = {};  // to ask in place of a daemon; empty: none
     bool json = false;
+    bool wide = false;  // lines as long as they need to be
     Command command;
 };
 

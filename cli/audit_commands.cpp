@@ -2,6 +2,7 @@
 
 #include "cli/audit_progress.h"
 #include "cli/commands.h"
+#include "cli/fit.h"
 #include "cli/render.h"
 
 namespace pinwarden::cli {
@@ -9,13 +10,17 @@ namespace {
 
 // The last message has the answer; those before tell how far it is.
 template <typename Step, typename Response>
-grpc::Status take(grpc::ClientReader<Step>& steps, Response& response, const Streams& streams)
+grpc::Status take(grpc::ClientReader<Step>& steps, Response& response, Session& session)
 {
-    ProgressLine line(streams.err);
+    ProgressLine line(session.streams.err);
     Step step;
     while (steps.Read(&step)) {
         if (step.has_progress()) {
-            line.show(progress_text(step.progress()));
+            // What goes on in the next line could not be written over.
+            session.measure();
+            const std::string text = progress_text(step.progress());
+            const std::size_t columns = session.style.columns;
+            line.show(columns == 0 ? text : shortened(text, columns - 1, Fit::kEnd, session.style.ellipsis));
         } else if (step.has_result()) {
             response = step.result();
         }
@@ -37,7 +42,7 @@ grpc::Status run(const v1::RunAuditRequest& request, Session& session, v1::RunAu
     }
     v1::StreamAuditRequest stream;
     *stream.mutable_audit() = request;
-    return take(*session.audits->StreamAudit(&patient, stream), response, session.streams);
+    return take(*session.audits->StreamAudit(&patient, stream), response, session);
 }
 
 grpc::Status run(const v1::RunCensusRequest& request, Session& session, v1::RunCensusResponse& response)
@@ -48,7 +53,7 @@ grpc::Status run(const v1::RunCensusRequest& request, Session& session, v1::RunC
     }
     v1::StreamCensusRequest stream;
     *stream.mutable_census() = request;
-    return take(*session.audits->StreamCensus(&patient, stream), response, session.streams);
+    return take(*session.audits->StreamCensus(&patient, stream), response, session);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace pinwarden::cli {
 
 namespace {
 
-// Whatever looks at this machine, or waits for what happens, cannot be asked of a recording.
+// Whatever looks at this machine cannot be asked of a recording.
 std::string not_of_recordings(const Command& command)
 {
     if (std::holds_alternative<DoctorCommand>(command) || std::holds_alternative<SupportCommand>(command)) {
@@ -48,7 +48,7 @@ int run_on_recording(const Arguments& arguments, const Streams& streams, const S
 
 }  // namespace
 
-int run(const Arguments& arguments, const Streams& streams, const Style& style)
+int run(const Arguments& arguments, const Streams& streams, const Style& look)
 {
     if (const auto* report = std::get_if<ReportCommand>(&arguments.command)) {
         return perform(*report, arguments, streams, style);
@@ -69,6 +69,10 @@ int run(const Arguments& arguments, const Streams& streams, const Style& style)
     machine.not_answered = channel.error().why;
     machine.forbidden = channel.error().error == EACCES;
     if (const auto* doctor = std::get_if<DoctorCommand>(&chosen.command)) {
+    Style style = look;
+    if (arguments.wide) {
+        style.columns = 0;
+    }
         return perform(*doctor, machine, chosen, streams, style);
     }
     if (const auto* support = std::get_if<SupportCommand>(&chosen.command)) {

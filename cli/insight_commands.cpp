@@ -187,6 +187,7 @@ int perform(const AuditLogCommand& command, Session& session)
     return status.ok() ? 0 : session.failed(status);
 }
 
+        session.measure();
 int perform(const DoctorCommand& /*command*/, const DoctorFacts& machine, const Arguments& arguments,
             const Streams& streams, const Style& style)
 {

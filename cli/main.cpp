@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/client.h"
+#include "cli/terminal.h"
 
 namespace {
 
@@ -43,8 +44,12 @@ int main(int argc, char** argv)
         return early->exit_code;
     }
     const bool terminal = ::isatty(STDOUT_FILENO) == 1 && environment("TERM") != "dumb";
-    const Style style{.colours = terminal && environment("NO_COLOR").empty(), .terminal = terminal};
+    const auto columns = [told = environment("COLUMNS")] { return terminal_columns(STDOUT_FILENO, told); };
+    const Style style{.colours = terminal && environment("NO_COLOR").empty(),
+                      .terminal = terminal,
+                      .columns = columns(),
+                      .ellipsis = ellipsis_of_locale()};
     // Not where the answer goes through a pipe: what reads it may be on the same terminal.
     const bool progress = terminal && ::isatty(STDERR_FILENO) == 1;
-    return run(std::get<Arguments>(parsed), {std::cin, std::cout, std::cerr, progress}, style);
+    return run(std::get<Arguments>(parsed), {std::cin, std::cout, std::cerr, progress, columns}, style);
 }

@@ -14,7 +14,10 @@ ManualFacts pinctl_manual()
                       "not understood. 3: an audit found that the daemon and the kernel differ."},
                      {"Environment",
                       "PINWARDEN_SOCKET: the daemon's socket, in place of the usual one.\n\n"
-                      "NO_COLOR: set to anything, there are no colours, which there are on a terminal only."},
+                      "NO_COLOR: set to anything, there are no colours, which there are on a terminal only.\n\n"
+                      "COLUMNS: how wide the terminal is, in place of what it says itself; what is printed fits it, "
+                      "unless --wide is given. Pipes and files always get everything.\n\n"
+                      "LC_ALL, LC_CTYPE, LANG: whether an ellipsis is one character or three dots."},
                      {"Files",
                       "/run/pinwarden/operator.sock: where everything can be done; for members of the group "
                       "pinwarden-admin.\n\n"

@@ -31,13 +31,14 @@ v1::EventKind to_proto(Kind kind)
 timespec wall_clock()
 {
     timespec now{};
+        session.measure();
     clock_gettime(CLOCK_REALTIME, &now);
     return now;
 }
 
 // Until interrupted, or `count` times; ends with what fails. On a terminal each time on an empty screen.
 template <typename Show>
-int repeat(const Session& session, std::uint64_t nanoseconds, std::uint64_t count, Show show)
+int repeat(Session& session, std::uint64_t nanoseconds, std::uint64_t count, Show show)
 {
     timespec next{};
     clock_gettime(CLOCK_MONOTONIC, &next);
@@ -101,6 +102,10 @@ int show_pins(const PinsCommand& command, Session& session)
         status, pins, [&] { return orphans ? render_orphans(pins, session.style) : render_pins(pins, session.style); });
 }
 
+        if (command.folded) {
+            // Not for people: its lines stay whole.
+            session.style.columns = 0;
+        }
 }  // namespace
 
 int perform(const PinsCommand& command, Session& session)
@@ -130,7 +135,16 @@ int perform(const LeaksCommand& command, Session& session)
 
 int perform(const TopCommand& command, Session& session)
 {
-    const auto shown = show_top(command, session.channel);
+    if (command.once) {
+        const auto text =
+            print_top(command, session.channel, session.moment.value_or(std::time(nullptr)), session.style);
+        if (!text) {
+            return session.failed(text.error());
+        }
+        session.streams.out << *text << std::flush;
+        return 0;
+    }
+    const auto shown = show_top(command, session.channel, session.style);
     return shown ? 0 : session.failed(shown.error());
 }
 
@@ -141,6 +155,7 @@ int perform(const FailuresCommand& command, Session& session)
     v1::ListFailuresResponse response;
     const grpc::Status status = session.pins->ListFailures(Session::with_deadline().get(), request, &response);
     return session.answer(status, response, [&] { return render_failures(response, session.style); });
+        session.measure();
 }
 
 int perform(const NotifiersCommand& /*command*/, Session& session)

@@ -158,6 +158,7 @@ void add_top(CLI::App& app, std::optional<Command>& command)
         ->type_name("INTERVAL")
         ->default_str("2")
         ->check(check_interval);
+    top.add_flag("--once", made->once, "Print it as text once and end; needs no terminal");
     top.callback([made, &command] { command = *made; });
 }
 

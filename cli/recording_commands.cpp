@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "cli/commands.h"
+#include "cli/fit.h"
 #include "cli/pin_list.h"
 #include "cli/recorded.h"
 #include "cli/render.h"
@@ -13,6 +14,8 @@ namespace pinwarden::cli {
 namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
+// Of lines that are broken for having no room.
+constexpr std::size_t kHang = 4;
 
 // Of a file that was cut off the daemon's last word may be about less than what is in it.
 std::string agreement(const v1::RecordingReport& report)
@@ -81,7 +84,9 @@ int perform(const ReportCommand& command, const Arguments& arguments, const Stre
     } else if (command.groups.folded) {
         streams.out << render_folded(report->groups());
     } else {
-        streams.out << head_text(*report) << "\n" << render_groups(report->groups(), command.groups.by, nullptr, style);
+        streams.out << wrapped(
+            head_text(*report) + "\n" + render_groups(report->groups(), command.groups.by, nullptr, style),
+            style.columns, kHang);
     }
     streams.out << std::flush;
     return status_of(*report, streams);
@@ -108,8 +113,9 @@ int perform(const DiffCommand& command, const Arguments& arguments, const Stream
     } else if (command.groups.folded) {
         streams.out << render_folded_difference(before->groups(), after->groups());
     } else {
-        streams.out << "Before: " << head_text(*before) << "After:  " << head_text(*after) << "\n"
-                    << render_groups(after->groups(), command.groups.by, &before->groups(), style);
+        streams.out << wrapped("Before: " + head_text(*before) + "After:  " + head_text(*after) + "\n" +
+                                   render_groups(after->groups(), command.groups.by, &before->groups(), style),
+                               style.columns, kHang);
     }
     streams.out << std::flush;
     const int first = status_of(*before, streams);

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "cli/cells.h"
+#include "cli/fit.h"
 #include "cli/table.h"
 
 namespace pinwarden::cli {
@@ -16,6 +18,8 @@ namespace {
 // A pin over very many pieces of files would fill the screen; --json has all.
 constexpr int kMaxRangesShown = 8;
 constexpr std::string_view kStackIndent = "    ";
+// Of what is said of the daemon, beside what it is about.
+constexpr std::size_t kLabel = 10;
 
 std::string inode_name(const v1::File& file)
 {
@@ -34,13 +38,7 @@ std::vector<Cell> range_cells(const v1::Pin& pin, int range)
         return {{"-"}, {"-"}, {"-"}};
     }
     const v1::FileRange& shown = pin.ranges(range);
-    return {{inode_name(shown.file())}, {page_range(shown)}, {file_name(shown.file())}};
-}
-
-Cell owner_cell(const v1::Process& owner)
-{
-    const std::string name = visible(owner.comm()) + (owner.inferred() ? " (inferred)" : "");
-    return owner.exited() ? Cell{name + " (exited)", Colour::kYellow} : Cell{name};
+    return {{inode_name(shown.file())}, {page_range(shown)}, file_cell(shown.file())};
 }
 
 // A runtime's id is 64 digits, of which people use the first twelve.
@@ -86,7 +84,7 @@ void add_pin(const v1::Pin& pin, bool containers, Table& table)
 
 std::string hooks_text(const v1::GetStatusResponse& status, const Style& style)
 {
-    Table table({{"HOOK"}, {"PURPOSE"}, {"STATE"}, {"MISSED", Align::kRight}, {"REASON"}});
+    Table table({{"HOOK"}, {"PURPOSE"}, {"STATE"}, number_column("MISSED"), prose_column("REASON", 16)});
     for (const v1::Hook& hook : status.hooks()) {
         table.add_row({{visible(hook.name())},
                        {visible(hook.purpose())},
@@ -292,7 +290,7 @@ std::string render_status(const v1::GetStatusResponse& status, std::int64_t now,
     for (const std::string& notice : status.notices()) {
         text += style.paint("Note      " + visible(notice), Colour::kYellow) + "\n";
     }
-    return text + "\n" + hooks_text(status, style);
+    return wrapped(text, style.columns, kLabel) + "\n" + hooks_text(status, style);
 }
 
 std::string render_pins(const v1::ListPinsResponse& pins, const Style& style)
@@ -304,20 +302,13 @@ std::string render_pins(const v1::ListPinsResponse& pins, const Style& style)
         // A column only where there is something to say.
         const bool containers =
             std::ranges::any_of(pins.pins(), [](const v1::Pin& pin) { return !pin.owner().container_id().empty(); });
-        std::vector<Column> columns{{"PID", Align::kRight},
-                                    {"COMM"},
-                                    {"UID", Align::kRight},
-                                    {"DRIVER"},
-                                    {"BYTES", Align::kRight},
-                                    {"AGE", Align::kRight},
-                                    {"BACKING"},
-                                    {"ACCESS"}};
+        std::vector<Column> columns{
+            number_column("PID"),   name_column("COMM"),  number_column("UID"), name_column("DRIVER"),
+            number_column("BYTES"), number_column("AGE"), {"BACKING"},          {"ACCESS"}};
         if (containers) {
             columns.push_back({"CONTAINER"});
         }
-        for (const char* name : {"DEV:INODE", "PAGES", "FILE"}) {
-            columns.push_back({name});
-        }
+        columns.insert(columns.end(), {{"DEV:INODE"}, {"PAGES"}, path_column("FILE")});
         Table table(std::move(columns));
         for (const v1::Pin& pin : pins.pins()) {
             add_pin(pin, containers, table);
@@ -332,15 +323,15 @@ std::string render_failures(const v1::ListFailuresResponse& failures, const Styl
     if (failures.failures().empty()) {
         return "No failures.\n";
     }
-    Table table({{"AGE", Align::kRight},
+    Table table({number_column("AGE"),
                  {"ERROR"},
-                 {"PID", Align::kRight},
-                 {"COMM"},
-                 {"UID", Align::kRight},
-                 {"DRIVER"},
-                 {"BYTES", Align::kRight},
+                 number_column("PID"),
+                 name_column("COMM"),
+                 number_column("UID"),
+                 name_column("DRIVER"),
+                 number_column("BYTES"),
                  {"ACCESS"},
-                 {"FUNCTION"}});
+                 function_column("FUNCTION")});
     for (const v1::PinFailure& failure : failures.failures()) {
         table.add_row({{human_age(failure.age().seconds())},
                        {visible(failure.error()), Colour::kYellow},
@@ -367,14 +358,14 @@ std::string render_notifiers(const v1::ListNotifiersResponse& notifiers, const S
     if (notifiers.notifiers().empty()) {
         return "No notifiers.\n";
     }
-    Table table({{"PID", Align::kRight},
-                 {"COMM"},
-                 {"UID", Align::kRight},
-                 {"DRIVER"},
+    Table table({number_column("PID"),
+                 name_column("COMM"),
+                 number_column("UID"),
+                 name_column("DRIVER"),
                  {"MEMORY"},
-                 {"BYTES", Align::kRight},
+                 number_column("BYTES"),
                  {"ADDRESS"},
-                 {"AGE", Align::kRight}});
+                 number_column("AGE")});
     for (const v1::Notifier& notifier : notifiers.notifiers()) {
         const bool range = notifier.on_demand();
         table.add_row({{std::to_string(notifier.owner().pid())},
@@ -394,8 +385,14 @@ std::string render_policies(const v1::ListPoliciesResponse& policies, const Styl
     if (policies.policies().empty()) {
         return "No policies.\n";
     }
-    Table table(
-        {{"NAME"}, {"STATE"}, {"MATCHED", Align::kRight}, {"DID"}, {"WOULD HAVE"}, {"ACTION"}, {"MATCH"}, {"SOURCE"}});
+    Table table({name_column("NAME"),
+                 {"STATE"},
+                 number_column("MATCHED"),
+                 prose_column("DID", 9),
+                 prose_column("WOULD HAVE"),
+                 prose_column("ACTION"),
+                 prose_column("MATCH"),
+                 path_column("SOURCE", 8)});
     for (const v1::PolicyStatus& status : policies.policies()) {
         const v1::Policy& policy = status.policy();
         table.add_row({{visible(policy.name())},

@@ -1,15 +1,19 @@
 #include <algorithm>
 #include <string>
 
+#include "cli/cells.h"
 #include "cli/render.h"
 #include "cli/table.h"
 
 namespace pinwarden::cli {
 namespace {
 
-std::string backing_name(const std::string& backing)
+Cell memory_cell(const std::string& backing, const v1::File& file)
 {
-    return backing == "none" ? "no file (any more)" : visible(backing);
+    if (backing == "file") {
+        return file_cell(file);
+    }
+    return {backing == "none" ? "no file (any more)" : visible(backing)};
 }
 
 std::string took(const google::protobuf::Duration& duration)
@@ -33,15 +37,11 @@ std::string holders_text(const v1::AuditDifference& difference)
 
 std::string differences_text(const v1::RunAuditResponse& audit, const Style& style)
 {
-    Table table({{"MEMORY"},
-                 {"PAGE", Align::kRight},
-                 {"PAGES", Align::kRight},
-                 {"LEDGER", Align::kRight},
-                 {"KERNEL", Align::kRight},
-                 {"IN THE LEDGER"}});
+    Table table({path_column("MEMORY"), number_column("PAGE"), number_column("PAGES"), number_column("LEDGER"),
+                 number_column("KERNEL"), prose_column("IN THE LEDGER", 16)});
     for (const v1::AuditDifference& difference : audit.differences()) {
         const bool of_file = difference.backing() == "file";
-        table.add_row({{of_file ? file_name(difference.file()) : backing_name(difference.backing())},
+        table.add_row({memory_cell(difference.backing(), difference.file()),
                        {of_file ? std::to_string(difference.first_page()) : "-"},
                        {std::to_string(difference.pages())},
                        {std::to_string(difference.ledger_pins())},
@@ -90,13 +90,10 @@ std::string render_audit(const v1::RunAuditResponse& audit, const Style& style)
 
 std::string render_census(const v1::RunCensusResponse& census, const Style& style)
 {
-    Table table({{"MEMORY"},
-                 {"SIZE", Align::kRight},
-                 {"FOLIOS", Align::kRight},
-                 {"PINS", Align::kRight},
-                 {"IN LEDGER", Align::kRight}});
-    const auto add = [&](const std::string& name, const v1::CensusEntry& entry) {
-        table.add_row({{name},
+    Table table({path_column("MEMORY"), number_column("SIZE"), number_column("FOLIOS"), number_column("PINS"),
+                 number_column("IN LEDGER")});
+    const auto add = [&](const v1::CensusEntry& entry) {
+        table.add_row({memory_cell(entry.backing(), entry.file()),
                        {human_bytes(entry.bytes())},
                        {std::to_string(entry.folios())},
                        {std::to_string(entry.pins())},
@@ -105,7 +102,7 @@ std::string render_census(const v1::RunCensusResponse& census, const Style& styl
     };
     for (const v1::CensusEntry& entry : census.entries()) {
         if (entry.folios() > 0) {
-            add(entry.backing() == "file" ? file_name(entry.file()) : backing_name(entry.backing()), entry);
+            add(entry);
         }
     }
     std::string text = census.total().folios() > 0 ? table.text(style) + "\n" : std::string();

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "cli/fit.h"
 #include "cli/render.h"
 
 namespace pinwarden::cli {
@@ -209,8 +210,11 @@ std::string render_audit_record(const v1::WatchAuditLogResponse& response, const
     if (record.kind() == "left_out") {
         return text;
     }
-    return text + date_time(record.time().seconds(), record.time().nanos()) + "  " + std::to_string(record.id()) +
-           "  " + pad(record.kind(), 7) + "  " + pad(record.phase(), 8) + "  " + what(record) + "\n";
+    // Beside the time: what stands between is too wide to keep free.
+    constexpr std::size_t kHang = 25;
+    text += date_time(record.time().seconds(), record.time().nanos()) + "  " + std::to_string(record.id()) + "  " +
+            pad(record.kind(), 7) + "  " + pad(record.phase(), 8) + "  " + what(record) + "\n";
+    return wrapped(text, style.columns, kHang);
 }
 
 }  // namespace pinwarden::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/fit.h"
 #include "cli/table.h"
 
 namespace pinwarden::cli {
@@ -49,7 +50,7 @@ std::string reload_text(const v1::GetConfigResponse& config, std::int64_t now, c
 
 std::string render_config(const v1::GetConfigResponse& config, std::int64_t now, const Style& style)
 {
-    Table table({{"OPTION"}, {"VALUE"}, {"FROM"}});
+    Table table({{"OPTION"}, prose_column("VALUE", 16), path_column("FROM")});
     for (const v1::ConfigOption& option : config.options()) {
         table.add_row({{option.name()}, {listed(option.values(), "-")}, {origin_text(option.origin())}});
         if (option.has_after_restart()) {
@@ -58,8 +59,11 @@ std::string render_config(const v1::GetConfigResponse& config, std::int64_t now,
                            origin_text(pending.origin()) + ")");
         }
     }
-    return table.text(style) + "\nFiles:       " + listed(config.files(), "none") +
-           "\nPolicies:    " + listed(config.policy_paths(), "none of files") + "\n" + reload_text(config, now, style);
+    constexpr std::size_t kLabel = 13;
+    const std::string rest = "\nFiles:       " + listed(config.files(), "none") +
+                             "\nPolicies:    " + listed(config.policy_paths(), "none of files") + "\n" +
+                             reload_text(config, now, style);
+    return table.text(style) + wrapped(rest, style.columns, kLabel);
 }
 
 }  // namespace pinwarden::cli

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <string>
 
+#include "cli/cells.h"
 #include "cli/render.h"
 #include "cli/render_conflicts.h"
 #include "cli/table.h"
@@ -40,11 +41,13 @@ std::string range_text(const v1::Conflict& conflict)
                : " " + std::to_string(conflict.offset()) + "+" + std::to_string(conflict.length());
 }
 
-std::string place_text(const v1::Conflict& conflict)
+Cell place_cell(const v1::Conflict& conflict)
 {
-    return conflict.has_file()
-               ? file_name(conflict.file())
-               : hexadecimal(conflict.address()) + "-" + hexadecimal(conflict.address() + conflict.length());
+    if (conflict.has_file()) {
+        return file_cell(conflict.file());
+    }
+    return Cell::with_tail("",
+                           hexadecimal(conflict.address()) + "-" + hexadecimal(conflict.address() + conflict.length()));
 }
 
 std::string owners_text(const v1::PastConflict& past)
@@ -76,22 +79,18 @@ std::string render_conflicts(const v1::ListConflictsResponse& list, const Style&
     if (list.conflicts().empty()) {
         text = "None of the " + std::to_string(list.remembered()) + " that are remembered.\n";
     } else {
-        Table table({{"AGE", Align::kRight},
-                     {"VERDICT"},
-                     {"OPERATION"},
-                     {"CALLER"},
-                     {"PINS"},
-                     {"POLICY"},
-                     {"FILE OR ADDRESSES"}});
+        Table table({number_column("AGE"), prose_column("VERDICT", 10), prose_column("OPERATION", 15),
+                     name_column("CALLER", 12), prose_column("PINS", 36), name_column("POLICY"),
+                     path_column("FILE OR ADDRESSES", 20)});
         for (const v1::PastConflict& past : list.conflicts()) {
             const v1::Conflict& conflict = past.conflict();
             table.add_row({{human_age(past.age().seconds())},
                            verdict_cell(past),
                            {visible(conflict.operation()) + range_text(conflict)},
-                           {process_name(conflict.caller())},
+                           process_cell(conflict.caller()),
                            {owners_text(past)},
                            {conflict.policy().empty() ? "-" : visible(conflict.policy())},
-                           {place_text(conflict)}});
+                           place_cell(conflict)});
         }
         text = table.text(style);
     }

@@ -1,12 +1,15 @@
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "cli/doctor.h"
+#include "cli/fit.h"
 
 namespace pinwarden::cli {
 namespace {
 
 constexpr std::size_t kSubjectWidth = 14;
+constexpr std::size_t kIndent = 6;  // what stands before it
 
 struct Counts {
     std::uint64_t ok = 0;
@@ -32,7 +35,8 @@ std::string word(v1::Severity severity, const Style& style)
 
 std::string line(v1::Severity severity, const std::string& subject, const std::string& state, const Style& style)
 {
-    return word(severity, style) + padded(visible(subject), kSubjectWidth) + "  " + visible(state) + "\n";
+    return wrapped(word(severity, style) + padded(visible(subject), kSubjectWidth) + "  " + visible(state) + "\n",
+                   style.columns, kIndent + kSubjectWidth + 2);
 }
 
 void count(const v1::Finding& finding, Counts& counts)
@@ -49,7 +53,11 @@ void count(const v1::Finding& finding, Counts& counts)
 // The hooks that are attached are one line: there are dozens.
 std::string render_diagnosis(const v1::Diagnosis& diagnosis, const Style& style)
 {
-    const std::string indent(6, ' ');
+    const std::string indent(kIndent, ' ');
+    // Below what is so, or is to be done.
+    const auto advice = [&](const std::string& text) {
+        return wrapped(indent + text + "\n", style.columns, std::string_view("so: ").size());
+    };
     std::string text;
     std::string rest;
     Counts counts;
@@ -65,10 +73,10 @@ std::string render_diagnosis(const v1::Diagnosis& diagnosis, const Style& style)
         std::string& part = hooks_seen ? rest : text;
         part += line(finding.severity(), finding.subject(), finding.state(), style);
         if (!finding.consequence().empty()) {
-            part += indent + "so: " + visible(finding.consequence()) + "\n";
+            part += advice("so: " + visible(finding.consequence()));
         }
         if (!finding.advice().empty()) {
-            part += indent + "do: " + visible(finding.advice()) + "\n";
+            part += advice("do: " + visible(finding.advice()));
         }
     }
     if (hooks_seen) {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cli/cells.h"
+#include "cli/fit.h"
 #include "cli/render.h"
 #include "cli/table.h"
 
@@ -98,9 +100,9 @@ std::string findings_text(const v1::TestPoliciesResponse& answer, const Style& s
     if (answer.policies().empty()) {
         return "There are no policies.\n";
     }
-    Table table({{"POLICY"}, {"MODE"}, {"FINDING"}});
+    Table table({name_column("POLICY", 16), {"MODE"}, prose_column("FINDING", 24)});
     for (const v1::PolicyFinding& finding : answer.policies()) {
-        table.add_row({{visible(finding.name()) + (finding.tested() ? " (not in force)" : "")},
+        table.add_row({Cell::with_tail(visible(finding.name()), finding.tested() ? " (not in force)" : ""),
                        {mode_text(finding.mode())},
                        {finding_text(finding), finding.decides() ? Colour::kBold : Colour::kNone}});
     }
@@ -112,11 +114,12 @@ std::string pins_text(const v1::Conflict& conflict, const Style& style)
     if (conflict.pins().empty()) {
         return "";
     }
-    Table table({{"PIN OF"}, {"UID", Align::kRight}, {"DRIVER"}, {"BYTES", Align::kRight}, {"AGE", Align::kRight}});
+    Table table({name_column("PIN OF"), number_column("UID"), name_column("DRIVER"), number_column("BYTES"),
+                 number_column("AGE")});
     const int shown = std::min(conflict.pins_size(), kMostPinsShown);
     for (int i = 0; i < shown; ++i) {
         const v1::Pin& pin = conflict.pins(i);
-        table.add_row({{process_name(pin.owner())},
+        table.add_row({process_cell(pin.owner()),
                        {std::to_string(pin.owner().uid())},
                        {visible(pin.driver())},
                        {human_bytes(pin.bytes())},
@@ -128,9 +131,9 @@ std::string pins_text(const v1::Conflict& conflict, const Style& style)
     return "\n" + table.text(style);
 }
 
-std::string owner_name(const v1::Process& process)
+Cell owner_name(const v1::Process& process)
 {
-    return process.pid() == 0 ? "an owner nobody knows" : process_name(process);
+    return process.pid() == 0 ? Cell{"an owner nobody knows"} : process_cell(process);
 }
 
 std::string owner_text(const v1::PreviewedOwner& owner)
@@ -151,9 +154,9 @@ std::string owners_text(const v1::TestPoliciesResponse& answer, const Style& sty
         return "";
     }
     const bool monitors = answer.conflict().verdict() == "would_hold";
-    Table table({{monitors ? "WOULD SIGNAL" : "SIGNALS"}, {"WHILE IT DOES NOT LET GO"}});
+    Table table({name_column(monitors ? "WOULD SIGNAL" : "SIGNALS", 12), prose_column("WHILE IT DOES NOT LET GO", 24)});
     for (const v1::PreviewedOwner& owner : answer.owners()) {
-        table.add_row({{owner_name(owner.process())}, {owner_text(owner)}});
+        table.add_row({owner_name(owner.process()), {owner_text(owner)}});
     }
     return "\n" + table.text(style);
 }
@@ -170,7 +173,9 @@ std::string render_dry_run(const v1::TestPoliciesResponse& answer, const Style& 
     if (!answer.note().empty()) {
         text += style.paint("Note      " + visible(answer.note()), Colour::kYellow) + "\n";
     }
-    return text + "\n" + findings_text(answer, style) + pins_text(conflict, style) + owners_text(answer, style);
+    constexpr std::size_t kLabel = 10;
+    return wrapped(text, style.columns, kLabel) + "\n" + findings_text(answer, style) + pins_text(conflict, style) +
+           owners_text(answer, style);
 }
 
 }  // namespace pinwarden::cli

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cli/fit.h"
 #include "cli/render.h"
 #include "cli/render_signals.h"
 
@@ -199,7 +200,10 @@ std::string render_event(const v1::WatchEventsResponse& event, const Style& styl
                            Colour::kYellow) +
                "\n";
     }
-    return text + clock_time(event.time().seconds(), event.time().nanos()) + "  " + what(event, style) + "\n";
+    // Below what happened, beside the time and the kind.
+    constexpr std::size_t kHang = 24;
+    text += clock_time(event.time().seconds(), event.time().nanos()) + "  " + what(event, style) + "\n";
+    return wrapped(text, style.columns, kHang);
 }
 
 }  // namespace pinwarden::cli

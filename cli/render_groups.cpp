@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "cli/cells.h"
+#include "cli/fit.h"
 #include "cli/render.h"
 #include "cli/table.h"
 
@@ -61,16 +63,27 @@ std::string group_name(const v1::PinGroup& group, v1::PinGrouping by)
     }
 }
 
-std::string title(v1::PinGrouping by)
+Cell group_cell(const v1::PinGroup& group, v1::PinGrouping by)
+{
+    if (by == v1::PIN_GROUPING_OWNER) {
+        return process_cell(group.owner(), group.owner().exited() ? " (exited)" : "");
+    }
+    if (by == v1::PIN_GROUPING_FILE && group.has_file()) {
+        return file_cell(group.file());
+    }
+    return group_name(group, by);
+}
+
+Column group_column(v1::PinGrouping by)
 {
     switch (by) {
-        case v1::PIN_GROUPING_OWNER: return "OWNER";
-        case v1::PIN_GROUPING_COMM: return "COMM";
-        case v1::PIN_GROUPING_DRIVER: return "DRIVER";
-        case v1::PIN_GROUPING_FILE: return "FILE";
-        case v1::PIN_GROUPING_CGROUP: return "CGROUP";
-        case v1::PIN_GROUPING_CONTAINER: return "CONTAINER";
-        default: return "UID";
+        case v1::PIN_GROUPING_OWNER: return name_column("OWNER");
+        case v1::PIN_GROUPING_COMM: return name_column("COMM");
+        case v1::PIN_GROUPING_DRIVER: return name_column("DRIVER");
+        case v1::PIN_GROUPING_FILE: return path_column("FILE");
+        case v1::PIN_GROUPING_CGROUP: return path_column("CGROUP");
+        case v1::PIN_GROUPING_CONTAINER: return {"CONTAINER"};
+        default: return {"UID"};
     }
 }
 
@@ -128,12 +141,13 @@ std::string signed_change(std::uint64_t calls, std::uint64_t before)
 
 std::string table_text(const v1::GroupPinsResponse& groups, v1::PinGrouping by, Before& before, const Style& style)
 {
-    std::vector<Column> columns{{"BYTES", Align::kRight}, {"PINS", Align::kRight}, {"CALLS", Align::kRight}};
+    std::vector<Column> columns{number_column("BYTES"), number_column("PINS"), number_column("CALLS")};
     if (before) {
-        columns.push_back({"CHANGE", Align::kRight});
+        columns.push_back(number_column("CHANGE"));
     }
-    columns.insert(columns.end(),
-                   {{"OWNERS", Align::kRight}, {"OLDEST", Align::kRight}, {"ORPHANED"}, {"DRIVERS"}, {title(by)}});
+    columns.insert(
+        columns.end(),
+        {number_column("OWNERS"), number_column("OLDEST"), {"ORPHANED"}, name_column("DRIVERS"), group_column(by)});
     Table table(std::move(columns));
     for (const v1::PinGroup& group : groups.groups()) {
         std::vector<Cell> row{
@@ -145,7 +159,7 @@ std::string table_text(const v1::GroupPinsResponse& groups, v1::PinGrouping by, 
                                {human_age(group.oldest_age().seconds())},
                                {orphans_text(group), orphans_colour(group)},
                                {drivers_text(group)},
-                               {group_name(group, by)}});
+                               group_cell(group, by)});
         table.add_row(std::move(row));
     }
     return table.text(style);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/cells.h"
 #include "cli/render.h"
 #include "cli/table.h"
 
@@ -55,22 +56,22 @@ std::string render_holds(const v1::ListHoldsResponse& holds, const Style& style)
     if (holds.holds().empty()) {
         return "No operation is held.\n";
     }
-    Table table({{"ID", Align::kRight},
-                 {"HELD", Align::kRight},
-                 {"LEFT", Align::kRight},
-                 {"CALLER"},
+    Table table({number_column("ID"),
+                 number_column("HELD"),
+                 number_column("LEFT"),
+                 name_column("CALLER", 12),
                  {"OPERATION"},
-                 {"FILE"},
-                 {"POLICY"},
-                 {"PINS"}});
+                 path_column("FILE", 12),
+                 name_column("POLICY"),
+                 prose_column("PINS")});
     for (const v1::HeldOperation& hold : holds.holds()) {
         const v1::Conflict& conflict = hold.conflict();
         table.add_row({{std::to_string(hold.id())},
                        {duration_text(hold.held())},
                        {duration_text(left(hold))},
-                       {process_name(conflict.caller())},
+                       process_cell(conflict.caller()),
                        {visible(conflict.operation())},
-                       {file_name(conflict.file())},
+                       file_cell(conflict.file()),
                        {visible(conflict.policy())},
                        {pins_text(conflict)}});
         if (!hold.verdict().empty()) {

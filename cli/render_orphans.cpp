@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "cli/cells.h"
 #include "cli/render.h"
 #include "cli/table.h"
 
@@ -9,16 +10,16 @@ namespace {
 
 constexpr int kMostHoldersShown = 8;
 
-std::string files_text(const v1::Pin& pin)
+Cell files_cell(const v1::Pin& pin)
 {
     if (pin.ranges().empty()) {
-        return visible(pin.backing());
+        return {visible(pin.backing())};
     }
-    std::string text = file_name(pin.ranges(0).file());
+    Cell cell = file_cell(pin.ranges(0).file());
     if (pin.ranges_size() > 1) {
-        text += " and " + counted(static_cast<std::uint64_t>(pin.ranges_size() - 1), "more range");
+        cell.tail += " and " + counted(static_cast<std::uint64_t>(pin.ranges_size() - 1), "more range");
     }
-    return text;
+    return cell;
 }
 
 std::string object_text(const std::string& object)
@@ -57,23 +58,23 @@ std::string render_orphans(const v1::ListPinsResponse& pins, const Style& style)
     if (pins.pins().empty()) {
         return "None.\n" + certainty_text(pins.trust(), style);
     }
-    Table table({{"ORPHANED", Align::kRight},
+    Table table({number_column("ORPHANED"),
                  {""},
-                 {"BYTES", Align::kRight},
-                 {"DRIVER"},
-                 {"FORMER OWNER"},
-                 {"UID", Align::kRight},
-                 {"MEMORY"},
-                 {"PINNED IN"}});
+                 number_column("BYTES"),
+                 name_column("DRIVER"),
+                 name_column("FORMER OWNER"),
+                 number_column("UID"),
+                 path_column("MEMORY"),
+                 function_column("PINNED IN")});
     for (const v1::Pin& pin : pins.pins()) {
         const v1::Process& owner = pin.owner();
         table.add_row({{human_age(pin.orphaned_for().seconds())},
                        pin.leak() ? Cell{"leak", Colour::kRed} : Cell{"orphan", Colour::kYellow},
                        {human_bytes(pin.bytes())},
                        {visible(pin.driver())},
-                       {process_name(owner) + (owner.inferred() ? " (inferred)" : "")},
+                       process_cell(owner, owner.inferred() ? " (inferred)" : ""),
                        {std::to_string(owner.uid())},
-                       {files_text(pin)},
+                       files_cell(pin),
                        {pin.driver_frame().empty() ? "-" : visible(pin.driver_frame())}});
         table.add_line("    " + holders_text(pin));
         for (const std::string& frame : pin.stack()) {

@@ -5,6 +5,7 @@
 
 #include "cli/connection.h"
 #include "cli/failure.h"
+#include "cli/fit.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -34,6 +35,19 @@ std::unique_ptr<grpc::ClientContext> Session::with_deadline()
     auto context = std::make_unique<grpc::ClientContext>();
     context->set_deadline(std::chrono::system_clock::now() + kDeadline);
     return context;
+}
+
+std::string Session::fit(const std::string& text) const
+{
+    constexpr std::size_t kHang = 4;
+    return wrapped(text, style.columns, kHang);
+}
+
+void Session::measure()
+{
+    if (style.columns != 0 && streams.columns) {
+        style.columns = streams.columns();
+    }
 }
 
 int Session::failed(const std::string& why) const

@@ -35,9 +35,13 @@ struct Session {
         if (!got.ok()) {
             return failed(got);
         }
-        streams.out << (arguments.json ? to_json(response, true) : render()) << std::flush;
+        streams.out << (arguments.json ? to_json(response, true) : fit(render())) << std::flush;
         return 0;
     }
+    // Sentences within the terminal's width.
+    [[nodiscard]] std::string fit(const std::string& text) const;
+    // Takes the terminal's width anew, where there is one: windows are made wider and narrower.
+    void measure();
     [[nodiscard]] int failed(const std::string& why) const;
     // The same of a call; as JSON a CallFailure.
     [[nodiscard]] int failed(const grpc::Status& got) const;
@@ -45,7 +49,7 @@ struct Session {
 
     const Arguments& arguments;
     const Streams& streams;
-    const Style& style;
+    Style style;
     std::shared_ptr<grpc::Channel> channel;
     std::unique_ptr<v1::StatusService::Stub> status;
     std::unique_ptr<v1::PinService::Stub> pins;

@@ -1,9 +1,13 @@
 #include "cli/text.h"
 
+#include <clocale>
+#include <cwchar>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <numeric>
 
 namespace pinwarden::cli {
 namespace {
@@ -39,6 +43,82 @@ unsigned short_code_point(std::string_view sequence)
         return bits(0, 0x0f) << 12U | bits(1, 0x3f) << 6U | bits(2, 0x3f);
     }
     return 0;
+}
+
+// Bytes of the character that `text` begins with.
+std::size_t sequence_length(std::string_view text)
+{
+    std::size_t length = 1;
+    while (length < text.size() && continues_sequence(text[length])) {
+        ++length;
+    }
+    return length;
+}
+
+// 0: it is not UTF-8.
+wchar_t code_point(std::string_view sequence)
+{
+    constexpr std::array<unsigned, 5> kLeadBits{0, 0x7f, 0x1f, 0x0f, 0x07};
+    constexpr std::array<unsigned, 5> kLeads{0, 0x00, 0xc0, 0xe0, 0xf0};
+    const std::size_t length = sequence.size();
+    const auto lead = static_cast<unsigned char>(sequence.front());
+    if (length >= kLeads.size() || (lead & ~kLeadBits.at(length)) != kLeads.at(length)) {
+        return 0;
+    }
+    unsigned value = lead & kLeadBits.at(length);
+    for (const char byte : sequence.substr(1)) {
+        value = value << 6U | (static_cast<unsigned char>(byte) & 0x3fU);
+    }
+    return static_cast<wchar_t>(value);
+}
+
+// glibc knows the widths of all characters in any locale of UTF-8, whichever the user's is.
+class UnicodeWidths {
+public:
+    UnicodeWidths() : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {}
+
+    [[nodiscard]] std::size_t of(std::string_view sequence) const
+    {
+        const wchar_t point = sequence.size() == 1 ? 0 : code_point(sequence);
+        if (point == 0 || locale_ == nullptr) {
+            return 1;
+        }
+        const locale_t before = ::uselocale(locale_);
+        const int columns = ::wcwidth(point);
+        ::uselocale(before);
+        return columns < 0 ? 1 : static_cast<std::size_t>(columns);
+    }
+
+private:
+    locale_t locale_;  // as long as the process
+};
+
+constexpr std::string_view kColourBegins = "\x1b[";
+constexpr std::string_view kColourEnds = "\x1b[0m";
+
+// Of what Style::paint puts before a text; names have no escape character, see visible().
+std::size_t colour_length(std::string_view text)
+{
+    const std::size_t end = text.starts_with(kColourBegins) ? text.find('m') : std::string_view::npos;
+    return end == std::string_view::npos ? 0 : end + 1;
+}
+
+// What takes no column of its own after a character.
+std::size_t attached_length(std::string_view text, const UnicodeWidths& widths)
+{
+    std::size_t length = 0;
+    while (length < text.size()) {
+        const std::string_view rest = text.substr(length);
+        const std::size_t next = sequence_length(rest);
+        if (rest.starts_with(kColourEnds)) {
+            length += kColourEnds.size();
+        } else if (widths.of(rest.substr(0, next)) == 0) {
+            length += next;
+        } else {
+            break;
+        }
+    }
+    return length;
 }
 
 }  // namespace
@@ -100,12 +180,8 @@ std::string visible(std::string_view text)
     std::string out;
     out.reserve(text.size());
     while (!text.empty()) {
-        std::size_t length = 1;
-        while (length < text.size() && continues_sequence(text[length])) {
-            ++length;
-        }
-        const std::string_view sequence = text.substr(0, length);
-        text.remove_prefix(length);
+        const std::string_view sequence = text.substr(0, sequence_length(text));
+        text.remove_prefix(sequence.size());
         const auto lead = static_cast<unsigned char>(sequence.front());
         if (lead < 0x20 || lead == 0x7f) {
             out += print("\\x%02x", unsigned{lead});
@@ -118,9 +194,34 @@ std::string visible(std::string_view text)
     return out;
 }
 
+std::vector<Glyph> glyphs(std::string_view text)
+{
+    static const UnicodeWidths widths;
+    std::vector<Glyph> all;
+    all.reserve(text.size());
+    while (!text.empty()) {
+        std::size_t length = 0;
+        while (const std::size_t colour = colour_length(text.substr(length))) {
+            length += colour;
+        }
+        std::size_t columns = 0;
+        if (length < text.size()) {
+            const std::size_t next = sequence_length(text.substr(length));
+            columns = widths.of(text.substr(length, next));
+            length += next;
+        }
+        length += attached_length(text.substr(length), widths);
+        all.push_back({text.substr(0, length), columns});
+        text.remove_prefix(length);
+    }
+    return all;
+}
+
 std::size_t width(std::string_view text)
 {
-    return static_cast<std::size_t>(std::ranges::count_if(text, [](char byte) { return !continues_sequence(byte); }));
+    const std::vector<Glyph> all = glyphs(text);
+    return std::accumulate(all.begin(), all.end(), std::size_t{0},
+                           [](std::size_t sum, const Glyph& glyph) { return sum + glyph.columns; });
 }
 
 std::string Style::paint(std::string_view text, Colour colour) const

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pinwarden::cli {
 
@@ -20,14 +21,24 @@ std::string clock_time(std::int64_t seconds, std::int32_t nanoseconds);
 // File and process names are chosen by others, and a terminal obeys control characters: these become \xNN (or \uNNNN),
 // and so do the ones that turn the direction of writing around. `text` must be UTF-8.
 std::string visible(std::string_view text);
-// Columns `text` takes, one for every code point.
+// A character as a terminal shows it, with what is drawn over it and with the colours that begin before it.
+struct Glyph {
+    std::string_view text;
+    std::size_t columns = 0;  // 2: Chinese, Japanese and Korean characters, emoji
+};
+
+// Views into `text`, all of it. UTF-8 that is wrong counts one column for each first byte.
+std::vector<Glyph> glyphs(std::string_view text);
+// Columns `text` takes.
 std::size_t width(std::string_view text);
 
 enum class Colour { kNone, kRed, kGreen, kYellow, kBold };
 
 struct Style {
     bool colours = false;
-    bool terminal = false;  // what is shown again is shown in the same place
+    bool terminal = false;                 // what is shown again is shown in the same place
+    std::size_t columns = 0;               // lines take no more; 0: as much as they need
+    std::string_view ellipsis = "\u2026";  // for what is left out, of static storage
 
     [[nodiscard]] std::string paint(std::string_view text, Colour colour) const;
 };

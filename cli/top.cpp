@@ -128,11 +128,10 @@ private:
     std::unique_ptr<v1::ConflictService::Stub> conflicts_;
 };
 
-std::string clock_now()
+// To the second.
+std::string clock_at(std::int64_t seconds)
 {
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    const std::string time = clock_time(now.tv_sec, 0);
+    const std::string time = clock_time(seconds, 0);
     return time.substr(0, time.find('.'));
 }
 
@@ -166,9 +165,10 @@ struct View {
 
 }  // namespace
 
-std::expected<void, std::string> show_top(const TopCommand& command, const std::shared_ptr<grpc::Channel>& channel)
+std::expected<void, std::string> show_top(const TopCommand& command, const std::shared_ptr<grpc::Channel>& channel,
+                                          const Style& style)
 {
-    const std::string otherwise = "; without one there is `pinctl pins --by pid --watch 2`";
+    const std::string otherwise = "; without one there are `pinctl top --once` and `pinctl pins --by pid --watch 2`";
     if (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1) {
         return std::unexpected("top needs a terminal" + otherwise);
     }
@@ -186,7 +186,8 @@ std::expected<void, std::string> show_top(const TopCommand& command, const std::
     const std::chrono::nanoseconds every(command.every);
     View view;
     for (auto next = Clock::now() + every; !view.ends;) {
-        const TopScreen content = model.screen(view.sort, static_cast<std::size_t>(std::max(COLS, 1)), clock_now());
+        const Style room{.columns = static_cast<std::size_t>(std::max(COLS, 1)), .ellipsis = style.ellipsis};
+        const TopScreen content = model.screen(view.sort, room, clock_at(std::time(nullptr)));
         view.first = std::min(view.first, content.rows.empty() ? 0 : content.rows.size() - 1);
         Screen::draw(content, view.first,
                      "q quit  sort: b bytes  r rate  p pins  a age  c conflicts  space now  arrows");
@@ -207,6 +208,26 @@ std::expected<void, std::string> show_top(const TopCommand& command, const std::
         }
     }
     return {};
+}
+
+std::expected<std::string, std::string> print_top(const TopCommand& command,
+                                                  const std::shared_ptr<grpc::Channel>& channel, std::int64_t now,
+                                                  const Style& style)
+{
+    Source source(channel);
+    TopModel model;
+    if (const grpc::Status status = source.read(command.filter, model); !status.ok()) {
+        return std::unexpected(visible(status.error_message()));
+    }
+    const TopScreen content = model.screen(TopSort::kBytes, style, clock_at(now));
+    std::string text;
+    for (const std::string& line : content.head) {
+        text += line + "\n";
+    }
+    for (const std::string& line : content.rows) {
+        text += line + "\n";
+    }
+    return content.rows.empty() ? text + "No pins.\n" : text;
 }
 
 }  // namespace pinwarden::cli

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <set>
 #include <tuple>
 #include <utility>
 
+#include "cli/cells.h"
+#include "cli/fit.h"
 #include "cli/render.h"
 #include "cli/table.h"
 
@@ -38,19 +42,6 @@ std::string drivers_text(const v1::PinGroup& group)
     return text;
 }
 
-// The first columns of it; a character is one column wide.
-std::string cut(const std::string& line, std::size_t columns)
-{
-    std::size_t at = 0;
-    for (std::size_t seen = 0; at < line.size(); ++at) {
-        const bool begins = (static_cast<unsigned char>(line[at]) & 0xc0U) != 0x80U;
-        if (begins && seen++ == columns) {
-            break;
-        }
-    }
-    return line.substr(0, at);
-}
-
 std::vector<std::string> split(const std::string& text)
 {
     std::vector<std::string> lines;
@@ -60,6 +51,96 @@ std::vector<std::string> split(const std::string& text)
         from = end + 1;
     }
     return lines;
+}
+
+// Where a column stands among the others, and when it is shown.
+struct TopColumn {
+    Column column;
+    std::function<Cell(const TopRow&)> cell;
+    // On narrow screens the highest go first; those of 0 stay.
+    int spare = 0;
+    bool extra = false;  // on wide screens only
+};
+
+std::vector<TopColumn> all_columns(TopSort sort)
+{
+    const auto title = [sort](TopSort column, const std::string& name) { return sort == column ? "*" + name : name; };
+    // What is sorted by is always seen.
+    const auto spare = [sort](TopSort column, int rank) { return sort == column ? 0 : rank; };
+    const auto unless_empty = [](const std::string& text) { return text.empty() ? "-" : visible(text); };
+    return {
+        {number_column("PID"),
+         [](const TopRow& row) {
+             const std::uint32_t pid = row.group.owner().pid();
+             return Cell(pid == 0 ? "?" : std::to_string(pid));
+         }},
+        {number_column(title(TopSort::kBytes, "BYTES")),
+         [](const TopRow& row) { return Cell(human_bytes(row.group.bytes())); }},
+        {number_column(title(TopSort::kRate, "RATE")), [](const TopRow& row) { return Cell(rate_text(row.rate)); },
+         spare(TopSort::kRate, 1)},
+        {number_column(title(TopSort::kPins, "PINS")),
+         [](const TopRow& row) { return Cell(std::to_string(row.group.pins())); }, spare(TopSort::kPins, 2)},
+        {number_column(title(TopSort::kAge, "OLDEST")),
+         [](const TopRow& row) { return Cell(human_age(row.group.oldest_age().seconds())); }, spare(TopSort::kAge, 3)},
+        {number_column(title(TopSort::kConflicts, "CONFLICTS")),
+         [](const TopRow& row) { return Cell(row.conflicts == 0 ? "-" : std::to_string(row.conflicts)); },
+         spare(TopSort::kConflicts, 5)},
+        {{"STATE"}, [](const TopRow& row) { return Cell(state_text(row.group)); }, 4},
+        {name_column("DRIVER"), [](const TopRow& row) { return Cell(drivers_text(row.group)); }, 6},
+        {name_column("COMM"),
+         [](const TopRow& row) {
+             return Cell(row.group.owner().pid() == 0 ? "(not known)" : visible(row.group.owner().comm()));
+         }},
+        {number_column("UID"),
+         [](const TopRow& row) {
+             return Cell(row.group.owner().has_uid() ? std::to_string(row.group.owner().uid()) : "-");
+         },
+         0, true},
+        {path_column("PROGRAM"),
+         [=](const TopRow& row) {
+             return Cell::with_tail(unless_empty(row.group.owner().executable()),
+                                    row.group.owner().executable_deleted() ? " (deleted)" : "");
+         },
+         0, true},
+        {path_column("CGROUP"), [=](const TopRow& row) { return Cell(unless_empty(row.group.owner().cgroup_path())); },
+         0, true},
+        {name_column("CONTAINER", 12),
+         [=](const TopRow& row) { return Cell(unless_empty(row.group.owner().container_id())); }, 0, true},
+    };
+}
+
+// Those that have room, by the least that each takes.
+std::vector<TopColumn> chosen_columns(std::vector<TopColumn> columns, const std::vector<TopRow>& rows,
+                                      std::size_t width)
+{
+    constexpr std::size_t kWide = 100;
+    constexpr std::size_t kGap = 2;
+    const auto least = [&](const TopColumn& column) {
+        Table alone({column.column});
+        for (const TopRow& row : rows) {
+            alone.add_row({column.cell(row)});
+        }
+        return alone.least_width() + kGap;
+    };
+    std::vector<TopColumn> chosen;
+    std::size_t used = 0;
+    for (TopColumn& column : columns) {
+        const std::size_t taken = least(column);
+        const bool room = width == 0 || (width >= kWide && used + taken - kGap <= width);
+        if (!column.extra || room) {
+            used += taken;
+            chosen.push_back(std::move(column));
+        }
+    }
+    while (width != 0 && used - kGap > width) {
+        const auto last = std::ranges::max_element(chosen, {}, &TopColumn::spare);
+        if (last->spare == 0) {
+            break;
+        }
+        used -= least(*last);
+        chosen.erase(last);
+    }
+    return chosen;
 }
 
 }  // namespace
@@ -124,43 +205,41 @@ std::vector<TopRow> TopModel::rows(TopSort sort) const
     return sorted;
 }
 
-TopScreen TopModel::screen(TopSort sort, std::size_t width, const std::string& clock) const
+TopScreen TopModel::screen(TopSort sort, const Style& style, const std::string& clock) const
 {
-    const auto title = [sort](TopSort column, const std::string& name) { return sort == column ? "*" + name : name; };
-    Table table({{"PID", Align::kRight},
-                 {title(TopSort::kBytes, "BYTES"), Align::kRight},
-                 {title(TopSort::kRate, "RATE"), Align::kRight},
-                 {title(TopSort::kPins, "PINS"), Align::kRight},
-                 {title(TopSort::kAge, "OLDEST"), Align::kRight},
-                 {title(TopSort::kConflicts, "CONFLICTS"), Align::kRight},
-                 {"STATE"},
-                 {"DRIVER"},
-                 {"COMM"}});
-    for (const TopRow& row : rows(sort)) {
-        const v1::PinGroup& group = row.group;
-        table.add_row({{group.owner().pid() == 0 ? "?" : std::to_string(group.owner().pid())},
-                       {human_bytes(group.bytes())},
-                       {rate_text(row.rate)},
-                       {std::to_string(group.pins())},
-                       {human_age(group.oldest_age().seconds())},
-                       {row.conflicts == 0 ? "-" : std::to_string(row.conflicts)},
-                       {state_text(group)},
-                       {drivers_text(group)},
-                       {group.owner().pid() == 0 ? "(not known)" : visible(group.owner().comm())}});
+    const std::vector<TopRow> sorted = rows(sort);
+    const std::vector<TopColumn> chosen = chosen_columns(all_columns(sort), sorted, style.columns);
+    std::vector<Column> columns;
+    columns.reserve(chosen.size());
+    for (const TopColumn& column : chosen) {
+        columns.push_back(column.column);
     }
+    Table table(std::move(columns));
+    for (const TopRow& row : sorted) {
+        std::vector<Cell> cells;
+        cells.reserve(chosen.size());
+        for (const TopColumn& column : chosen) {
+            cells.push_back(column.cell(row));
+        }
+        table.add_row(std::move(cells));
+    }
+    const auto cut = [&](const std::string& line) {
+        return style.columns == 0 ? line : shortened(line, style.columns, Fit::kEnd, style.ellipsis);
+    };
     TopScreen screen;
-    screen.head = {
-        cut("pinwarden " + clock + "  " + human_bytes(answer_.total_bytes()) + " in " +
-                counted(answer_.total_pins(), "pin") + " of " +
-                (rows_.size() == 1 ? std::string("1 process") : std::to_string(rows_.size()) + " processes"),
-            width),
-        cut(answer_.trust().ledger_certain() ? "Ledger certain" : "LEDGER UNCERTAIN, see `pinctl status`", width)};
+    screen.head = {cut("pinwarden " + clock + "  " + human_bytes(answer_.total_bytes()) + " in " +
+                       counted(answer_.total_pins(), "pin") + " of " +
+                       (rows_.size() == 1 ? std::string("1 process") : std::to_string(rows_.size()) + " processes"))};
+    std::string trust = answer_.trust().ledger_certain() ? "Ledger certain" : "LEDGER UNCERTAIN, see `pinctl status`";
     if (answer_.more_groups() > 0) {
-        screen.head[1] =
-            cut(screen.head[1] + "; " + std::to_string(answer_.more_groups()) + " processes not shown", width);
+        trust += "; " + std::to_string(answer_.more_groups()) + " processes not shown";
     }
-    for (const std::string& line : split(table.text(Style{}))) {
-        screen.rows.push_back(cut(line, width));
+    screen.head.push_back(cut(trust));
+    // A row is one line, however narrow the screen is.
+    const std::size_t least = table.least_width();
+    const std::size_t room = style.columns == 0 ? 0 : std::max(style.columns, least);
+    for (const std::string& line : split(table.text({.columns = room, .ellipsis = style.ellipsis}))) {
+        screen.rows.push_back(cut(line));
     }
     screen.head.push_back(screen.rows.front());
     screen.rows.erase(screen.rows.begin());

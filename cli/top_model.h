@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/text.h"
+
 namespace pinwarden::cli {
 
 enum class TopSort { kBytes, kRate, kPins, kAge, kConflicts };
@@ -31,8 +33,9 @@ public:
     // What the daemon answers, at a time in seconds that only grows.
     void take(const v1::GroupPinsResponse& owners, const v1::ListConflictsResponse& conflicts, double now);
 
-    // Lines of `width` columns at most.
-    [[nodiscard]] TopScreen screen(TopSort sort, std::size_t width, const std::string& clock) const;
+    // Lines within the columns that `style` has, without colours. On a wide screen there is more of each process; on a
+    // narrow one what matters least is left out.
+    [[nodiscard]] TopScreen screen(TopSort sort, const Style& style, const std::string& clock) const;
     [[nodiscard]] std::vector<TopRow> rows(TopSort sort) const;
 
 private:

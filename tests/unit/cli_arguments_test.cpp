@@ -34,6 +34,17 @@ TEST_CASE("the socket comes from the option, the environment, or the default")
     CHECK(good({"status", "--json"}).json);
 }
 
+TEST_CASE("lines fit the terminal unless they are to be whole, before and after the command")
+{
+    CHECK_FALSE(good({"pins"}).wide);
+    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+             {"-w", "pins"}, {"pins", "-w"}, {"pins", "--wide"}, {"policy", "list", "--wide"}}) {
+        CHECK(good(words).wide);
+    }
+    CHECK_FALSE(std::get<TopCommand>(good({"top"}).command).once);
+    CHECK(std::get<TopCommand>(good({"top", "--once"}).command).once);
+}
+
 TEST_CASE("TCP comes from the options or the environment, whole or not at all")
 {
     const auto parse = [](std::vector<std::string> words, const TlsArguments& environment) {
