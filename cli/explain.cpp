@@ -109,9 +109,12 @@ std::string pin_text(const v1::Pin& pin, bool named)
     return text + ".";
 }
 
-class Teller {
+class Writer {
 public:
-    Teller(v1::Explanation& explanation, std::int64_t now) : explanation_(explanation), now_(now) {}
+    Writer(v1::Explanation& explanation, std::int64_t now, Teller teller)
+        : explanation_(explanation), now_(now), recorded_(teller == Teller::kRecording)
+    {
+    }
 
     void tell()
     {
@@ -137,8 +140,25 @@ private:
         tell_operations(file);
     }
 
+    void tell_where_recorded(const v1::ExplainedFile& file)
+    {
+        const std::string name = visible(file.name());
+        if (file.kind() == "file") {
+            say(name + " is a file of the recorded machine (" + inode_name(file.identity()) +
+                "). This is how it was at the end of the recording.");
+        } else if (file.kind() == "directory") {
+            say(name + " is a directory of the recorded machine. This is how it was at the end of the recording.");
+        } else {
+            say("The recording does not tell which file " + name + " is (" + visible(file.problem()) + ").");
+        }
+    }
+
     void tell_where(const v1::ExplainedFile& file)
     {
+        if (recorded_ && file.kind() != "inode") {
+            tell_where_recorded(file);
+            return;
+        }
         const std::string name = visible(file.name());
         if (file.kind() == "missing") {
             say(visible(file.path()) + " is not found here (" + visible(file.problem()) +
@@ -200,6 +220,10 @@ private:
 
     void tell_operations(const v1::ExplainedFile& file)
     {
+        if (recorded_) {
+            say("What would become of an operation now can be asked of a daemon only.");
+            return;
+        }
         for (const v1::ForetoldOperation& foretold : explanation_.operations()) {
             say(operation_text(foretold, file));
         }
@@ -266,7 +290,9 @@ private:
     void tell_process()
     {
         const v1::ExplainedProcess& process = explanation_.process();
-        if (process.runs()) {
+        if (recorded_) {
+            tell_recorded(process);
+        } else if (process.runs()) {
             say("Process " + std::to_string(process.pid()) + " is " + visible(process.comm()) + ".");
         } else {
             say("No process " + std::to_string(process.pid()) +
@@ -284,6 +310,17 @@ private:
         }
         if (!process.spared().empty()) {
             say("pinwardend never signals it: " + visible(process.spared()) + ".");
+        }
+    }
+
+    void tell_recorded(const v1::ExplainedProcess& process)
+    {
+        const std::string name = "rocess " + std::to_string(process.pid());
+        if (process.comm().empty()) {
+            say("The recording names no p" + name + ".");
+        } else {
+            say("P" + name + " of the recorded machine is " + visible(process.comm()) +
+                (process.runs() ? "" : ", and has exited") + ". This is how it was at the end of the recording.");
         }
     }
 
@@ -381,6 +418,8 @@ private:
     {
         if (!explanation_.ledger_certain()) {
             say("The ledger is uncertain since events were lost: pins may be missing here, or be gone already.");
+        } else if (explanation_.pins().empty() && recorded_) {
+            say("The ledger was certain.");
         } else if (explanation_.pins().empty()) {
             say("The ledger is certain. pinwardend has run for " +
                 human_age(now_ - explanation_.daemon_start_time().seconds()) +
@@ -391,13 +430,14 @@ private:
 
     v1::Explanation& explanation_;
     const std::int64_t now_;
+    const bool recorded_;
 };
 
 }  // namespace
 
-void put_into_sentences(v1::Explanation& explanation, std::int64_t now)
+void put_into_sentences(v1::Explanation& explanation, std::int64_t now, Teller teller)
 {
-    Teller(explanation, now).tell();
+    Writer(explanation, now, teller).tell();
 }
 
 }  // namespace pinwarden::cli

@@ -87,8 +87,9 @@ void keep(const v1::Explanation& subject, google::protobuf::RepeatedPtrField<T>&
 
 class Asker {
 public:
-    Asker(v1::Explanation& subject, const std::shared_ptr<grpc::Channel>& channel)
+    Asker(v1::Explanation& subject, const std::shared_ptr<grpc::Channel>& channel, Teller teller)
         : subject_(subject),
+          teller_(teller),
           status_(v1::StatusService::NewStub(channel)),
           pins_(v1::PinService::NewStub(channel)),
           policies_(v1::PolicyService::NewStub(channel)),
@@ -104,11 +105,14 @@ public:
                 return status;
             }
         }
-        if (subject_.has_file()) {
-            foretell();
-            return grpc::Status::OK;
+        if (!subject_.has_file()) {
+            return ask_process();
         }
-        return ask_process();
+        // In a recording nothing happens any more.
+        if (teller_ == Teller::kDaemon) {
+            foretell();
+        }
+        return grpc::Status::OK;
     }
 
 private:
@@ -276,6 +280,7 @@ private:
     }
 
     v1::Explanation& subject_;
+    const Teller teller_;
     bool filesystem_pinned_ = false;
     std::unique_ptr<v1::StatusService::Stub> status_;
     std::unique_ptr<v1::PinService::Stub> pins_;
@@ -304,9 +309,10 @@ bool is_known(const v1::Explanation& explanation)
            !explanation.notifiers().empty() || !explanation.failures().empty();
 }
 
-std::expected<void, grpc::Status> ask_about(v1::Explanation& subject, const std::shared_ptr<grpc::Channel>& channel)
+std::expected<void, grpc::Status> ask_about(v1::Explanation& subject, const std::shared_ptr<grpc::Channel>& channel,
+                                            Teller teller)
 {
-    if (const grpc::Status status = Asker(subject, channel).ask(); !status.ok()) {
+    if (const grpc::Status status = Asker(subject, channel, teller).ask(); !status.ok()) {
         return std::unexpected(status);
     }
     return {};

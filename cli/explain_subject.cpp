@@ -165,12 +165,11 @@ void find_process(v1::ExplainedProcess& process)
 
 }  // namespace
 
-v1::Explanation find_subject(const std::string& subject)
+v1::Explanation name_subject(const std::string& subject)
 {
     v1::Explanation explanation;
     if (const auto pid = number(subject, std::numeric_limits<std::int32_t>::max()); pid && *pid > 0) {
         explanation.mutable_process()->set_pid(static_cast<std::uint32_t>(*pid));
-        find_process(*explanation.mutable_process());
         return explanation;
     }
     v1::ExplainedFile& file = *explanation.mutable_file();
@@ -178,8 +177,17 @@ v1::Explanation find_subject(const std::string& subject)
     if (v1::File identity; parse_inode(subject, identity)) {
         file.set_kind("inode");
         *file.mutable_identity() = identity;
-    } else {
-        find_file(file);
+    }
+    return explanation;
+}
+
+v1::Explanation find_subject(const std::string& subject)
+{
+    v1::Explanation explanation = name_subject(subject);
+    if (explanation.has_process()) {
+        find_process(*explanation.mutable_process());
+    } else if (explanation.file().kind() != "inode") {
+        find_file(*explanation.mutable_file());
     }
     return explanation;
 }

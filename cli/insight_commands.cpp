@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/explain.h"
 #include "cli/files.h"
+#include "cli/fit.h"
 #include "cli/render.h"
 #include "cli/render_config.h"
 #include "cli/render_conflicts.h"
@@ -140,14 +141,24 @@ int perform(const SupportCommand& command, Session& session)
 
 int perform(const ExplainCommand& command, Session& session)
 {
-    v1::Explanation explanation = find_subject(command.subject);
-    if (const auto asked = ask_about(explanation, session.channel); !asked) {
+    const Teller teller = session.arguments.recording.empty() ? Teller::kDaemon : Teller::kRecording;
+    v1::Explanation explanation;
+    if (teller == Teller::kDaemon) {
+        explanation = find_subject(command.subject);
+    } else if (auto found = find_recorded_subject(command.subject, session.channel)) {
+        explanation = std::move(*found);
+    } else {
+        return session.failed(found.error());
+    }
+    if (const auto asked = ask_about(explanation, session.channel, teller); !asked) {
         return session.failed(asked.error());
     }
-    put_into_sentences(explanation, std::time(nullptr));
+    put_into_sentences(explanation, session.moment.value_or(std::time(nullptr)), teller);
+    // So that it is seen where the next one begins.
+    constexpr std::size_t kHang = 2;
     std::string text;
     for (const std::string& sentence : explanation.sentences()) {
-        text += sentence + "\n";
+        text += wrapped(sentence, session.style.columns, kHang) + "\n";
     }
     const int result = session.answer(grpc::Status::OK, explanation, [&] { return text; });
     return result == 0 && !is_known(explanation) ? kFailed : result;
@@ -176,6 +187,7 @@ int perform(const AuditLogCommand& command, Session& session)
     const auto reader = session.audit_log->WatchAuditLog(&context, request);
     v1::WatchAuditLogResponse response;
     while (reader->Read(&response)) {
+        session.measure();
         print(response, session);
         // Nobody reads any more: that is a normal end.
         if (!session.streams.out) {
@@ -187,7 +199,6 @@ int perform(const AuditLogCommand& command, Session& session)
     return status.ok() ? 0 : session.failed(status);
 }
 
-        session.measure();
 int perform(const DoctorCommand& /*command*/, const DoctorFacts& machine, const Arguments& arguments,
             const Streams& streams, const Style& style)
 {

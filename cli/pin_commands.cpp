@@ -11,27 +11,9 @@
 namespace pinwarden::cli {
 namespace {
 
-v1::EventKind to_proto(Kind kind)
-{
-    switch (kind) {
-        case Kind::kPin: return v1::EVENT_KIND_PIN;
-        case Kind::kRelease: return v1::EVENT_KIND_RELEASE;
-        case Kind::kConflict: return v1::EVENT_KIND_CONFLICT;
-        case Kind::kVerdict: return v1::EVENT_KIND_VERDICT;
-        case Kind::kFailure: return v1::EVENT_KIND_FAILURE;
-        case Kind::kOrphan: return v1::EVENT_KIND_ORPHAN;
-        case Kind::kLeak: return v1::EVENT_KIND_LEAK;
-        case Kind::kHold: return v1::EVENT_KIND_HOLD_END;
-        case Kind::kSignal: return v1::EVENT_KIND_SIGNAL;
-        case Kind::kRevocation: return v1::EVENT_KIND_REVOCATION;
-    }
-    return v1::EVENT_KIND_UNSPECIFIED;
-}
-
 timespec wall_clock()
 {
     timespec now{};
-        session.measure();
     clock_gettime(CLOCK_REALTIME, &now);
     return now;
 }
@@ -49,6 +31,7 @@ int repeat(Session& session, std::uint64_t nanoseconds, std::uint64_t count, Sho
             session.streams.out << (session.style.terminal ? "\x1b[H\x1b[2J" : apart)
                                 << clock_time(now.tv_sec, static_cast<std::int32_t>(now.tv_nsec)) << "\n";
         }
+        session.measure();
         const int result = show();
         ++shown;
         // Nobody reads any more: that is a normal end.
@@ -102,10 +85,6 @@ int show_pins(const PinsCommand& command, Session& session)
         status, pins, [&] { return orphans ? render_orphans(pins, session.style) : render_pins(pins, session.style); });
 }
 
-        if (command.folded) {
-            // Not for people: its lines stay whole.
-            session.style.columns = 0;
-        }
 }  // namespace
 
 int perform(const PinsCommand& command, Session& session)
@@ -123,6 +102,10 @@ int perform(const LeaksCommand& command, Session& session)
         v1::GroupPinsResponse groups;
         const grpc::Status status =
             session.pins->GroupPins(Session::with_deadline().get(), group_request(command), &groups);
+        if (command.folded) {
+            // Not for people: its lines stay whole.
+            session.style.columns = 0;
+        }
         const int result = session.answer(status, groups, [&] {
             return command.folded ? render_folded(groups)
                                   : render_groups(groups, command.by, before ? &*before : nullptr, session.style);
@@ -155,7 +138,6 @@ int perform(const FailuresCommand& command, Session& session)
     v1::ListFailuresResponse response;
     const grpc::Status status = session.pins->ListFailures(Session::with_deadline().get(), request, &response);
     return session.answer(status, response, [&] { return render_failures(response, session.style); });
-        session.measure();
 }
 
 int perform(const NotifiersCommand& /*command*/, Session& session)
@@ -167,19 +149,13 @@ int perform(const NotifiersCommand& /*command*/, Session& session)
 
 int perform(const WatchCommand& command, Session& session)
 {
-    v1::WatchEventsRequest request;
-    for (const Kind kind : command.kinds) {
-        request.add_kinds(to_proto(kind));
-    }
-    if (command.filter.ByteSizeLong() > 0) {
-        *request.mutable_filter() = command.filter;
-    }
     grpc::ClientContext context;
-    const auto reader = session.pins->WatchEvents(&context, request);
+    const auto reader = session.pins->WatchEvents(&context, watch_request(command));
     v1::WatchEventsResponse event;
     std::uint64_t seen = 0;
     bool enough = false;
     while (!enough && reader->Read(&event)) {
+        session.measure();
         session.streams.out << (session.arguments.json ? to_json(event, false) + "\n"
                                                        : render_event(event, session.style))
                             << std::flush;

@@ -10,6 +10,23 @@ namespace {
 
 constexpr std::uint64_t kMostOnPage = 1000;
 
+v1::EventKind to_proto(Kind kind)
+{
+    switch (kind) {
+        case Kind::kPin: return v1::EVENT_KIND_PIN;
+        case Kind::kRelease: return v1::EVENT_KIND_RELEASE;
+        case Kind::kConflict: return v1::EVENT_KIND_CONFLICT;
+        case Kind::kVerdict: return v1::EVENT_KIND_VERDICT;
+        case Kind::kFailure: return v1::EVENT_KIND_FAILURE;
+        case Kind::kOrphan: return v1::EVENT_KIND_ORPHAN;
+        case Kind::kLeak: return v1::EVENT_KIND_LEAK;
+        case Kind::kHold: return v1::EVENT_KIND_HOLD_END;
+        case Kind::kSignal: return v1::EVENT_KIND_SIGNAL;
+        case Kind::kRevocation: return v1::EVENT_KIND_REVOCATION;
+    }
+    return v1::EVENT_KIND_UNSPECIFIED;
+}
+
 }  // namespace
 
 grpc::Status list_pins(v1::PinService::Stub& service, const PinsCommand& command, bool holders,
@@ -59,6 +76,18 @@ v1::GroupPinsRequest group_request(const LeaksCommand& command)
     request.set_order(command.order);
     // A flame graph has all of it.
     request.set_limit(command.folded ? 0 : command.top);
+    return request;
+}
+
+v1::WatchEventsRequest watch_request(const WatchCommand& command)
+{
+    v1::WatchEventsRequest request;
+    for (const Kind kind : command.kinds) {
+        request.add_kinds(to_proto(kind));
+    }
+    if (command.filter.ByteSizeLong() > 0) {
+        *request.mutable_filter() = command.filter;
+    }
     return request;
 }
 

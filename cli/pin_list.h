@@ -19,5 +19,6 @@ grpc::Status list_pins(v1::PinService::Stub& service, const PinsCommand& command
 
 v1::GroupPinsRequest group_request(const PinsCommand& command);
 v1::GroupPinsRequest group_request(const LeaksCommand& command);
+v1::WatchEventsRequest watch_request(const WatchCommand& command);
 
 }  // namespace pinwarden::cli

@@ -1,9 +1,14 @@
 #include "cli/recorded.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "publish/access.h"
 #include "publish/api_server.h"
+#include "publish/convert.h"
+#include "publish/pin_filter.h"
+#include "publish/pin_list.h"
 #include "replay/replay.h"
 #include "replay/replay_pipeline.h"
 
@@ -69,6 +74,36 @@ std::expected<std::unique_ptr<Recorded>, std::string> Recorded::open(const std::
         return std::unexpected(played.error());
     }
     return replayed;
+}
+
+std::expected<std::string, std::string> replay_events(const std::string& path, const v1::WatchEventsRequest& request,
+                                                      const std::function<bool(const v1::WatchEventsResponse&)>& take)
+{
+    std::optional<PinFilter> filter;
+    if (request.has_filter()) {
+        auto wanted = filter_from_request(request.filter());
+        if (!wanted) {
+            return std::unexpected(wanted.error().message);
+        }
+        filter = std::move(*wanted);
+    }
+    auto reader = RecordingReader::open(path);
+    if (!reader) {
+        return std::unexpected(reader.error().message);
+    }
+    Replay replay((*reader)->head());
+    bool enough = false;
+    const ReplaySummary summary = replay.play(**reader, [&](const Notice& notice) {
+        if (enough || (filter && !filter->matches(notice))) {
+            return;
+        }
+        for (const v1::EventKind kind : event_kinds(notice)) {
+            const bool asked =
+                request.kinds().empty() || std::ranges::find(request.kinds(), kind) != request.kinds().end();
+            enough = enough || (asked && !take(event_to_proto(notice, kind)));
+        }
+    });
+    return enough ? std::string() : summary.damage;
 }
 
 }  // namespace pinwarden::cli

@@ -3,9 +3,11 @@
 
 #include <grpcpp/grpcpp.h>
 #include <pinwarden/v1/pinctl.pb.h>
+#include <pinwarden/v1/pinwarden.pb.h>
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -28,5 +30,10 @@ public:
     // Its end, in seconds since the Unix epoch.
     [[nodiscard]] virtual std::int64_t moment() const = 0;
 };
+
+// Replays the file and hands over the events that are asked for, in order, until `take` wants no more. Returns why the
+// rest of the file could not be read; empty: it was whole. Error: what is wrong with the file or the request.
+std::expected<std::string, std::string> replay_events(const std::string& path, const v1::WatchEventsRequest& request,
+                                                      const std::function<bool(const v1::WatchEventsResponse&)>& take);
 
 }  // namespace pinwarden::cli
