@@ -1,6 +1,7 @@
 // pinctl top on a terminal: in tmux, whose screen is read.
 #include <catch2/catch.hpp>
 
+#include <sstream>
 #include <string>
 
 #include "support/daemon.h"
@@ -40,9 +41,22 @@ private:
     std::string server_;
 };
 
+// Lines that begin with this pid and name the process.
+int rows_of(const std::string& screen, pid_t pid)
+{
+    std::istringstream lines(screen);
+    int rows = 0;
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string first;
+        rows += words >> first && first == std::to_string(pid) && line.find(" pinner") != std::string::npos ? 1 : 0;
+    }
+    return rows;
+}
+
 }  // namespace
 
-TEST_CASE("top shows who holds most, is sorted by keys, and gives the screen back")
+TEST_CASE("top shows who holds most, is sorted by keys, and gives the screen back", "[top]")
 {
     Daemon& daemon = Daemon::shared();
     Pinner large;
@@ -63,6 +77,18 @@ TEST_CASE("top shows who holds most, is sorted by keys, and gives the screen bac
         CHECK(screen.find(larger) < screen.find(smaller));
         CHECK(screen.find(smaller) != std::string::npos);
         CHECK(screen.find("io_uring") != std::string::npos);
+        // What is worth most is there on a narrow screen too; a wide one is used.
+        for (const char* title : {"PID", "RATE", "PINS", "OLDEST", "DRIVER", "COMM"}) {
+            INFO(title);
+            CHECK(screen.find(title) != std::string::npos);
+        }
+        const bool wide = columns == 200;
+        CHECK((screen.find("PROGRAM") != std::string::npos) == wide);
+        CHECK((screen.find("CGROUP") != std::string::npos) == wide);
+        CHECK((screen.find("/pinner ") != std::string::npos) == wide);
+        // Every row has its name at its end, and its own line.
+        CHECK(rows_of(screen, large.pid()) == 1);
+        CHECK(rows_of(screen, small.pid()) == 1);
         terminal.press("a");
         terminal.wait_for("*OLDEST");
         terminal.press("c");
@@ -82,9 +108,51 @@ TEST_CASE("top shows who holds most, is sorted by keys, and gives the screen bac
     daemon.expect_nothing_pinned();
 }
 
-TEST_CASE("top says what it needs where there is no terminal")
+TEST_CASE("a table on a terminal fits it, and in a pipe nothing is left out", "[top]")
+{
+    Daemon& daemon = Daemon::shared();
+    Pinner pinner;
+    const std::string path = Machine::instance().folder("tmpfs") +
+                             "/a-folder-with-a-name-of-some-length-that-no-narrow-terminal-has-room-for";
+    REQUIRE(shell("mkdir -p " + path).status == 0);
+    pinner.ok("file " + path + "/part-00017.bin 65536");
+    pinner.ok("pin uring");
+    const std::string by_file = "pinctl --socket " + daemon.socket() + " pins --by file";
+    const std::string whole = path + "/part-00017.bin";
+    {
+        const Terminal terminal(by_file, 80, 24);
+        terminal.wait_for("ended with 0");
+        const std::string screen = terminal.screen();
+        INFO(screen);
+        CHECK(screen.find("/part-00017.bin\n") != std::string::npos);
+        CHECK(screen.find(path) == std::string::npos);
+        CHECK(screen.find("64.0 KiB") != std::string::npos);
+    }
+    {
+        const Terminal terminal(by_file, 200, 24);
+        terminal.wait_for("ended with 0");
+        CHECK(terminal.screen().find(whole + "\n") != std::string::npos);
+    }
+    {
+        const Terminal terminal(by_file + " --wide; " + by_file + " | cat", 81, 24);
+        terminal.wait_for("ended with 0");
+        const std::string screen = run({"tmux", "-L", "pinwarden-test-81", "capture-pane", "-p", "-J"}).out;
+        INFO(screen);
+        const auto first = screen.find(whole);
+        REQUIRE(first != std::string::npos);
+        CHECK(screen.find(whole, first + 1) != std::string::npos);
+    }
+    pinner.end();
+    daemon.expect_nothing_pinned();
+}
+
+TEST_CASE("top says what it needs where there is no terminal", "[top]")
 {
     const Outcome outcome = Daemon::shared().pinctl("top");
     CHECK(outcome.status == 1);
     CHECK(outcome.err.find("top needs a terminal") != std::string::npos);
+    const Outcome once = Daemon::shared().pinctl("top --once");
+    CHECK(once.status == 0);
+    CHECK(once.out.starts_with("pinwarden "));
+    CHECK(once.out.ends_with("No pins.\n"));
 }
