@@ -114,8 +114,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if code != 304:
             self.send_header('Content-Type', kind)
             self.send_header('Content-Length', str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.end_headers()
+            self.wfile.write(body)
+        except OSError:
+            self.close_connection = True  # whoever asked waits no longer
 
     def log_message(self, *_):
         pass

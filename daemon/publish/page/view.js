@@ -99,13 +99,14 @@ function bar(share) {
 // A table that becomes a list of cards where it has no room. Browsers then forget that it is a table: hence the roles.
 // The first column names the row.
 function table(caption, columns, rows) {
+  const kind = (i, what) => (columns[i].number ? 'number' : 'words') + (what === '-' ? ' nothing' : '');
   const cell = (row, i) => node(i === 0 ? 'th' : 'td',
-                                {role: i === 0 ? 'rowheader' : 'cell', class: columns[i].number ? 'number' : 'words',
+                                {role: i === 0 ? 'rowheader' : 'cell', class: kind(i, row.cells[i]),
                                  'data-label': columns[i].title, ...(i === 0 ? {scope: 'row'} : {})}, row.cells[i]);
   return node('table', {role: 'table'},
               node('caption', {}, caption),
-              node('thead', {role: 'rowgroup'}, node('tr', {role: 'row'}, columns.map((column) =>
-                  node('th', {scope: 'col', role: 'columnheader', class: column.number ? 'number' : 'words'}, column.title)))),
+              node('thead', {role: 'rowgroup'}, node('tr', {role: 'row'}, columns.map((column, i) =>
+                  node('th', {scope: 'col', role: 'columnheader', class: kind(i)}, column.title)))),
               node('tbody', {role: 'rowgroup'}, rows.map((row) =>
                   node('tr', {role: 'row', key: row.key}, row.cells.map((_, i) => cell(row, i))))));
 }

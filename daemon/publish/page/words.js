@@ -167,23 +167,24 @@ function placeText(conflict) {
   return fileName(file);
 }
 
-const HOLD_ENDS = {
-  pins_gone: 'the pins are gone, it goes on',
-  allowed: 'an operator let it go on',
-  denied: 'an operator failed it',
-  timed_out_allow: 'its time was up, it goes on',
-  timed_out_deny: 'its time was up, it fails',
-  decided: 'the policies decide otherwise now',
-  abandoned: 'the caller is gone, or gave up',
-  let_go_allow: 'it could be held no longer, it goes on',
-  let_go_deny: 'it could be held no longer, it fails',
-};
+// Maps, not objects: these have no entries that nobody has put in.
+const HOLD_ENDS = new Map([
+  ['pins_gone', 'the pins are gone, it goes on'],
+  ['allowed', 'an operator let it go on'],
+  ['denied', 'an operator failed it'],
+  ['timed_out_allow', 'its time was up, it goes on'],
+  ['timed_out_deny', 'its time was up, it fails'],
+  ['decided', 'the policies decide otherwise now'],
+  ['abandoned', 'the caller is gone, or gave up'],
+  ['let_go_allow', 'it could be held no longer, it goes on'],
+  ['let_go_deny', 'it could be held no longer, it fails'],
+]);
 
 // It went on, and the pins were there.
 const WENT_ON = ['allowed', 'timed_out_allow', 'let_go_allow'];
 
 function holdEndText(past) {
-  return 'Held for ' + humanDuration(seconds(past.held)) + ': ' + (HOLD_ENDS[past.hold_outcome] || withBlanks(past.hold_outcome));
+  return 'Held for ' + durationText(past.held) + ': ' + (HOLD_ENDS.get(past.hold_outcome) || withBlanks(past.hold_outcome));
 }
 
 // How bad what was decided is: bad, look, or good.
@@ -316,14 +317,14 @@ function matchText(match) {
 }
 
 // What to call operations where they are counted.
-const NOUNS = {punch_hole: 'punched hole', collapse_range: 'collapsed range', zero_range: 'zeroed range',
-               insert_range: 'inserted range', madv_remove: 'madv_remove', umount: 'umount', truncate: 'truncate'};
+const NOUNS = new Map([['punch_hole', 'punched hole'], ['collapse_range', 'collapsed range'], ['zero_range', 'zeroed range'],
+                       ['insert_range', 'inserted range'], ['madv_remove', 'madv_remove']]);
 
 // "3 truncates and 1 umount"
 function operationsText(conflicts) {
   const numbers = new Map();
   for (const past of conflicts) {
-    const noun = NOUNS[past.conflict.operation] || withBlanks(past.conflict.operation);
+    const noun = NOUNS.get(past.conflict.operation) || withBlanks(past.conflict.operation);
     numbers.set(noun, (numbers.get(noun) || 0) + 1);
   }
   const texts = [...numbers].map(([noun, number]) => counted(number, noun));
@@ -389,19 +390,23 @@ function statePoints(page) {
 }
 
 const LEVELS = ['bad', 'look', 'good'];
-const LEVEL_WORDS = {bad: 'At risk', look: 'Look', good: 'Quiet'};
+const LEVEL_WORDS = {bad: 'At risk', look: 'Look', good: 'OK'};
 
 // What somebody needs to know first, in one sentence; and what else there is to know, the worst first.
 function assess(page, now) {
   const list = page.conflicts || {};
   const all = list.conflicts || [];
   const recent = all.filter((past) => now - instant(past.time) < HOUR * 1000);
-  const start = instant(page.status.start_time);
-  const young = now - start < HOUR * 1000;
-  const when = young ? 'since pinwardend started, ' + humanAge((now - start) / 1000) + ' ago' : 'in the last hour';
-  // The server tells the newest only: where all of them are of this hour, there may be more.
-  const more = recent.length === all.length && count(list.matched) > all.length;
-  const points = conflictPoints(recent, more ? 'among the last ' + all.length : when).concat(statePoints(page));
+  const ago = (time) => humanAge((now - instant(time)) / 1000);
+  let when = now - instant(page.status.start_time) < HOUR * 1000
+      ? 'since pinwardend started, ' + ago(page.status.start_time) + ' ago' : 'in the last hour';
+  const points = statePoints(page);
+  // Only the newest are told: where all of them are of this hour, there may be more.
+  if (recent.length > 0 && recent.length === all.length && count(list.matched) > all.length) {
+    when = 'in the last ' + ago(all[all.length - 1].time);
+    points.push({level: 'look', text: 'Of ' + list.matched + ' conflicts only the last ' + all.length + ' are looked at here.'});
+  }
+  points.unshift(...conflictPoints(recent, when));
   if (recent.length === 0) {
     points.push({level: 'good', text: (page.status.ledger_certain ? 'Nothing collided' : 'Nothing is known to have collided') +
                                       ' with pinned memory ' + when + '.'});
