@@ -12,12 +12,12 @@ const WORDS = {
                'Policy datasets-under-rdma: 4 pins are in the way', '0x7f21c4000000-0x7f21c4200000', '10000 pins',
                'And 180 more groups', '95 older ones not shown here', '12 older ones fell out of memory', '2 orphans, 1 leak',
                'would deny', '31 denied', '/srv/images does not exist yet', 'it sent 10 signals in a row', 'ring_full_pin 41 (made good)',
-               '16 pages', '2 pins', 'hold 30s, revoke SIGUSR1 5s SIGTERM 5s SIGKILL, then deny EBUSY for truncate', '(exited)',
+               '16 pages had', '2 pins not seen', 'hold 30s, revoke SIGUSR1 5s SIGTERM 5s SIGKILL, then deny EBUSY for truncate', '(exited)',
                '3 on-demand ranges with 48.0 GiB', '1 policy is degraded.', 'Show all 33 conflicts'],
          not: ['node7']},
   uncertain: {has: ['What is pinned is not certain: events were lost.', 'Nothing is known to have collided',
                     'ring_full_pin 1204 (the ledger is incomplete)', '1 failed', '1 hook that should be attached is not',
-                    'The audit of all pins has 3m12s to go.', '96 pages', '12 pins'],
+                    'The audit of all pins has 3m12s to go.', '96 pages had', '12 pins not seen'],
               not: ['Nothing collided']},
   no_details: {has: ['Files and owners are not shown: the daemon was not started with --page-details', 'Meets 8.0 GiB in 4 pins',
                      'mlx5_ib', 'Policy datasets-under-rdma: 4 pins are in the way', 'munmap of 2.0 MiB'],
@@ -28,6 +28,10 @@ const WORDS = {
   empty: {has: ['Nothing collided with pinned memory since pinwardend started, 4', 'Nothing is pinned for long.', 'No operation is held.',
                 'No conflict since pinwardend started.', 'No policies: what meets pinned memory is told, and goes ahead.', '0 B in 0 pins'],
           not: ['orphan']},
+  full: {has: ['20 operations wait for pins to go.', 'Of 1024 conflicts only the last 50 are looked at here.',
+               '50 truncates met pinned memory and were stopped in the last 1m', 'Show all 50 conflicts', 'Show all 40 policies',
+               'Show all 20 files', 'And 9980 more groups', '974 older ones', 'worker-0[400] mlx5_ib, worker-1[401] mlx5_ib, worker-2[402] mlx5_ib and 13 others'],
+         not: []},
 };
 
 function squeezed(text) {

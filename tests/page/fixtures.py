@@ -242,7 +242,25 @@ def empty():
             'holds': {}, 'policies': {}, 'conflicts': {}}
 
 
-FIXTURES = {fixture.__name__: fixture for fixture in (quiet, busy, uncertain, no_details, hostile, empty)}
+def full():
+    """As many of everything as a daemon tells at most, and more bytes."""
+    def path(i):
+        return f'/mnt/datasets/{i:02d}/' + 'a-folder-with-a-long-name/' * 4 + f'{i}.bin'
+    owners = [owner_in_conflict(process(f'worker-{i}', 400 + i), 'mlx5_ib', 1, MIB) for i in range(16)]
+    listed = [past(9000 - i, 0.5 + 2 * i, 'truncate', caller=process('rsync', 7000 + i), owners=owners, at=file(path(i), i), **DENIED)
+              for i in range(50)]
+    policies = [dict(DENY, policy=dict(DENY['policy'], name=f'datasets-{i}')) for i in range(40)]
+    return {'host': 'node99.a-long-name.of-a-domain.example', 'status': status(10000, 4 * TIB, holds=20),
+            'by_driver': groups([group((20 - i) * GIB, 500, DAY, name=f'driver_{i}') for i in range(20)], more_groups=3),
+            'by_file': groups([group(GIB, 500, DAY, file=file(path(i), i), drivers=['mlx5_ib', 'vfio']) for i in range(20)],
+                              more_groups=9980),
+            'by_owner': groups([group(GIB, 500, DAY, owner=process(f'worker-{i}', 400 + i), drivers=['mlx5_ib']) for i in range(20)],
+                               more_groups=180),
+            'holds': {'holds': [held_operation(i, 3, 7, file(path(i), i)) for i in range(1, 21)]},
+            'policies': {'policies': policies, 'generation': 2}, 'conflicts': conflicts(listed, 7976, 1024)}
+
+
+FIXTURES = {fixture.__name__: fixture for fixture in (quiet, busy, uncertain, no_details, hostile, empty, full)}
 
 
 def new_conflict(number):

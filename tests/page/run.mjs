@@ -17,7 +17,7 @@ import {checkBehaviour, checkWords} from './behaviour.mjs';
 import {checkKeyboard, checkLoaded, SIZES, THEMES} from './generic.mjs';
 
 const FOLDER = path.dirname(fileURLToPath(import.meta.url));
-const FIXTURES = ['quiet', 'busy', 'uncertain', 'no_details', 'hostile', 'empty'];
+const FIXTURES = ['quiet', 'busy', 'uncertain', 'no_details', 'hostile', 'empty', 'full'];
 const AXE = readFileSync(path.join(FOLDER, 'node_modules/axe-core/axe.min.js'), 'utf8');
 
 // Counts what holds, and tells what does not.

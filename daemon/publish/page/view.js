@@ -195,8 +195,8 @@ function holdItem(hold, now) {
       bar(held / all),
       paragraph(conflict.caller ? ['Caller ', processName(conflict.caller), '; in its way: '] : 'In its way: ',
                 heldPinsText(conflict.pins)),
-      paragraph('Policy ', node('b', {}, foreign(conflict.policy)), '; ', node('code', {}, 'pinctl holds release ' + hold.id),
-                ' ends it.'));
+      paragraph('Policy ', node('b', {}, foreign(conflict.policy)),
+                !decided && ['; ', node('code', {}, 'pinctl holds release ' + hold.id), ' ends it']));
 }
 
 function drawHolds(page, now) {
@@ -318,8 +318,7 @@ function drawWatching(page) {
     paragraph(status.ledger_certain ? 'The ledger is certain: it has every pin there is, and none besides.'
                                     : 'The ledger is uncertain: pins may be missing or already gone.'),
     paragraph(lost ? 'Events lost since the start: ' + lost + '.' : 'No event was lost since the start.'),
-    paragraph(counted(count(trust.ambiguous_pages), 'page') + ' whose release could have been several pins’; ' +
-              counted(count(trust.adopted_pins), 'pin') + ' found afterwards, with an owner that is inferred or not known.'),
+    paragraph(doubtText(trust)),
     (status.notices || []).length > 0 && node('ul', {class: 'points', 'aria-label': 'Notices'},
                                               status.notices.map((notice) => node('li', {class: 'look'}, foreign(notice)))),
     missing.length > 0 && node('details', {key: 'hooks'},

@@ -427,3 +427,12 @@ function hooksText(status) {
   return countsText([['attached', of('ATTACHED')], ['not needed now', of('NOT_NEEDED')],
                      ['not on this kernel', of('UNAVAILABLE')], ['failed', of('FAILED')]]);
 }
+
+function doubtText(trust) {
+  const ambiguous = count(trust.ambiguous_pages);
+  const adopted = count(trust.adopted_pins);
+  return (ambiguous === 0 ? 'Every release was known to be one pin’s. '
+                          : counted(ambiguous, 'page') + ' had a release that could have been several pins’. ') +
+         (adopted === 0 ? 'Every pin was seen being made.'
+                        : counted(adopted, 'pin') + ' not seen being made: the owner is inferred, or not known.');
+}
