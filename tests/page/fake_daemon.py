@@ -99,7 +99,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if how == 'garbage':
             return self.send(200, b'{"host": "x"}', 'application/json')
         if how == 'slow':
-            time.sleep(7)
+            time.sleep(12)
         if self.headers.get('If-None-Match') == self.state.etag:
             return self.send(304, b'', 'application/json', self.state.etag)
         return self.send(200, self.state.body, 'application/json', self.state.etag)

@@ -3,6 +3,7 @@
 //   node run.mjs                          all of it
 //   node run.mjs --url http://HOST:PORT/  what must hold of any daemon's page
 //   node run.mjs --fixture NAME           only what must hold with that one
+//   node run.mjs --behaviour              only what it does while things change
 //   node run.mjs --screenshots FOLDER     only takes pictures of the fixtures
 //
 // CHROMIUM says which browser, /usr/bin/chromium if it says nothing.
@@ -71,8 +72,13 @@ async function open(browser, url, {size, theme, motion = 'no-preference'}) {
     document.addEventListener('securitypolicyviolation', (event) =>
       window.pwViolations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
   });
-  await page.goto(url);
-  await page.waitForSelector('main[aria-busy=false]', {timeout: 20000});
+  // A machine that also builds may take its time.
+  await page.goto(url, {timeout: 60000});
+  await page.waitForSelector('main[aria-busy=false]', {timeout: 60000}).catch(async () => {
+    const state = await page.innerText('header').catch(String);
+    throw new Error(`the page shows no data: ${state.replaceAll('\n', ' ')} ${notes.console.join('; ')} ` +
+                    notes.responses.map((response) => `${response.status()} ${response.url()}`).join(', '));
+  });
   return {page, notes, close: () => context.close()};
 }
 
@@ -80,12 +86,17 @@ async function eachLook(browser, url, checks, name, also) {
   for (const size of SIZES) {
     for (const theme of THEMES) {
       checks.where = `${name} ${size.width}x${size.height} ${theme}`;
-      const opened = await open(browser, url, {size, theme});
-      await checkLoaded(opened, checks, AXE, theme);
-      await also(opened, size, theme);
-      await opened.close();
+      try {
+        const opened = await open(browser, url, {size, theme});
+        await checkLoaded(opened, checks, AXE, theme);
+        await also(opened, size, theme);
+        await opened.close();
+      } catch (error) {
+        checks.that(false, 'the checks came to their end', String(error.stack));
+      }
     }
   }
+  console.log(`${name}: ${checks.passed} passed, ${checks.failed} failed so far, after ${Math.round(performance.now() / 1000)} s`);
 }
 
 async function takePictures(browser, url, folder) {
@@ -98,7 +109,9 @@ async function takePictures(browser, url, folder) {
   }
 }
 
-const {values: options} = parseArgs({options: {url: {type: 'string'}, fixture: {type: 'string'}, screenshots: {type: 'string'}}});
+const {values: options} = parseArgs({
+  options: {url: {type: 'string'}, fixture: {type: 'string'}, behaviour: {type: 'boolean'}, screenshots: {type: 'string'}},
+});
 const checks = new Checks();
 const started = options.url ? {url: options.url.replace(/\/*$/, '/')} : await startDaemon();
 const {url} = started;
@@ -110,7 +123,7 @@ try {
   } else if (options.url) {
     await eachLook(browser, url, checks, 'daemon', (opened, size) => checkKeyboard(opened.page, checks, size));
   } else {
-    for (const fixture of options.fixture ? [options.fixture] : FIXTURES) {
+    for (const fixture of options.behaviour ? [] : options.fixture ? [options.fixture] : FIXTURES) {
       await fetch(`${url}test/fixture?name=${fixture}`);
       await eachLook(browser, url, checks, fixture, async (opened, size, theme) => {
         await checkWords(opened.page, checks, fixture);

@@ -3,7 +3,8 @@
 
 const EVERY = 1000;     // milliseconds between an answer and the next question
 const SLOWEST = 15000;  // the same, while there is no answer
-const PATIENCE = 5000;  // how long an answer may take
+const PATIENCE = 10000; // how long an answer may take; a host in trouble is slow, and then most worth looking at
+const LATE = 3000;      // after this it is said that one is waited for
 const QUIET = 4000;     // at most one announcement in this time
 
 let page = null;      // the last answer
@@ -14,7 +15,8 @@ let trouble = '';     // why there is none now
 let failures = 0;     // in a row
 let paused = false;
 let timer = 0;
-let asking = null;
+let asking = null;    // what aborts the question that is under way
+let asked = 0;        // Date.now() when it was put
 
 function drawAll() {
   if (!page) {
@@ -36,7 +38,8 @@ function drawConnection() {
   const clock = heard ? new Date(heard).toLocaleTimeString() : '';
   const silent = failures > 0;
   document.body.className = silent ? 'silent' : paused ? 'paused' : 'live';
-  let text = 'Live, ' + clock;
+  const waited = asking ? Date.now() - asked : 0;
+  let text = 'Live, ' + clock + (waited > LATE ? ', waiting for ' + humanAge(waited / 1000) : '');
   if (silent) {
     text = heard ? 'No answer since ' + clock + ' (' + humanAge((Date.now() - heard) / 1000) + '): what is shown is from then. '
                  : 'No answer from pinwardend. ';
@@ -103,6 +106,7 @@ function take(answer) {
 
 async function ask() {
   asking = new AbortController();
+  asked = Date.now();
   const limit = setTimeout(() => asking.abort(), PATIENCE);
   const {signal} = asking;
   let answer = null;
