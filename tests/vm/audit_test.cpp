@@ -38,6 +38,86 @@ std::string vfio(Daemon& daemon)
 
 }  // namespace
 
+TEST_CASE("pinctl audit ends with status 3 where the ledger lacks pins, and the daemon then mends it")
+{
+    Daemon::stop_shared();
+    Pinner pinner;
+    pinner.ok("anon 65536");
+    pinner.ok("fill mapping 41");
+    pinner.ok("pin uring");
+
+    Daemon daemon({"--no-census"});
+    CHECK(daemon.api().pins().empty());
+    const Outcome different = daemon.pinctl("audit");
+    INFO(different.out);
+    CHECK(different.status == 3);
+    CHECK(last_line(different.out).starts_with("16 differences: 16 pins the ledger did not have"));
+    eventually("the ledger is mended", [&] { return daemon.pinctl("audit").status == 0; });
+    CHECK(daemon.api().status().pinned_bytes() == 65536);
+    pinner.ok("release");
+    eventually("they are gone", [&] { return daemon.api().pins().empty(); });
+    pinner.end();
+    daemon.stop();
+}
+
+TEST_CASE("a process with 1 GiB pinned is killed: its pin is an orphan until the kernel has let go")
+{
+    // The kernel lets go page by page, faster than an emulated daemon reads: this is not about losses.
+    Daemon::stop_shared();
+    Daemon daemon({"--ring-size", "64MiB"});
+    // After the census of the start, which would take the pages of a call that lasts that long for somebody's.
+    expect_exact(daemon);
+    EventWatch watch(daemon.api(), {v1::EVENT_KIND_RELEASE});
+    Pinner pinner;
+    pinner.ok("memfd large 1073741824");
+    pinner.ok("pin uring", std::chrono::seconds(300));
+    CHECK(daemon.api().status().pinned_bytes() == 1U << 30U);
+
+    pinner.kill();
+    eventually("it is gone", [&] {
+        const auto pins = daemon.api().pins();
+        // As long as there is something left, nobody is shown as its living owner.
+        for (const auto& pin : pins) {
+            CHECK(pin.owner().exited());
+        }
+        return pins.empty();
+    });
+    const auto gone = watch.wait_for("its end", [](const auto& event) { return event.fully_released(); });
+    CHECK(gone.pin().owner().pid() == static_cast<unsigned>(pinner.pid()));
+    CHECK(gone.pin().owner().exited());
+    expect_exact(daemon);
+    daemon.expect_nothing_pinned();
+    daemon.stop();
+}
+
+TEST_CASE("pins from before the start are found, protected, and gone when they are let go")
+{
+    Daemon::stop_shared();
+    Pinner pinner;
+    const std::string path = pinner.ok("memfd older 262144");
+    pinner.ok("pin " + Machine::instance().rdma("rw") + " 0 131072");
+
+    Daemon& daemon = Daemon::shared();
+    eventually("they are found", [&] { return !daemon.api().pins().empty(); });
+    const v1::Pin pin = daemon.api().pins().at(0);
+    CHECK(pin.bytes() == 131072);
+    CHECK(pin.backing() == "shmem");
+    REQUIRE(pin.ranges_size() == 1);
+    CHECK(pin.ranges(0).first_page() == 0);
+    CHECK(pin.ranges(0).pages() == 32);
+    expect_exact(daemon);
+    const AppliedPolicy policy(daemon.api());
+    CHECK(try_truncate(path, 65536) == EBUSY);
+    CHECK(try_truncate(path, 131072) == 0);
+
+    pinner.ok("release");
+    eventually("they are gone", [&] { return daemon.api().pins().empty(); });
+    expect_exact(daemon);
+    CHECK(daemon.api().status().ledger_certain());
+    CHECK(try_truncate(path, 0) == 0);
+    pinner.end();
+}
+
 TEST_CASE("what is pinned by several drivers is what the kernel counts, and pinctl says so")
 {
     Daemon& daemon = Daemon::shared();
@@ -132,85 +212,4 @@ TEST_CASE("pins of one process on the same pages are told apart by the object th
     pinner.ok("release");
     daemon.expect_nothing_pinned();
     CHECK(Daemon::metrics().sum("pinwarden_releases_ambiguous_total") == ambiguous);
-}
-
-TEST_CASE("pins from before the start are found, protected, and gone when they are let go")
-{
-    Daemon::stop_shared();
-    Pinner pinner;
-    const std::string path = pinner.ok("memfd older 262144");
-    pinner.ok("pin " + Machine::instance().rdma("rw") + " 0 131072");
-
-    Daemon daemon;
-    eventually("they are found", [&] { return !daemon.api().pins().empty(); });
-    const v1::Pin pin = daemon.api().pins().at(0);
-    CHECK(pin.bytes() == 131072);
-    CHECK(pin.backing() == "shmem");
-    REQUIRE(pin.ranges_size() == 1);
-    CHECK(pin.ranges(0).first_page() == 0);
-    CHECK(pin.ranges(0).pages() == 32);
-    expect_exact(daemon);
-    const AppliedPolicy policy(daemon.api());
-    CHECK(try_truncate(path, 65536) == EBUSY);
-    CHECK(try_truncate(path, 131072) == 0);
-
-    pinner.ok("release");
-    eventually("they are gone", [&] { return daemon.api().pins().empty(); });
-    expect_exact(daemon);
-    CHECK(daemon.api().status().ledger_certain());
-    CHECK(try_truncate(path, 0) == 0);
-    pinner.end();
-    daemon.stop();
-}
-
-TEST_CASE("pinctl audit ends with status 3 where the ledger lacks pins, and the daemon then mends it")
-{
-    Daemon::stop_shared();
-    Pinner pinner;
-    pinner.ok("anon 65536");
-    pinner.ok("fill mapping 41");
-    pinner.ok("pin uring");
-
-    Daemon daemon({"--no-census"});
-    CHECK(daemon.api().pins().empty());
-    const Outcome different = daemon.pinctl("audit");
-    INFO(different.out);
-    CHECK(different.status == 3);
-    CHECK(last_line(different.out).starts_with("16 differences: 16 pins the ledger did not have"));
-    eventually("the ledger is mended", [&] { return daemon.pinctl("audit").status == 0; });
-    CHECK(daemon.api().status().pinned_bytes() == 65536);
-    pinner.ok("release");
-    eventually("they are gone", [&] { return daemon.api().pins().empty(); });
-    pinner.end();
-    daemon.stop();
-}
-
-TEST_CASE("a process with 1 GiB pinned is killed: its pin is an orphan until the kernel has let go")
-{
-    // The kernel lets go page by page, faster than an emulated daemon reads: this is not about losses.
-    Daemon::stop_shared();
-    Daemon daemon({"--ring-size", "64MiB"});
-    // After the census of the start, which would take the pages of a call that lasts that long for somebody's.
-    expect_exact(daemon);
-    EventWatch watch(daemon.api(), {v1::EVENT_KIND_RELEASE});
-    Pinner pinner;
-    pinner.ok("memfd large 1073741824");
-    pinner.ok("pin uring", std::chrono::seconds(300));
-    CHECK(daemon.api().status().pinned_bytes() == 1U << 30U);
-
-    pinner.kill();
-    eventually("it is gone", [&] {
-        const auto pins = daemon.api().pins();
-        // As long as there is something left, nobody is shown as its living owner.
-        for (const auto& pin : pins) {
-            CHECK(pin.owner().exited());
-        }
-        return pins.empty();
-    });
-    const auto gone = watch.wait_for("its end", [](const auto& event) { return event.fully_released(); });
-    CHECK(gone.pin().owner().pid() == static_cast<unsigned>(pinner.pid()));
-    CHECK(gone.pin().owner().exited());
-    expect_exact(daemon);
-    daemon.expect_nothing_pinned();
-    daemon.stop();
 }

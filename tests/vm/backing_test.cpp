@@ -65,6 +65,28 @@ void have_huge_pages()
 
 }  // namespace
 
+TEST_CASE("a pin of hugetlbfs from before the start is found at its place in the file")
+{
+    have_huge_pages();
+    Daemon::stop_shared();
+    Pinner pinner;
+    pinner.ok("memfd early 4194304 huge");
+    pinner.ok("pin uring" + part(2 * kMiB, 2 * kMiB));
+    Daemon& daemon = Daemon::shared();
+    eventually("the pin is found", [&] { return !daemon.api().pins().empty(); });
+    const auto pins = daemon.api().pins();
+    INFO(daemon.pinctl("pins").out);
+    for (const v1::Pin& pin : pins) {
+        CHECK(pin.backing() == "hugetlb");
+        REQUIRE(pin.ranges_size() == 1);
+        CHECK(pin.ranges(0).file().path() == "memfd:early");
+        CHECK(pin.ranges(0).first_page() == 512);
+        CHECK(pin.ranges(0).pages() == 512);
+    }
+    pinner.ok("release");
+    eventually("it is gone", [&] { return daemon.api().pins().empty(); });
+}
+
 TEST_CASE("pins of hugetlbfs are listed in base pages")
 {
     const auto [device, driver] =
@@ -148,27 +170,4 @@ TEST_CASE("a dma-buf of a memfd is listed with its pages, and gone when it is cl
     expect_pin(daemon, {"udmabuf", "hugetlb", "memfd:huge", 2 * kMiB, 2 * kMiB});
     pinner.ok("release");
     daemon.expect_nothing_pinned();
-}
-
-TEST_CASE("a pin of hugetlbfs from before the start is found at its place in the file")
-{
-    have_huge_pages();
-    Daemon::stop_shared();
-    Pinner pinner;
-    pinner.ok("memfd early 4194304 huge");
-    pinner.ok("pin uring" + part(2 * kMiB, 2 * kMiB));
-    Daemon daemon;
-    eventually("the pin is found", [&] { return !daemon.api().pins().empty(); });
-    const auto pins = daemon.api().pins();
-    INFO(daemon.pinctl("pins").out);
-    for (const v1::Pin& pin : pins) {
-        CHECK(pin.backing() == "hugetlb");
-        REQUIRE(pin.ranges_size() == 1);
-        CHECK(pin.ranges(0).file().path() == "memfd:early");
-        CHECK(pin.ranges(0).first_page() == 512);
-        CHECK(pin.ranges(0).pages() == 512);
-    }
-    pinner.ok("release");
-    eventually("it is gone", [&] { return daemon.api().pins().empty(); });
-    daemon.stop();
 }

@@ -32,8 +32,7 @@ TEST_CASE("after a loss decisions follow `unresolved`, until the ledger is mende
 {
     const std::string unresolved = GENERATE("deny", "allow");
     INFO(unresolved);
-    Daemon::stop_shared();
-    Daemon daemon({"--ring-size", "16KiB"});
+    Daemon& daemon = Daemon::shared({"--ring-size", "16KiB"});
     Pinner selected;
     const std::string selected_file = selected.ok("memfd selected 65536");
     // A pin that no object follows is let go of after a loss, and found again without its driver.
@@ -42,7 +41,7 @@ TEST_CASE("after a loss decisions follow `unresolved`, until the ledger is mende
     const std::string other_file = other.ok("memfd other 65536");
     other.ok("pin uring");
     const AppliedPolicy policy(daemon.api(), {.match = "pin: {drivers: [rdma_rxe]}", .unresolved = unresolved});
-    REQUIRE(daemon.api().status().ledger_certain());
+    eventually("the ledger is certain", [&] { return daemon.api().status().ledger_certain(); });
     CHECK(try_truncate(selected_file, kSize - kPage) == EBUSY);
     CHECK(try_truncate(other_file, kSize - kPage) == 0);
     {
@@ -60,5 +59,5 @@ TEST_CASE("after a loss decisions follow `unresolved`, until the ledger is mende
     CHECK(try_truncate(selected_file, 0) == 0);
     other.end();
     selected.end();
-    daemon.stop();
+    eventually("nothing is pinned", [&] { return daemon.api().pins().empty(); });
 }

@@ -31,7 +31,7 @@ TEST_CASE("pins from before the start have the owner that alone maps them, and a
     mapped.ok("file " + path + " 262144");
     mapped.ok("fill mapping 41");
 
-    Daemon daemon;
+    Daemon& daemon = Daemon::shared();
     const auto owner_of = [&](std::uint64_t bytes) -> v1::Process {
         for (const v1::Pin& pin : daemon.api().pins()) {
             if (pin.bytes() == bytes) {
@@ -60,5 +60,4 @@ TEST_CASE("pins from before the start have the owner that alone maps them, and a
     pinned.end();
     eventually("nothing is left", [&] { return daemon.api().status().pins() == 0; });
     CHECK(daemon.pinctl("audit").status == 0);
-    daemon.stop();
 }

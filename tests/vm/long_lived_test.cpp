@@ -84,6 +84,11 @@ private:
     bool frozen_ = false;
 };
 
+Daemon& tracking_daemon()
+{
+    return Daemon::shared({"--track-short-term", "--long-lived-after", "1s"});
+}
+
 void expect_shown_and_protected(Daemon& daemon, const std::string& path, const std::string& driver, pid_t owner)
 {
     eventually("the pin is shown, with its file",
@@ -106,8 +111,7 @@ void expect_shown_and_protected(Daemon& daemon, const std::string& path, const s
 
 TEST_CASE("a copy that got stuck is shown, protected, and gone when it ends")
 {
-    Daemon::stop_shared();
-    Daemon daemon({"--track-short-term", "--long-lived-after", "1s"});
+    Daemon& daemon = tracking_daemon();
     const AppliedPolicy policy(daemon.api());
     EventWatch watch(daemon.api(), {v1::EVENT_KIND_PIN, v1::EVENT_KIND_RELEASE});
     const std::string path = Machine::instance().folder("tmpfs") + "/copied";
@@ -126,7 +130,6 @@ TEST_CASE("a copy that got stuck is shown, protected, and gone when it ends")
     CHECK(try_truncate(path, 0) == 0);
     CHECK(daemon.api().status().ledger_certain());
     CHECK(daemon.pinctl("audit").status == 0);
-    daemon.stop();
 }
 
 TEST_CASE("a direct write to a slow device is shown while it lasts")
@@ -135,8 +138,7 @@ TEST_CASE("a direct write to a slow device is shown while it lasts")
     if (Machine::instance().writable_file_pins()) {
         return;
     }
-    Daemon::stop_shared();
-    Daemon daemon({"--track-short-term", "--long-lived-after", "1s"});
+    Daemon& daemon = tracking_daemon();
     const AppliedPolicy policy(daemon.api());
     StuckDevice device;
     const std::string path = Machine::instance().folder("tmpfs") + "/written";
@@ -150,5 +152,4 @@ TEST_CASE("a direct write to a slow device is shown while it lasts")
     daemon.expect_nothing_pinned();
     CHECK(try_truncate(path, 0) == 0);
     CHECK(daemon.api().status().ledger_certain());
-    daemon.stop();
 }

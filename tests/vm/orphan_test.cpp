@@ -31,6 +31,28 @@ bool about_equal(const google::protobuf::Duration& left, const google::protobuf:
 
 }  // namespace
 
+TEST_CASE("1 GiB of a killed process in io_uring: orphaned at once, gone when the kernel's worker is done")
+{
+    Daemon& daemon = Daemon::shared();
+    EventWatch watch(daemon.api(), {v1::EVENT_KIND_ORPHAN, v1::EVENT_KIND_RELEASE});
+    Pinner pinner;
+    pinner.ok("anon 1073741824", std::chrono::seconds(240));
+    pinner.ok("pin uring", std::chrono::seconds(240));
+    const auto pins = daemon.api().pins();
+    REQUIRE(pins.size() == 1);
+    CHECK(pins[0].bytes() == 1U << 30U);
+    pinner.kill();
+
+    const auto orphaned = watch.wait_for("orphan", [](const auto& e) { return e.kind() == v1::EVENT_KIND_ORPHAN; });
+    CHECK(orphaned.pin().id() == pins[0].id());
+    const auto released = watch.wait_for("its end", [](const auto& e) { return e.fully_released(); });
+    CHECK(released.pin().id() == pins[0].id());
+    CHECK(about_equal(released.time_since_owner_exit(), released.time() - orphaned.time()));
+    WARN("released " << google::protobuf::util::TimeUtil::DurationToMilliseconds(released.time_since_owner_exit())
+                     << " ms after its owner's exit");
+    daemon.expect_nothing_pinned();
+}
+
 TEST_CASE("a pin that outlives its owner is an orphan at once and a leak later, with who may hold it")
 {
     Daemon::stop_shared();
@@ -102,32 +124,9 @@ TEST_CASE("a pin that outlives its owner is an orphan at once and a leak later, 
     daemon.stop();
 }
 
-TEST_CASE("1 GiB of a killed process in io_uring: orphaned at once, gone when the kernel's worker is done")
-{
-    Daemon& daemon = Daemon::shared();
-    EventWatch watch(daemon.api(), {v1::EVENT_KIND_ORPHAN, v1::EVENT_KIND_RELEASE});
-    Pinner pinner;
-    pinner.ok("anon 1073741824", std::chrono::seconds(240));
-    pinner.ok("pin uring", std::chrono::seconds(240));
-    const auto pins = daemon.api().pins();
-    REQUIRE(pins.size() == 1);
-    CHECK(pins[0].bytes() == 1U << 30U);
-    pinner.kill();
-
-    const auto orphaned = watch.wait_for("orphan", [](const auto& e) { return e.kind() == v1::EVENT_KIND_ORPHAN; });
-    CHECK(orphaned.pin().id() == pins[0].id());
-    const auto released = watch.wait_for("its end", [](const auto& e) { return e.fully_released(); });
-    CHECK(released.pin().id() == pins[0].id());
-    CHECK(about_equal(released.time_since_owner_exit(), released.time() - orphaned.time()));
-    WARN("released " << google::protobuf::util::TimeUtil::DurationToMilliseconds(released.time_since_owner_exit())
-                     << " ms after its owner's exit");
-    daemon.expect_nothing_pinned();
-}
-
 TEST_CASE("an owner whose exit is not reported is found gone")
 {
-    Daemon::stop_shared();
-    Daemon daemon({"--ring-size", "16KiB"});
+    Daemon& daemon = Daemon::shared({"--ring-size", "16KiB"});
     Machine::instance().rdma("rw");
     Pinner pinner;
     pinner.ok("memfd lost 4096");
@@ -153,5 +152,4 @@ TEST_CASE("an owner whose exit is not reported is found gone")
     });
     REQUIRE(kill(heir, SIGKILL) == 0);
     eventually("its pin is gone", [&] { return daemon.api().pins().empty(); });
-    daemon.stop();
 }

@@ -62,89 +62,6 @@ TEST_CASE("who is held goes on when the policy's mode is no longer enforce", "[p
     CHECK(daemon.api().holds().empty());
 }
 
-TEST_CASE("policies of the API are in force again after a restart", "[policy_life]")
-{
-    Daemon::stop_shared();
-    const TemporaryFolder folder;
-    const std::string file_policy = folder.file("file.yaml");
-    std::ofstream(file_policy) << to_yaml({.name = "of-a-file", .operations = "punch_hole", .error = "EPERM"});
-    const std::vector<std::string> options{"--state-dir", folder.file("var/state"), "--policy", file_policy};
-    const std::string kept = folder.file("var/state/policies.yaml");
-    PinnedFile file("ext4");
-    {
-        Daemon daemon(options);
-        CHECK_FALSE(std::filesystem::exists(kept));
-        daemon.api().apply(to_yaml({.name = "kept"}));
-        daemon.api().apply(to_yaml({.name = "gone", .error = "EPERM"}));
-        daemon.api().remove("gone");
-        daemon.api().set_mode("of-a-file", v1::MODE_OFF);
-        // Killed, so that nothing is written at the end.
-    }
-    {
-        Daemon daemon(options);
-        CHECK(daemon.api().policy_states() == Texts{"of-a-file off", "kept active"});
-        CHECK(daemon.api().policy("of-a-file").reason() == "an operator set this mode; its file says enforce");
-        CHECK(daemon.api().policy("kept").source() == "test.yaml");
-        daemon.wait_for_census();
-        CHECK(try_truncate(file.path, 16384) == EBUSY);
-        CHECK(file.whole());
-        daemon.stop();
-    }
-    // One whose folder cannot be made any more changes nothing that it could not keep.
-    std::filesystem::rename(folder.file("var"), folder.file("var.before"));
-    std::ofstream(folder.file("var")) << "in the way";
-    {
-        Daemon daemon(options);
-        CHECK(daemon.api().policy_states() == Texts{"of-a-file active"});
-        CHECK(daemon.api().refuse(to_yaml({.name = "new"})).find("could not be kept") != std::string::npos);
-        daemon.api().set_mode("of-a-file", v1::MODE_MONITOR);
-        CHECK(daemon.api().policy_states() == Texts{"of-a-file monitoring"});
-        CHECK(daemon.api().noticed("could not be kept"));
-        daemon.stop();
-    }
-    std::filesystem::remove(folder.file("var"));
-    std::filesystem::rename(folder.file("var.before"), folder.file("var"));
-    // Damaged: the daemon runs without, says so and keeps what there was.
-    std::filesystem::resize_file(kept, std::filesystem::file_size(kept) / 2);
-    {
-        Daemon daemon(options);
-        CHECK(daemon.api().policy_states() == Texts{"of-a-file active"});
-        CHECK(daemon.api().noticed(kept + ".damaged"));
-        CHECK(daemon.messages().find("is damaged") != std::string::npos);
-        CHECK(std::filesystem::exists(kept + ".damaged"));
-        CHECK_FALSE(std::filesystem::exists(kept));
-        CHECK(try_truncate(file.path, 16384) == 0);
-        daemon.stop();
-    }
-}
-
-TEST_CASE("a kept policy that cannot be put in force is refused, and the daemon starts all the same", "[policy_life]")
-{
-    Daemon::stop_shared();
-    const TemporaryFolder folder;
-    const std::vector<std::string> state{"--state-dir", folder.file("state")};
-    PinnedFile file("tmpfs");
-    {
-        Daemon daemon(state);
-        daemon.api().apply(to_yaml({.name = "life-kill", .action = "hold: {revoke: {then: [SIGTERM]}}"}));
-        daemon.api().apply(to_yaml({.name = "life-deny", .error = "EPERM"}));
-        daemon.stop();
-    }
-    std::ofstream(folder.file("blocked")) << "no folder";
-    std::vector<std::string> options = state;
-    options.insert(options.end(), {"--audit-log", folder.file("blocked/audit.log")});
-    Daemon daemon(options);
-    CHECK(daemon.api().policy_states() == Texts{"life-deny active", "life-kill refused"});
-    CHECK(daemon.api().policy("life-kill").reason().find("must be on record first") != std::string::npos);
-    CHECK(daemon.pinctl("policy list").out.find("refused") != std::string::npos);
-    CHECK(daemon.api().noticed("\"life-kill\" was kept and is not in force"));
-    daemon.wait_for_census();
-    CHECK(try_truncate(file.path, 16384) == EPERM);
-    daemon.api().remove("life-kill");
-    CHECK(daemon.api().policy_states() == Texts{"life-deny active"});
-    daemon.stop();
-}
-
 TEST_CASE("a dry run says what then happens, and changes nothing", "[policy_life]")
 {
     const std::string filesystem = GENERATE("ext4", "tmpfs");
@@ -267,4 +184,87 @@ TEST_CASE("a dry run of an unmount says what then happens", "[policy_life]")
     eventually("nothing is pinned", [&] { return daemon.api().status().pins() == 0; });
     CHECK(daemon.api().test(mount.path(), "umount").conflict().verdict() == "allow");
     CHECK(mount.unmount(0) == 0);
+}
+
+TEST_CASE("policies of the API are in force again after a restart", "[policy_life]")
+{
+    Daemon::stop_shared();
+    const TemporaryFolder folder;
+    const std::string file_policy = folder.file("file.yaml");
+    std::ofstream(file_policy) << to_yaml({.name = "of-a-file", .operations = "punch_hole", .error = "EPERM"});
+    const std::vector<std::string> options{"--state-dir", folder.file("var/state"), "--policy", file_policy};
+    const std::string kept = folder.file("var/state/policies.yaml");
+    PinnedFile file("ext4");
+    {
+        Daemon daemon(options);
+        CHECK_FALSE(std::filesystem::exists(kept));
+        daemon.api().apply(to_yaml({.name = "kept"}));
+        daemon.api().apply(to_yaml({.name = "gone", .error = "EPERM"}));
+        daemon.api().remove("gone");
+        daemon.api().set_mode("of-a-file", v1::MODE_OFF);
+        // Killed, so that nothing is written at the end.
+    }
+    {
+        Daemon daemon(options);
+        CHECK(daemon.api().policy_states() == Texts{"of-a-file off", "kept active"});
+        CHECK(daemon.api().policy("of-a-file").reason() == "an operator set this mode; its file says enforce");
+        CHECK(daemon.api().policy("kept").source() == "test.yaml");
+        daemon.wait_for_census();
+        CHECK(try_truncate(file.path, 16384) == EBUSY);
+        CHECK(file.whole());
+        daemon.stop();
+    }
+    // One whose folder cannot be made any more changes nothing that it could not keep.
+    std::filesystem::rename(folder.file("var"), folder.file("var.before"));
+    std::ofstream(folder.file("var")) << "in the way";
+    {
+        Daemon daemon(options);
+        CHECK(daemon.api().policy_states() == Texts{"of-a-file active"});
+        CHECK(daemon.api().refuse(to_yaml({.name = "new"})).find("could not be kept") != std::string::npos);
+        daemon.api().set_mode("of-a-file", v1::MODE_MONITOR);
+        CHECK(daemon.api().policy_states() == Texts{"of-a-file monitoring"});
+        CHECK(daemon.api().noticed("could not be kept"));
+        daemon.stop();
+    }
+    std::filesystem::remove(folder.file("var"));
+    std::filesystem::rename(folder.file("var.before"), folder.file("var"));
+    // Damaged: the daemon runs without, says so and keeps what there was.
+    std::filesystem::resize_file(kept, std::filesystem::file_size(kept) / 2);
+    {
+        Daemon daemon(options);
+        CHECK(daemon.api().policy_states() == Texts{"of-a-file active"});
+        CHECK(daemon.api().noticed(kept + ".damaged"));
+        CHECK(daemon.messages().find("is damaged") != std::string::npos);
+        CHECK(std::filesystem::exists(kept + ".damaged"));
+        CHECK_FALSE(std::filesystem::exists(kept));
+        CHECK(try_truncate(file.path, 16384) == 0);
+        daemon.stop();
+    }
+}
+
+TEST_CASE("a kept policy that cannot be put in force is refused, and the daemon starts all the same", "[policy_life]")
+{
+    Daemon::stop_shared();
+    const TemporaryFolder folder;
+    const std::vector<std::string> state{"--state-dir", folder.file("state")};
+    PinnedFile file("tmpfs");
+    {
+        Daemon daemon(state);
+        daemon.api().apply(to_yaml({.name = "life-kill", .action = "hold: {revoke: {then: [SIGTERM]}}"}));
+        daemon.api().apply(to_yaml({.name = "life-deny", .error = "EPERM"}));
+        daemon.stop();
+    }
+    std::ofstream(folder.file("blocked")) << "no folder";
+    std::vector<std::string> options = state;
+    options.insert(options.end(), {"--audit-log", folder.file("blocked/audit.log")});
+    Daemon daemon(options);
+    CHECK(daemon.api().policy_states() == Texts{"life-deny active", "life-kill refused"});
+    CHECK(daemon.api().policy("life-kill").reason().find("must be on record first") != std::string::npos);
+    CHECK(daemon.pinctl("policy list").out.find("refused") != std::string::npos);
+    CHECK(daemon.api().noticed("\"life-kill\" was kept and is not in force"));
+    daemon.wait_for_census();
+    CHECK(try_truncate(file.path, 16384) == EPERM);
+    daemon.api().remove("life-kill");
+    CHECK(daemon.api().policy_states() == Texts{"life-deny active"});
+    daemon.stop();
 }

@@ -16,6 +16,11 @@ namespace {
 
 constexpr off_t kPage = 4096;
 
+Daemon& quiet_daemon()
+{
+    return Daemon::shared({"--quiet-after", "1ms"});
+}
+
 // Of the functions that release single pages, one that every kernel has and that no object needs.
 bool listens(Daemon& daemon)
 {
@@ -39,8 +44,7 @@ void expect_exact(Daemon& daemon)
 
 TEST_CASE("objects are let go with all they have pinned while nobody listens to single pages", "[quiet]")
 {
-    Daemon::stop_shared();
-    Daemon daemon({"--quiet-after", "1ms"});
+    Daemon& daemon = quiet_daemon();
     std::vector<std::string> devices{"uring", daemon.followed(Machine::instance().rdma("rw"), "rdma regions"),
                                      daemon.followed(Machine::instance().vfio("rw"), "vfio mappings"), "xdp"};
     eventually("nobody listens", [&] { return !listens(daemon); });
@@ -61,13 +65,11 @@ TEST_CASE("objects are let go with all they have pinned while nobody listens to 
         expect_exact(daemon);
     }
     CHECK_FALSE(listens(daemon));
-    daemon.stop();
 }
 
 TEST_CASE("of huge pages io_uring keeps one pin each, which is told while nobody listens to single pages", "[quiet]")
 {
-    Daemon::stop_shared();
-    Daemon daemon({"--quiet-after", "1ms"});
+    Daemon& daemon = quiet_daemon();
     eventually("nobody listens", [&] { return !listens(daemon); });
     Pinner pinner;
     REQUIRE(shell("echo 8 > /proc/sys/vm/nr_hugepages; grep -q '^HugePages_Free: *[4-8]$' /proc/meminfo").status == 0);
@@ -78,13 +80,11 @@ TEST_CASE("of huge pages io_uring keeps one pin each, which is told while nobody
     pinner.ok("release");
     daemon.expect_nothing_pinned();
     pinner.end();
-    daemon.stop();
 }
 
 TEST_CASE("what could not be made for an object is gone, too, while nobody listens", "[quiet]")
 {
-    Daemon::stop_shared();
-    Daemon daemon({"--quiet-after", "1ms"});
+    Daemon& daemon = quiet_daemon();
     const std::string rdma = daemon.followed(Machine::instance().rdma("rw"), "rdma regions");
     eventually("nobody listens", [&] { return !listens(daemon); });
     Pinner pinner;
@@ -97,7 +97,6 @@ TEST_CASE("what could not be made for an object is gone, too, while nobody liste
     daemon.expect_nothing_pinned();
     expect_exact(daemon);
     pinner.end();
-    daemon.stop();
 }
 
 TEST_CASE("a pin that no object follows is listened for, enforced, and let go", "[quiet]")
@@ -106,8 +105,7 @@ TEST_CASE("a pin that no object follows is listened for, enforced, and let go", 
         WARN("no driver of this machine pins outside of an object on this kernel");
         return;
     }
-    Daemon::stop_shared();
-    Daemon daemon({"--quiet-after", "1ms"});
+    Daemon& daemon = quiet_daemon();
     const AppliedPolicy policy(daemon.api(), {.unresolved = "deny"});
     Pinner bystander;
     bystander.ok("memfd bystander 65536");
@@ -132,7 +130,7 @@ TEST_CASE("a pin that no object follows is listened for, enforced, and let go", 
         eventually("nobody listens again", [&] { return !listens(daemon); });
     }
     bystander.end();
-    daemon.stop();
+    eventually("nothing is pinned", [&] { return daemon.api().pins().empty(); });
 }
 
 TEST_CASE("a pin that was let go before anybody listened does not stay", "[quiet]")
@@ -140,8 +138,7 @@ TEST_CASE("a pin that was let go before anybody listened does not stay", "[quiet
     if (Machine::instance().older_than(6, 11)) {
         return;
     }
-    Daemon::stop_shared();
-    Daemon daemon({"--quiet-after", "1ms"});
+    Daemon& daemon = quiet_daemon();
     for (int round = 0; round < 3; ++round) {
         eventually("nobody listens", [&] { return !listens(daemon); });
         Pinner pinner;
@@ -158,5 +155,4 @@ TEST_CASE("a pin that was let go before anybody listened does not stay", "[quiet
         expect_exact(daemon);
         pinner.end();
     }
-    daemon.stop();
 }

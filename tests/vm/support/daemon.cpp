@@ -16,6 +16,12 @@ std::unique_ptr<Daemon>& shared_daemon()
     return daemon;
 }
 
+std::vector<std::string>& shared_options()
+{
+    static std::vector<std::string> options;
+    return options;
+}
+
 }  // namespace
 
 Daemon::Daemon(const std::vector<std::string>& options) : socket_(folder_.file("run/operator.sock"))
@@ -42,15 +48,19 @@ Daemon::Daemon(const std::vector<std::string>& options) : socket_(folder_.file("
     api_.emplace(socket_);
 }
 
-Daemon& Daemon::shared()
+Daemon& Daemon::shared(const std::vector<std::string>& options)
 {
     auto& daemon = shared_daemon();
+    if (options != shared_options()) {
+        stop_shared();
+        shared_options() = options;
+    }
     // What an earlier test left, and failed for, must not fail this one.
     if (daemon && daemon->api().status().pins() != 0) {
         daemon.reset();
     }
     if (!daemon) {
-        daemon = std::make_unique<Daemon>();
+        daemon = std::make_unique<Daemon>(options);
     }
     return *daemon;
 }

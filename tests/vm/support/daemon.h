@@ -19,10 +19,11 @@ public:
     explicit Daemon(const std::vector<std::string>& options = {});
 
     // One that most tests share, because loading and attaching takes seconds in an emulated machine. It is started when
-    // it is first asked for. It has no policies; nothing must be pinned when a test asks for it, or the test before
-    // left something.
-    static Daemon& shared();
-    // Ends the shared one, if there is one, as stop() does.
+    // it is first asked for, or with other options: then the one there was ends as with stop(). It has no policies;
+    // nothing must be pinned when a test asks for one that runs already, or the test before left something.
+    static Daemon& shared(const std::vector<std::string>& options = {});
+    // Ends the shared one, if there is one, as stop() does: for tests that want one of their own, or the next shared
+    // one to find what they pin before.
     static void stop_shared();
 
     [[nodiscard]] pid_t pid() const { return process_->pid(); }
