@@ -2,6 +2,8 @@
 from generate import (ALARM, GREEN, NEEDED, NOTE, RED, YELLOW, Row, bars, board, graph, heat, stat, table, thresholds)
 
 S = 'cluster=~"$cluster", job=~"$job", instance=~"$instance"'
+# up and process_... are served by every job, and All stands for every job.
+OURS = f'{S}, job=~"pinwarden.*"'
 # Operations that can be stopped; the others take pages from addresses, and can only be told about.
 STOPPABLE = "truncate|punch_hole|collapse_range|zero_range|insert_range|madv_remove|umount"
 UNCOVERED = f'pinwarden_conflicts_total{{{S}, verdict="allow", mode="none", operation=~"{STOPPABLE}"}}'
@@ -34,10 +36,10 @@ def buckets(metric):
 def fleet():
     return board("pinwarden-fleet", "pinwarden / Fleet", "All hosts at a glance: is data at risk, who pins, can it be trusted", [
         Row("At a glance",
-            stat("Hosts watched", "Hosts whose pinwardend is scraped.", f"count(up{{{S}}} == 1) or vector(0)", steps=NEEDED,
+            stat("Hosts watched", "Hosts whose pinwardend is scraped.", f"count(up{{{OURS}}} == 1) or vector(0)", steps=NEEDED,
                  runbooks=["PinwardenAbsent"]),
             stat("Hosts down", "Hosts whose pinwardend cannot be scraped. Policies with when_unattended keep stay in force there.",
-                 f"sum(up{{{S}}} == bool 0)", steps=ALARM, runbooks=["PinwardenDown", "PinwardenUnattended"]),
+                 f"sum(up{{{OURS}}} == bool 0)", steps=ALARM, runbooks=["PinwardenDown", "PinwardenUnattended"]),
             stat("Alerts", "Alerts of severity page or ticket that fire.",
                  f'sum(ALERTS{{{S}, alertname=~"Pinwarden.+", alertstate="firing", severity=~"page|ticket"}}) or vector(0)',
                  steps=ALARM),
@@ -150,9 +152,8 @@ def host():
             graph("Pages taken from addresses", "munmap and the like, which nothing can stop, where memory was pinned.",
                   [(per_second("pinwarden_conflicts_total", "operation", f', operation!~"{STOPPABLE}"'), "{{operation}}")], "cps",
                   many=True),
-            graph("Conflicts, by driver and verdict", "Whose pins were met. What meets pins of two drivers counts for both.",
-                  [(per_second("pinwarden_conflicts_by_driver_total", "driver, verdict"), "{{driver}}: {{verdict}}")], "cps",
-                  many=True),
+            graph("Conflicts, by driver", "Whose pins were met. What meets pins of two drivers counts for both.",
+                  [(per_second("pinwarden_conflicts_by_driver_total", "driver"), "{{driver}}")], "cps"),
             graph("On demand", "Memory that devices have without pinning it. No operation collides with that.",
                   [(total("pinwarden_on_demand_bytes", "driver"), "{{driver}}")], "bytes", width=6),
             graph("Mmu notifiers", "Who listens for pages that go away, in place of pinning them.",
@@ -250,7 +251,7 @@ def trust():
                  runbooks=["PinwardenConfigReloadFailed"])),
         Row("From the kernel to the ledger",
             graph("Events lost, by cause", "Lost, or recorded with doubt. Each loss is audited and repaired.",
-                  [(per_second("pinwarden_events_lost_total", "cause") + " > 0", "{{cause}}")], "cps", many=True,
+                  [(per_second("pinwarden_events_lost_total", "cause") + " > 0", "{{cause}}")], "cps", many=True, columns=True,
                   runbooks=["PinwardenEventsLost"]),
             graph("Hooks, by state", "attached; idle: no pin or policy needs it now; missing.",
                   [(total("pinwarden_hooks", "state"), "{{state}}")], "short", width=6, decimals=0, runbooks=["PinwardenHooksMissing"]),
@@ -292,18 +293,18 @@ def trust():
                   [(f"{per_second('pinwarden_hook_run_seconds_total', 'purpose')} / "
                     f"({per_second('pinwarden_hook_runs_total', 'purpose')} > 0)", "{{purpose}}")], "s", many=True),
             graph("Processor", "Cores that the daemon takes: the mean, and the host where it takes most.",
-                  [(f"avg(rate(process_cpu_seconds_total{{{S}}}[$__rate_interval]))", "mean"),
-                   (f"max(rate(process_cpu_seconds_total{{{S}}}[$__rate_interval]))", "most")], "short", width=6, line=True,
+                  [(f"avg(rate(process_cpu_seconds_total{{{OURS}}}[$__rate_interval]))", "mean"),
+                   (f"max(rate(process_cpu_seconds_total{{{OURS}}}[$__rate_interval]))", "most")], "short", width=6, line=True,
                   steps=thresholds([(None, GREEN), (0.5, RED)]), runbooks=["PinwardenCpuHigh"]),
             graph("Memory", "Resident memory of the daemon: the mean, and the host where it takes most.",
-                  [(f"avg(process_resident_memory_bytes{{{S}}})", "mean"), (f"max(process_resident_memory_bytes{{{S}}})", "most")],
+                  [(f"avg(process_resident_memory_bytes{{{OURS}}})", "mean"), (f"max(process_resident_memory_bytes{{{OURS}}})", "most")],
                   "bytes", width=6, line=True, steps=thresholds([(None, GREEN), (512 * 1024 * 1024, RED)]),
                   runbooks=["PinwardenMemoryHigh"]),
             graph("File descriptors", "Open, of those the daemon may have, on the host where that is most.",
-                  [(f"max(process_open_fds{{{S}}} / process_max_fds{{{S}}})", "most")], "percentunit", width=6, maximum=1, steps=FILL,
+                  [(f"max(process_open_fds{{{OURS}}} / process_max_fds{{{OURS}}})", "most")], "percentunit", width=6, maximum=1, steps=FILL,
                   line=True, runbooks=["PinwardenFdsNearLimit"]),
             graph("Starts", "Starts of the daemon within the hour before, on all hosts together.",
-                  [(f"sum(changes(process_start_time_seconds{{{S}}}[1h]))", "starts")], "short", width=6, decimals=0,
+                  [(f"sum(changes(process_start_time_seconds{{{OURS}}}[1h]))", "starts")], "short", width=6, decimals=0,
                   runbooks=["PinwardenRestarts"])),
     ])
 

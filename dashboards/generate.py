@@ -77,9 +77,11 @@ def stat(title, description, queries, unit="short", *, width=4, height=4, text=N
                  options=options, mappings=mappings, **rest)
 
 
-def graph(title, description, queries, unit, *, width=12, height=8, stack=False, line=False, many=False, **rest):
-    """Lines over time. line: draw the thresholds into it. many: more than some five lines, so their names are a table beside it."""
-    custom = {"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 30 if stack else 8,
+def graph(title, description, queries, unit, *, width=12, height=8, stack=False, line=False, many=False, columns=False,
+          **rest):
+    """Lines over time. line: draw the thresholds into it. many: more than some five lines, so their names are a table beside it.
+    columns: for what is there only now and then, of which a line would not be seen."""
+    custom = {"drawStyle": "bars" if columns else "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 30 if stack else 8,
               "showPoints": "never", "spanNulls": False, "stacking": {"mode": "normal" if stack else "none", "group": "A"},
               "thresholdsStyle": {"mode": "line" if line else "off"}, "axisPlacement": "auto", "axisLabel": ""}
     legend = {"displayMode": "table", "placement": "right", "calcs": ["lastNotNull", "max"], "sortBy": "Max", "sortDesc": True} \
@@ -184,7 +186,8 @@ def board(uid, title, description, rows, *, one_host=False, since="now-6h"):
                    "keepTime": True, "targetBlank": False, "icon": "external link", "tooltip": "", "url": ""}],
         "annotations": {"list": [{
             "name": "Starts of pinwardend", "datasource": DATASOURCE, "enable": True, "hide": False, "iconColor": "purple",
-            "expr": 'changes(process_start_time_seconds{cluster=~"$cluster", job=~"$job", instance=~"$instance"}[$__rate_interval]) > 0',
+            "expr": 'changes(process_start_time_seconds{cluster=~"$cluster", job=~"$job", job=~"pinwarden.*", '
+                    'instance=~"$instance"}[$__rate_interval]) > 0',
             "titleFormat": "pinwardend started", "textFormat": "{{instance}}"}]},
         "templating": {"list": variables(one_host)}, "panels": lay_out(rows)}
 

@@ -1,0 +1,37 @@
+"""What the checks read of dashboards and rules."""
+import json
+import pathlib
+
+import yaml
+
+REPO = pathlib.Path(__file__).resolve().parent.parent.parent
+DASHBOARDS, RULES, RUNBOOKS = REPO / "dashboards", REPO / "dashboards" / "rules", REPO / "docs" / "runbooks"
+
+
+def dashboards():
+    """{file's name: dashboard}"""
+    return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(DASHBOARDS.glob("*.json"))}
+
+
+def panels(dashboard):
+    """Every panel that shows something, those of collapsed rows too."""
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            yield from panel.get("panels", [])
+        else:
+            yield panel
+
+
+def rules():
+    """[(file's name, group, rule)]"""
+    found = []
+    for path in sorted(RULES.glob("*.yaml")):
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
+            found += [(path.name, group["name"], rule) for rule in group["rules"]]
+    return found
+
+
+def rule_tests():
+    """[(file's name, test)] of promtool's."""
+    return [(path.name, test) for path in sorted((RULES / "tests").glob("*.yaml"))
+            for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]]
