@@ -1,4 +1,5 @@
 """What must hold for every rule and its tests; promtool has the last word on both."""
+import os
 import re
 import subprocess
 
@@ -86,7 +87,9 @@ def check_tests(alerts, recordings, known):
 
 
 def promtool(*arguments):
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    # Each of its tests makes a database and waits until it is on the disk: in memory that takes no time.
+    environment = {**os.environ, "TMPDIR": "/dev/shm"} if os.access("/dev/shm", os.W_OK) else None
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, env=environment, check=False)
     return [] if done.returncode == 0 else [f"promtool {' '.join(map(str, arguments[:2]))}: {done.stdout}{done.stderr}".strip()]
 
 
@@ -111,8 +114,9 @@ def check(known):
         wrong += [f"{file}: {name}: {what}" for what in mine]
     wrong += [f"nothing uses {metric} any more" for metric in OTHERS if metric not in used]
     wrong += check_tests(alerts, recordings, known)
-    wrong += promtool("check", "rules", "--lint=all", "--lint-fatal", *sorted(tree.RULES.glob("*.yaml")))
-    wrong += promtool("test", "rules", *sorted((tree.RULES / "tests").glob("*.yaml")))
     if not alerts or not recordings:
         wrong.append("there are no rules")
+    # Which takes a while: after what is quickly told.
+    wrong = wrong or promtool("check", "rules", "--lint=all", "--lint-fatal", *sorted(tree.RULES.glob("*.yaml")))
+    wrong = wrong or promtool("test", "rules", *sorted((tree.RULES / "tests").glob("*.yaml")))
     return wrong, f"{len(alerts)} alerts, {len(recordings)} recording rules, {len(tree.rule_tests())} tests of them"

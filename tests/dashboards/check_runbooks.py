@@ -20,7 +20,7 @@ def check_commands(text, commands, options):
         words = command.split()
         named = next((word for word in words if not word.startswith("-")), "")
         if named not in commands:
-            wrong.append(f"pinctl has no command {named or command!r}")
+            wrong.append(f"pinctl has no command {named or command}")
         wrong += [f"pinctl {named}: there is no {word}" for word in words
                   if word.startswith("-") and word.split("=")[0] not in options]
     return wrong

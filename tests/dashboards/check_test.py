@@ -117,7 +117,8 @@ def attempt(folder, what, file, old, new, said):
         status, output = run(folder, "dashboards/generate.py")
         if status != 0:
             return f"{what}: generate.py: {output}"
-    status, output = run(folder, "tests/dashboards/check.py")
+    part = "rules" if file.startswith(R) or said == "it has no runbook" else "runbooks" if file.startswith(K) else "boards"
+    status, output = run(folder, "tests/dashboards/check.py", part)
     mend(folder, file)
     if generated:
         for path in sorted((REPO / "dashboards").glob("*.json")):
