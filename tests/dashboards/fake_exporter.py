@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Serves every metric of catalogue.txt with plausible values that move, for several hosts that do not exist.
 
-    fake_exporter.py PORT           on loopback: /metrics?host=1 (2, 3, ...), and /node for what is taken of node_exporter
+    fake_exporter.py PORT [METRIC...]     on loopback: /metrics?host=1 (2, 3, ...), and /node for what is taken of node_exporter;
+                                          without these metrics
 
 What a value is hangs on the time alone, so that with_prometheus.py can also write a history of it.
 """
@@ -157,6 +158,8 @@ def page(host, now):
     kinds = {name: kind for name, kind, _ in read_catalogue()}
     for name, labels, value in samples(host, now, series):
         family = name if name in kinds else name.rsplit("_", 1)[0]
+        if family in LEFT_OUT:
+            continue
         if family != last:
             text.append(f"# HELP {family} Made up.\n# TYPE {family} {kinds[family]}\n")
             last = family
@@ -164,6 +167,7 @@ def page(host, now):
     return "".join(text)
 
 
+LEFT_OUT = set(sys.argv[2:]) if __name__ == "__main__" else set()
 NODE = ("# HELP node_memory_MemTotal_bytes Made up.\n# TYPE node_memory_MemTotal_bytes gauge\n"
         f"node_memory_MemTotal_bytes {32768 * MIB:.0f}\n")
 
@@ -187,6 +191,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
     http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs a command while a real Prometheus scrapes fake_exporter.py with our rules, and ends both.
 
-    with_prometheus.py [--history 6h] [--hosts 4] COMMAND...
+    with_prometheus.py [--history 6h] [--hosts 4] [--without METRIC] COMMAND...
 
 The command finds the address in PROMETHEUS_URL, and as an argument that is just {}. With --history there is a past, also of
 the recording rules, so that there is something to draw. Prometheus and promtool are taken from PATH.
@@ -102,6 +102,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--history", metavar="HOURSh", default="")
     parser.add_argument("--hosts", type=int, default=4)
+    parser.add_argument("--without", action="append", default=[], metavar="METRIC", help="which the hosts do not have; may be repeated")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
     if not given.command:
@@ -113,7 +114,7 @@ def main():
             exporter_port, port = free_port(), free_port()
             url = f"http://127.0.0.1:{port}"
             pathlib.Path(folder, "prometheus.json").write_text(configuration(exporter_port, hosts), encoding="utf-8")
-            exporter = subprocess.Popen([sys.executable, "-B", HERE / "fake_exporter.py", str(exporter_port)])
+            exporter = subprocess.Popen([sys.executable, "-B", HERE / "fake_exporter.py", str(exporter_port), *given.without])
             if given.history:
                 now = int(time.time())
                 begin = now - int(given.history.rstrip("h")) * 3600
