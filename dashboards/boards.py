@@ -80,12 +80,12 @@ def fleet():
                   columns={"severity": "Severity", "alertname": "Alert", "instance": "Host", "cluster": "Cluster"}),
             bars("Versions", "Hosts, by version of pinwardend and kernel; the twelve most frequent.",
                  [(f"topk(12, count by (version, kernel) (pinwarden_build_info{{{S}}}))", "{{version}} on {{kernel}}")], "short",
-                 width=10),
+                 width=10, height=6),
             bars("Configurations", "Hosts, by hash of their configuration; the twelve most frequent. One bar is what most fleets want.",
-                 [(f"topk(12, count by (job, hash) (pinwarden_config_info{{{S}}}))", "{{job}} {{hash}}")], "short", width=7,
+                 [(f"topk(12, count by (job, hash) (pinwarden_config_info{{{S}}}))", "{{job}} {{hash}}")], "short", width=7, height=6,
                  runbooks=["PinwardenConfigDiffers"]),
             bars("Busiest daemons", "The ten hosts whose pinwardend takes most processor, in cores.",
-                 [(f"topk(10, instance:process_cpu_seconds:rate5m{{{S}}})", "{{instance}}")], "short", width=7, decimals=3,
+                 [(f"topk(10, instance:process_cpu_seconds:rate5m{{{S}}})", "{{instance}}")], "short", width=7, height=6, decimals=3,
                  steps=thresholds([(None, GREEN), (0.25, YELLOW), (0.5, RED)]), runbooks=["PinwardenCpuHigh"], host_link=True)),
     ])
 
