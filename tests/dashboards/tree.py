@@ -7,6 +7,9 @@ import yaml
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 DASHBOARDS, RULES, RUNBOOKS = REPO / "dashboards", REPO / "dashboards" / "rules", REPO / "docs" / "runbooks"
 
+# The loader in C is ten times as fast, where PyYAML was built with it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 def dashboards():
     """{file's name: dashboard}"""
@@ -26,7 +29,7 @@ def rules():
     """[(file's name, group, rule)]"""
     found = []
     for path in sorted(RULES.glob("*.yaml")):
-        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
+        for group in yaml.load(path.read_text(encoding="utf-8"), LOADER)["groups"]:
             found += [(path.name, group["name"], rule) for rule in group["rules"]]
     return found
 
@@ -34,4 +37,4 @@ def rules():
 def rule_tests():
     """[(file's name, test)] of promtool's."""
     return [(path.name, test) for path in sorted((RULES / "tests").glob("*.yaml"))
-            for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]]
+            for test in yaml.load(path.read_text(encoding="utf-8"), LOADER)["tests"]]
