@@ -38,10 +38,10 @@ std::optional<Requester> SocketAccess::requester_of(const grpc::ServerContextBas
 
 grpc::Status OnlyLooking::only_operators(const grpc::ServerContextBase& /*context*/) const
 {
-    return refuse({.code = grpc::StatusCode::FAILED_PRECONDITION,
-                   .reason = reason::kOnlyRecorded,
-                   .message =
-                       "this is a recording: it can be looked at, and nothing can be changed or asked of a kernel"});
+    return refuse(
+        {.code = grpc::StatusCode::FAILED_PRECONDITION,
+         .reason = reason::kOnlyRecorded,
+         .message = "this is a recording: it can be looked at, and nothing can be changed or asked of a kernel"});
 }
 
 std::optional<Requester> OnlyLooking::requester_of(const grpc::ServerContextBase& /*context*/) const

@@ -23,12 +23,15 @@
 #include "publish/convert.h"
 #include "publish/event_stream.h"
 #include "publish/health.h"
+#include "publish/hold_service.h"
 #include "publish/peer.h"
 #include "publish/pin_service.h"
+#include "publish/policy_service.h"
 #include "publish/recording_service.h"
-#include "publish/status.h"
+#include "publish/status_service.h"
 #include "publish/tls_credentials.h"
 #include "publish/tls_files.h"
+#include "publish/unary_calls.h"
 #include "publish/unix_listener.h"
 
 namespace pinwarden {
@@ -36,198 +39,11 @@ namespace {
 
 constexpr int kMaxRequestBytes = 4 << 20;
 constexpr int kMaxStreamsPerConnection = 64;
-// A call occupies a thread while it waits for the pipeline.
+// For streams that are written by gRPC's threads: audits, their log, recordings, reflection. Each keeps one.
 constexpr int kMaxThreads = 32;
 constexpr std::chrono::seconds kShutdownPatience{1};
 constexpr int kHandshakeMilliseconds = 10'000;
 constexpr int kKeepaliveMilliseconds = 60'000;
-
-class StatusService final : public v1::StatusService::Service {
-public:
-    explicit StatusService(Pipeline& pipeline) : pipeline_(pipeline) {}
-
-    grpc::Status GetStatus(grpc::ServerContext* /*context*/, const v1::GetStatusRequest* /*request*/,
-                           v1::GetStatusResponse* response) override
-    {
-        const Result<Snapshot> snapshot = pipeline_.snapshot();
-        if (!snapshot) {
-            return to_status(snapshot.error());
-        }
-        *response = status_to_proto(*snapshot);
-        return grpc::Status::OK;
-    }
-
-private:
-    Pipeline& pipeline_;
-};
-
-template <typename Request>
-std::optional<std::uint64_t> condition_of(const Request& request)
-{
-    return request.has_if_generation() ? std::optional(request.if_generation()) : std::nullopt;
-}
-
-Subject file_of(const v1::TestPoliciesRequest& request)
-{
-    return {.type = "file",
-            .name = request.inode() == 0
-                        ? request.path()
-                        : std::to_string(request.device_major()) + ":" + std::to_string(request.device_minor()) + "/" +
-                              std::to_string(request.inode())};
-}
-
-// A change of policies that was refused.
-grpc::Status not_changed(const Error& error, const Subject& subject)
-{
-    if (error.code != ESTALE) {
-        return to_status(error, subject);
-    }
-    return refuse({.code = grpc::StatusCode::ABORTED,
-                   .reason = reason::kGenerationChanged,
-                   .message = error.message,
-                   .field = error.field});
-}
-
-class PolicyService final : public v1::PolicyService::Service {
-public:
-    PolicyService(Pipeline& pipeline, const Access& access) : pipeline_(pipeline), access_(access) {}
-
-    grpc::Status ApplyPolicy(grpc::ServerContext* context, const v1::ApplyPolicyRequest* request,
-                             v1::ApplyPolicyResponse* response) override
-    {
-        const auto asked_by = access_.operator_of(*context);
-        if (!asked_by) {
-            return asked_by.error();
-        }
-        Result<std::vector<Policy>> policies = policies_from_request(*request);
-        if (!policies) {
-            return to_status(policies.error());
-        }
-        for (const Policy& policy : *policies) {
-            response->add_names(policy.name);
-        }
-        const Result<std::uint64_t> generation =
-            pipeline_.apply(std::move(*policies), request->validate_only(), *asked_by, condition_of(*request));
-        if (!generation) {
-            return not_changed(generation.error(), {});
-        }
-        response->set_generation(*generation);
-        return grpc::Status::OK;
-    }
-
-    grpc::Status ListPolicies(grpc::ServerContext* /*context*/, const v1::ListPoliciesRequest* /*request*/,
-                              v1::ListPoliciesResponse* response) override
-    {
-        const Result<Snapshot> snapshot = pipeline_.snapshot();
-        if (!snapshot) {
-            return to_status(snapshot.error());
-        }
-        *response = policies_to_proto(*snapshot);
-        return grpc::Status::OK;
-    }
-
-    grpc::Status DeletePolicy(grpc::ServerContext* context, const v1::DeletePolicyRequest* request,
-                              v1::DeletePolicyResponse* response) override
-    {
-        const auto asked_by = access_.operator_of(*context);
-        if (!asked_by) {
-            return asked_by.error();
-        }
-        if (request->name().empty()) {
-            return refuse_field("name", "must be given");
-        }
-        const Result<std::uint64_t> generation = pipeline_.remove(request->name(), *asked_by, condition_of(*request));
-        if (!generation) {
-            return not_changed(generation.error(), {.type = "policy", .name = request->name()});
-        }
-        response->set_generation(*generation);
-        return grpc::Status::OK;
-    }
-
-    grpc::Status SetPolicyMode(grpc::ServerContext* context, const v1::SetPolicyModeRequest* request,
-                               v1::SetPolicyModeResponse* response) override
-    {
-        const auto asked_by = access_.operator_of(*context);
-        if (!asked_by) {
-            return asked_by.error();
-        }
-        if (request->name().empty()) {
-            return refuse_field("name", "must be given");
-        }
-        const Result<Mode> mode = mode_from_request(*request);
-        if (!mode) {
-            return to_status(mode.error());
-        }
-        const Result<std::uint64_t> generation =
-            pipeline_.set_mode(request->name(), *mode, *asked_by, condition_of(*request));
-        if (!generation) {
-            return not_changed(generation.error(), {.type = "policy", .name = request->name()});
-        }
-        response->set_generation(*generation);
-        return grpc::Status::OK;
-    }
-
-    grpc::Status TestPolicies(grpc::ServerContext* context, const v1::TestPoliciesRequest* request,
-                              v1::TestPoliciesResponse* response) override
-    {
-        if (grpc::Status allowed = access_.only_operators(*context); !allowed.ok()) {
-            return allowed;
-        }
-        Result<DryRunQuestion> question = question_from_request(*request);
-        if (!question) {
-            return to_status(question.error());
-        }
-        const Result<DryRunView> view = pipeline_.test(std::move(*question));
-        if (!view) {
-            return to_status(view.error(), file_of(*request));
-        }
-        *response = dry_run_to_proto(*view);
-        return grpc::Status::OK;
-    }
-
-private:
-    Pipeline& pipeline_;
-    const Access& access_;
-};
-
-class HoldService final : public v1::HoldService::Service {
-public:
-    HoldService(Pipeline& pipeline, const Access& access) : pipeline_(pipeline), access_(access) {}
-
-    grpc::Status ListHolds(grpc::ServerContext* /*context*/, const v1::ListHoldsRequest* /*request*/,
-                           v1::ListHoldsResponse* response) override
-    {
-        const Result<HoldsView> view = pipeline_.holds();
-        if (!view) {
-            return to_status(view.error());
-        }
-        *response = holds_to_proto(*view);
-        return grpc::Status::OK;
-    }
-
-    grpc::Status ReleaseHold(grpc::ServerContext* context, const v1::ReleaseHoldRequest* request,
-                             v1::ReleaseHoldResponse* /*response*/) override
-    {
-        const auto asked_by = access_.operator_of(*context);
-        if (!asked_by) {
-            return asked_by.error();
-        }
-        if (request->id() == 0) {
-            return refuse_field("id", "must be given");
-        }
-        const Result<Outcome> outcome = outcome_from_request(*request);
-        if (!outcome) {
-            return to_status(outcome.error());
-        }
-        const Result<void> released = pipeline_.release_hold(request->id(), *outcome, *asked_by);
-        return released ? grpc::Status::OK
-                        : to_status(released.error(), {.type = "hold", .name = std::to_string(request->id())});
-    }
-
-private:
-    Pipeline& pipeline_;
-    const Access& access_;
-};
 
 // Where a server gets its connections, and what callers may do.
 struct Door {
@@ -267,15 +83,16 @@ public:
     RoleServer(Door door, Pipeline& pipeline, Fanout& fanout, const ApiSources& sources, const ApiLimits& limits)
         : door_(std::move(door)),
           limits_(limits),
-          streams_(fanout),
-          status_service_(pipeline),
-          pin_service_(pipeline, streams_, *door_.peers),
-          policy_service_(pipeline, *door_.access),
-          hold_service_(pipeline, *door_.access),
+          calls_(limits.calls),
+          streams_(fanout, limits.subscribers),
+          status_service_(calls_, pipeline),
+          pin_service_(calls_, pipeline, streams_, *door_.peers),
+          policy_service_(calls_, pipeline, *door_.access),
+          hold_service_(calls_, pipeline, *door_.access),
           audit_service_(pipeline, *door_.access),
           audit_log_service_(sources.audit_log, *door_.access),
-          conflict_service_(sources.conflicts, sources.clock),
-          config_service_(sources.config),
+          conflict_service_(calls_, sources.conflicts, sources.clock),
+          config_service_(calls_, sources.config),
           recording_service_(sources.recordings, pipeline, *door_.access)
     {
     }
@@ -378,6 +195,7 @@ private:
     // In this order, so that what a call may use goes after the server.
     Door door_;
     const ApiLimits limits_;
+    UnaryCalls calls_;
     EventStreams streams_;
     StatusService status_service_;
     PinService pin_service_;

@@ -8,6 +8,7 @@
 #include "publish/fanout.h"
 #include "publish/role.h"
 #include "publish/snapshot.h"
+#include "publish/unary_limits.h"
 
 namespace grpc {
 class Channel;
@@ -36,6 +37,8 @@ struct ApiLimits {
     ConnectionLimits connections = {};        // of Unix sockets
     std::chrono::milliseconds idle{300'000};  // a connection without calls is ended after it; clients make another
     std::size_t received_bytes = 32U << 20U;  // of requests that are not complete yet, roughly
+    UnaryLimits calls = {};
+    std::size_t subscribers = 64;  // to events; fewer than there are for all doors, so that no door takes them all
 };
 
 class ApiServer {

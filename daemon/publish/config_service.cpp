@@ -64,8 +64,8 @@ v1::GetConfigResponse config_to_proto(const ConfigView& view)
     return response;
 }
 
-grpc::Status ConfigService::GetConfig(grpc::ServerContext* /*context*/, const v1::GetConfigRequest* /*request*/,
-                                      v1::GetConfigResponse* response)
+grpc::Status ConfigService::GetConfig(const grpc::ServerContextBase& /*context*/,
+                                      const v1::GetConfigRequest& /*request*/, v1::GetConfigResponse& response)
 {
     if (source_ == nullptr) {
         return refuse({.code = grpc::StatusCode::FAILED_PRECONDITION,
@@ -73,7 +73,7 @@ grpc::Status ConfigService::GetConfig(grpc::ServerContext* /*context*/, const v1
                        .message = "this pinwardend tells nothing of its configuration",
                        .subject = {.type = "configuration"}});
     }
-    *response = config_to_proto(source_->config());
+    response = config_to_proto(source_->config());
     return grpc::Status::OK;
 }
 

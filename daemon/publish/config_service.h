@@ -4,18 +4,26 @@
 #include <pinwarden/v1/config.grpc.pb.h>
 
 #include "publish/config_view.h"
+#include "publish/unary_calls.h"
 
 namespace pinwarden {
 
-class ConfigService final : public v1::ConfigService::Service {
+class ConfigService final : public v1::ConfigService::CallbackService {
 public:
     // nullptr: there is nothing to be told. What it points to must outlive this.
-    explicit ConfigService(const ConfigSource* source) : source_(source) {}
+    ConfigService(UnaryCalls& calls, const ConfigSource* source) : calls_(calls), source_(source) {}
 
-    grpc::Status GetConfig(grpc::ServerContext* context, const v1::GetConfigRequest* request,
-                           v1::GetConfigResponse* response) override;
+    grpc::ServerUnaryReactor* GetConfig(grpc::CallbackServerContext* context, const v1::GetConfigRequest* request,
+                                        v1::GetConfigResponse* response) override
+    {
+        return calls_.answer(*context, *request, *response, *this, &ConfigService::GetConfig);
+    }
 
 private:
+    grpc::Status GetConfig(const grpc::ServerContextBase& context, const v1::GetConfigRequest& request,
+                           v1::GetConfigResponse& response);
+
+    UnaryCalls& calls_;
     const ConfigSource* source_;
 };
 

@@ -108,8 +108,9 @@ v1::ListConflictsResponse conflicts_to_proto(const ConflictList& list, Nanosecon
     return out;
 }
 
-grpc::Status ConflictService::ListConflicts(grpc::ServerContext* /*context*/, const v1::ListConflictsRequest* request,
-                                            v1::ListConflictsResponse* response)
+grpc::Status ConflictService::ListConflicts(const grpc::ServerContextBase& /*context*/,
+                                            const v1::ListConflictsRequest& request,
+                                            v1::ListConflictsResponse& response)
 {
     if (history_ == nullptr) {
         return refuse({.code = grpc::StatusCode::FAILED_PRECONDITION,
@@ -117,13 +118,13 @@ grpc::Status ConflictService::ListConflicts(grpc::ServerContext* /*context*/, co
                        .message = "this pinwardend remembers no conflicts",
                        .subject = {.type = "conflicts"}});
     }
-    const auto wish = wish_from_request(*request);
+    const auto wish = wish_from_request(request);
     if (!wish) {
         return to_status(wish.error());
     }
     const SystemClock system;
     const Clock& clock = clock_ == nullptr ? system : *clock_;
-    *response = conflicts_to_proto(history_->list(*wish), clock.now(), clock.boot_to_unix());
+    response = conflicts_to_proto(history_->list(*wish), clock.now(), clock.boot_to_unix());
     return grpc::Status::OK;
 }
 

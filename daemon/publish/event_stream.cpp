@@ -168,7 +168,8 @@ void EventStreams::Signal::end()
     changed.notify_one();
 }
 
-EventStreams::EventStreams(Fanout& fanout) : fanout_(fanout), signal_(std::make_shared<Signal>())
+EventStreams::EventStreams(Fanout& fanout, std::size_t most)
+    : fanout_(fanout), most_(most), signal_(std::make_shared<Signal>())
 {
     thread_ = std::thread([this] { feed(); });
 }
@@ -197,6 +198,12 @@ Reactor* EventStreams::open(const v1::WatchEventsRequest& request, std::uint32_t
             return new RefusedStream(to_status(wanted.error()));
         }
         filter = std::move(*wanted);
+    }
+    if (streams().size() >= most_) {
+        return new RefusedStream(to_status(
+            {"all " + std::to_string(most_) +
+                 " subscriptions to events that this socket has are taken; end one of the running `pinctl watch`",
+             EUSERS}));
     }
     auto queue = fanout_.subscribe([signal = signal_] { signal->raise(); });
     if (!queue) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,8 @@ class EventStream;
 // The open streams. Its thread converts and hands over events, so that neither is done on the publishing thread.
 class EventStreams {
 public:
-    explicit EventStreams(Fanout& fanout);
+    // At most so many at once: the fanout's places are for all doors together.
+    EventStreams(Fanout& fanout, std::size_t most);
     // stop() must have been called and the server must have ended: no stream is left.
     ~EventStreams();
     EventStreams(const EventStreams&) = delete;
@@ -59,6 +61,7 @@ private:
     std::set<std::shared_ptr<EventStream>> streams();
 
     Fanout& fanout_;
+    const std::size_t most_;
     const std::shared_ptr<Signal> signal_;
     std::mutex mutex_;
     std::set<std::shared_ptr<EventStream>> streams_;

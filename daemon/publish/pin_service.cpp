@@ -46,7 +46,8 @@ private:
 
 // `make` answers with the response, or an error. It gets where pins come from, as long as the caller waits for them.
 template <typename Response, typename List>
-grpc::Status PinService::list(const grpc::ServerContext& context, Response& response, List make, const Subject& subject)
+grpc::Status PinService::list(const grpc::ServerContextBase& context, Response& response, List make,
+                              const Subject& subject)
 {
     const Place place(places_, std::min(context.deadline(), std::chrono::system_clock::now() + kPatience));
     if (!place.taken()) {
@@ -66,72 +67,72 @@ grpc::Status PinService::list(const grpc::ServerContext& context, Response& resp
     return grpc::Status::OK;
 }
 
-grpc::Status PinService::ListPins(grpc::ServerContext* context, const v1::ListPinsRequest* request,
-                                  v1::ListPinsResponse* response)
+grpc::Status PinService::ListPins(const grpc::ServerContextBase& context, const v1::ListPinsRequest& request,
+                                  v1::ListPinsResponse& response)
 {
-    return list(*context, *response, [&](const PinSource& source) {
-        return list_pins(*request, source, [this](const auto& kinds) { return pipeline_.may_hold(kinds); });
+    return list(context, response, [&](const PinSource& source) {
+        return list_pins(request, source, [this](const auto& kinds) { return pipeline_.may_hold(kinds); });
     });
 }
 
-grpc::Status PinService::GetPin(grpc::ServerContext* context, const v1::GetPinRequest* request,
-                                v1::GetPinResponse* response)
+grpc::Status PinService::GetPin(const grpc::ServerContextBase& context, const v1::GetPinRequest& request,
+                                v1::GetPinResponse& response)
 {
-    return list(*context, *response,
+    return list(context, response,
                 [&](const PinSource& source) {
-                    return get_pin(*request, source, [this](const auto& kinds) { return pipeline_.may_hold(kinds); });
+                    return get_pin(request, source, [this](const auto& kinds) { return pipeline_.may_hold(kinds); });
                 },
-                {.type = "pin", .name = std::to_string(request->id())});
+                {.type = "pin", .name = std::to_string(request.id())});
 }
 
-grpc::Status PinService::GroupPins(grpc::ServerContext* context, const v1::GroupPinsRequest* request,
-                                   v1::GroupPinsResponse* response)
+grpc::Status PinService::GroupPins(const grpc::ServerContextBase& context, const v1::GroupPinsRequest& request,
+                                   v1::GroupPinsResponse& response)
 {
-    return list(*context, *response, [&](const PinSource& source) { return group_pins(*request, source); });
+    return list(context, response, [&](const PinSource& source) { return group_pins(request, source); });
 }
 
-grpc::Status PinService::ListFailures(grpc::ServerContext* /*context*/, const v1::ListFailuresRequest* request,
-                                      v1::ListFailuresResponse* response)
+grpc::Status PinService::ListFailures(const grpc::ServerContextBase& /*context*/,
+                                      const v1::ListFailuresRequest& request, v1::ListFailuresResponse& response)
 {
     const Result<FailureList> list = pipeline_.failures();
     if (!list) {
         return to_status(list.error());
     }
-    *response = failures_to_proto(*list, *request);
+    response = failures_to_proto(*list, request);
     return grpc::Status::OK;
 }
 
-grpc::Status PinService::ListNotifiers(grpc::ServerContext* /*context*/, const v1::ListNotifiersRequest* /*request*/,
-                                       v1::ListNotifiersResponse* response)
+grpc::Status PinService::ListNotifiers(const grpc::ServerContextBase& /*context*/,
+                                       const v1::ListNotifiersRequest& /*request*/, v1::ListNotifiersResponse& response)
 {
     const Result<NotifiersView> view = pipeline_.notifiers();
     if (!view) {
         return to_status(view.error());
     }
-    *response = notifiers_to_proto(*view);
+    response = notifiers_to_proto(*view);
     return grpc::Status::OK;
 }
 
-grpc::Status PinService::AcknowledgeRevocation(grpc::ServerContext* context,
-                                               const v1::AcknowledgeRevocationRequest* request,
-                                               v1::AcknowledgeRevocationResponse* /*response*/)
+grpc::Status PinService::AcknowledgeRevocation(const grpc::ServerContextBase& context,
+                                               const v1::AcknowledgeRevocationRequest& request,
+                                               v1::AcknowledgeRevocationResponse& /*response*/)
 {
-    if (request->id() == 0) {
+    if (request.id() == 0) {
         return refuse_field("id", "must be given, as the event of the revocation has it");
     }
-    const auto intent = intent_from_request(*request);
+    const auto intent = intent_from_request(request);
     if (!intent) {
         return to_status(intent.error());
     }
-    const auto asking = peers_.of(*context);
+    const auto asking = peers_.of(context);
     if (!asking || asking->pid == 0) {
         return unknown_process("");
     }
-    const auto taken = pipeline_.acknowledge(request->id(), *intent, *asking);
+    const auto taken = pipeline_.acknowledge(request.id(), *intent, *asking);
     if (taken) {
         return grpc::Status::OK;
     }
-    const Subject subject{.type = "revocation", .name = std::to_string(request->id())};
+    const Subject subject{.type = "revocation", .name = std::to_string(request.id())};
     if (taken.error().code != EPERM) {
         return to_status(taken.error(), subject);
     }

@@ -71,6 +71,9 @@ public:
         return ::poll(&state, 1, static_cast<int>(within.count())) > 0 && (state.revents & POLLHUP) != 0;
     }
 
+    // Its own, open as long as it is.
+    [[nodiscard]] int fd() const { return fd_.get(); }
+
 private:
     OwnedFd fd_;
 };

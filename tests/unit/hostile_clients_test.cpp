@@ -13,6 +13,7 @@
 #include "publish/api_server.h"
 #include "support/hostile_clients.h"
 #include "support/publish_fixtures.h"
+#include "support/stuck_client.h"
 
 using namespace pinwarden;
 using namespace pinwarden::test;
@@ -151,4 +152,40 @@ TEST_CASE("a message that is too large is refused, and said to be", "[grpc][host
     CHECK(status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
     CHECK_THAT(status.error_message(), Catch::Contains("larger than max"));
     CHECK(served.get_status(channel).ok());
+}
+
+TEST_CASE("who takes no answers keeps nobody waiting, and is not waited for", "[grpc][hostile]")
+{
+    constexpr std::size_t kCalls = 60;
+    const Served served({.calls = {.threads = 2, .patience = kPatience}});
+    StuckClient stuck(served.socket);
+    for (std::size_t i = 0; i < kCalls; ++i) {
+        stuck.ask("/pinwarden.v1.StatusService/GetStatus");
+    }
+    CHECK(served.get_status().ok());
+    CHECK(stuck.given_up(kCalls, kLong) == kCalls);
+    CHECK(served.get_status().ok());
+}
+
+TEST_CASE("answers that nobody takes make room for others before their time", "[grpc][hostile]")
+{
+    constexpr std::size_t kCalls = 20;
+    const Served served({.calls = {.untaken_bytes = 1, .patience = kLong * 10}});
+    StuckClient stuck(served.socket);
+    for (std::size_t i = 0; i < kCalls; ++i) {
+        stuck.ask("/pinwarden.v1.StatusService/GetStatus");
+    }
+    // The newest stays: it is alone.
+    CHECK(stuck.given_up(kCalls - 1, kLong) == kCalls - 1);
+    CHECK(served.get_status().ok());
+}
+
+TEST_CASE("the server ends though answers are not taken", "[grpc][hostile]")
+{
+    Served served({.calls = {.patience = kLong * 10}});
+    StuckClient stuck(served.socket);
+    stuck.ask("/pinwarden.v1.StatusService/GetStatus");
+    CHECK(served.get_status().ok());
+    served.server.reset();
+    CHECK(stuck.given_up(1, kPatience) <= 1);
 }

@@ -1,0 +1,27 @@
+#include "publish/status_service.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <cerrno>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "publish/convert.h"
+#include "publish/status.h"
+
+namespace pinwarden {
+
+grpc::Status StatusService::GetStatus(const grpc::ServerContextBase& /*context*/,
+                                      const v1::GetStatusRequest& /*request*/, v1::GetStatusResponse& response)
+{
+    const Result<Snapshot> snapshot = pipeline_.snapshot();
+    if (!snapshot) {
+        return to_status(snapshot.error());
+    }
+    response = status_to_proto(*snapshot);
+    return grpc::Status::OK;
+}
+
+}  // namespace pinwarden
