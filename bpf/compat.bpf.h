@@ -18,6 +18,8 @@ const volatile __u32 mark_whole_call;
 const volatile __u32 hugetlb_counts_huge_pages;
 // Whether pins without FOLL_LONGTERM are recorded wherever they are, set by the loader.
 const volatile __u32 track_short_term;
+// Whether the user stacks of long-term pins are recorded, set by the loader.
+const volatile __u32 user_stacks;
 
 // GUP_PIN_COUNTING_BIAS: a pin adds this to the reference count of a small folio. The same in all kernels since 5.6.
 enum { GUP_PIN_COUNTING_BIAS = 1024 };

@@ -20,6 +20,21 @@ static __always_inline __u64 note_space(struct acquire *call)
     return note_addresses(call->mm ? call->mm : current_mm(), call->address, call->returned);
 }
 
+// Build ids and offsets, which mean something when the process is gone; and which, other than addresses, do not tell
+// where its memory lies.
+static __noinline int emit_user_stack(void *ctx, __u64 pin)
+{
+    struct pw_user_stack *record = RESERVE(pw_user_stack, PW_KIND_USER_STACK, PW_LOST_USER_STACK);
+    if (!record)
+        return 0;
+    record->pin = pin;
+    record->reserved = 0;
+    long bytes = bpf_get_stack(ctx, record->frame, sizeof(record->frame), BPF_F_USER_STACK | BPF_F_USER_BUILD_ID);
+    record->depth = bytes > 0 ? bytes / sizeof(struct pw_user_frame) : 0;
+    submit(record);
+    return 0;
+}
+
 enum {
     PIN_LOST,
     PIN_TRACKED,   // by the pages it is on
@@ -64,6 +79,8 @@ static __noinline int emit_pin(void *ctx, struct acquire *call, __u64 pin)
     if (task && call->returned > 0)
         task->described = 1;
     submit(record);
+    if (user_stacks && long_term && !more && call->returned > 0)
+        emit_user_stack(ctx, pin);
     return followed ? PIN_FOLLOWED : PIN_TRACKED;
 }
 

@@ -29,5 +29,6 @@ EXPORT_LAYOUT(pw_owner);
 EXPORT_LAYOUT(pw_rename);
 EXPORT_LAYOUT(pw_invalidation);
 EXPORT_LAYOUT(pw_notifier);
+EXPORT_LAYOUT(pw_user_stack);
 
 char LICENSE[] SEC("license") = "GPL";

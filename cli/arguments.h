@@ -30,6 +30,7 @@ struct PinsCommand {
 
 // What is outstanding, added up.
 struct LeaksCommand {
+    bool user_stack = false;  // group and show by what of the program asked for the pins as well
     v1::PinFilter filter = {};
     v1::PinGrouping by = v1::PIN_GROUPING_STACK;
     v1::PinGroupOrder order = v1::PIN_GROUP_ORDER_UNSPECIFIED;

@@ -7,6 +7,7 @@
 #include "cli/pin_list.h"
 #include "cli/render.h"
 #include "cli/top.h"
+#include "cli/user_symbols.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -57,6 +58,7 @@ int show_pin(const PinsCommand& command, Session& session)
     return session.answer(status, response, [&] {
         v1::ListPinsResponse one;
         *one.add_pins() = response.pin();
+        UserSymbols().name(one);
         *one.mutable_trust() = response.trust();
         one.set_holders_complete(response.holders_complete());
         return response.pin().has_orphaned_since() ? render_orphans(one, session.style)
@@ -81,6 +83,7 @@ int show_pins(const PinsCommand& command, Session& session)
     const auto context = [&] { return orphans ? std::make_unique<grpc::ClientContext>() : Session::with_deadline(); };
     v1::ListPinsResponse pins;
     const grpc::Status status = list_pins(*session.pins, command, orphans, context, pins);
+    UserSymbols().name(pins);
     return session.answer(
         status, pins, [&] { return orphans ? render_orphans(pins, session.style) : render_pins(pins, session.style); });
 }
@@ -98,10 +101,14 @@ int perform(const PinsCommand& command, Session& session)
 int perform(const LeaksCommand& command, Session& session)
 {
     std::optional<v1::GroupPinsResponse> before;
+    UserSymbols symbols;
     const auto show = [&] {
         v1::GroupPinsResponse groups;
         const grpc::Status status =
             session.pins->GroupPins(Session::with_deadline().get(), group_request(command), &groups);
+        if (command.user_stack) {
+            symbols.name(groups);
+        }
         if (command.folded) {
             // Not for people: its lines stay whole.
             session.style.columns = 0;

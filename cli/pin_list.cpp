@@ -73,6 +73,7 @@ v1::GroupPinsRequest group_request(const LeaksCommand& command)
     v1::GroupPinsRequest request;
     *request.mutable_filter() = command.filter;
     request.set_by(command.by);
+    request.set_by_user_stack(command.user_stack);
     request.set_order(command.order);
     // A flame graph has all of it.
     request.set_limit(command.folded ? 0 : command.top);

@@ -226,6 +226,10 @@ void add_grouping(CLI::App& command, LeaksCommand& chosen)
         {{"pages", v1::PIN_GROUP_ORDER_BYTES}, {"count", v1::PIN_GROUP_ORDER_PINS}, {"age", v1::PIN_GROUP_ORDER_AGE}},
         [&chosen](v1::PinGroupOrder order) { chosen.order = order; });
     command
+        .add_flag("--user-stack", chosen.user_stack,
+                  "Show what of the program asked for the pins, too; it is recorded with `pinwardend --user-stacks`")
+        ->excludes(&by);
+    command
         .add_flag("--folded", chosen.folded,
                   "One line for each stack, outermost function first, with its pages: for flame graphs")
         ->excludes(&by);

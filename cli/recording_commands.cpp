@@ -9,6 +9,7 @@
 #include "cli/pin_list.h"
 #include "cli/recorded.h"
 #include "cli/render.h"
+#include "cli/user_symbols.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -57,6 +58,9 @@ std::expected<v1::RecordingReport, int> report_on(const std::string& recording, 
         session.pins->GroupPins(Session::with_deadline().get(), group_request(groups), report.mutable_groups());
     if (!status.ok()) {
         return std::unexpected(session.failed(session.message(status)));
+    }
+    if (groups.user_stack) {
+        UserSymbols().name(*report.mutable_groups());
     }
     return report;
 }

@@ -21,9 +21,10 @@ using google::protobuf::Reflection;
 std::optional<std::string> kind_of(const FieldDescriptor& field)
 {
     static const std::map<std::string, std::string> kinds{
-        {"path", "path"},          {"executable", "path"}, {"path_prefixes", "path"},     {"mounts", "path"},
-        {"binaries", "path"},      {"source", "path"},     {"comm", "process"},           {"comms", "process"},
-        {"cgroup_path", "cgroup"}, {"cgroups", "cgroup"},  {"container_id", "container"}, {"containers", "container"}};
+        {"path", "path"},           {"executable", "path"}, {"path_prefixes", "path"},     {"mounts", "path"},
+        {"binaries", "path"},       {"source", "path"},     {"comm", "process"},           {"comms", "process"},
+        {"cgroup_path", "cgroup"},  {"cgroups", "cgroup"},  {"container_id", "container"}, {"pod_uid", "container"},
+        {"containers", "container"}};
     const auto kind = kinds.find(field.name());
     if (kind != kinds.end()) {
         return kind->second;

@@ -11,6 +11,7 @@
 #include "cli/cells.h"
 #include "cli/fit.h"
 #include "cli/table.h"
+#include "cli/user_symbols.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -79,6 +80,9 @@ void add_pin(const v1::Pin& pin, bool containers, Table& table)
     }
     for (const std::string& frame : pin.stack()) {
         table.add_line(std::string(kStackIndent) + visible(frame));
+    }
+    for (const v1::UserFrame& frame : pin.user_stack()) {
+        table.add_line(std::string(kStackIndent) + visible(user_frame_text(frame)));
     }
 }
 

@@ -11,6 +11,7 @@
 #include "cli/fit.h"
 #include "cli/render.h"
 #include "cli/table.h"
+#include "cli/user_symbols.h"
 
 namespace pinwarden::cli {
 namespace {
@@ -109,6 +110,9 @@ std::string stack_key(const v1::PinGroup& group)
     for (const std::string& frame : group.stack()) {
         key += frame + "\n";
     }
+    for (const v1::UserFrame& frame : group.user_stack()) {
+        key += user_frame_text(frame) + "\n";
+    }
     return key;
 }
 
@@ -195,6 +199,9 @@ std::string stacks_text(const v1::GroupPinsResponse& groups, Before& before, con
         for (const std::string& frame : group.stack()) {
             text += "    " + visible(frame) + "\n";
         }
+        for (const v1::UserFrame& frame : group.user_stack()) {
+            text += "    " + visible(user_frame_text(frame)) + "\n";
+        }
     }
     return text;
 }
@@ -250,6 +257,9 @@ std::map<std::string, std::uint64_t> folded_pages(const v1::GroupPinsResponse& g
     std::map<std::string, std::uint64_t> pages;
     for (const v1::PinGroup& group : groups.groups()) {
         std::string line;
+        for (const v1::UserFrame& frame : std::views::reverse(group.user_stack())) {
+            line += (line.empty() ? "" : ";") + folded_frame(user_frame_text(frame));
+        }
         for (const std::string& frame : std::views::reverse(group.stack())) {
             line += (line.empty() ? "" : ";") + folded_frame(frame);
         }

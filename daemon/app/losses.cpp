@@ -29,6 +29,7 @@ constexpr std::array kCauses = {
     Cause{PW_LOST_SPACE, "space_table_full"},
     Cause{PW_LOST_NOTIFIER, "ring_full_notifier"},
     Cause{PW_LOST_HOLD_END, "ring_full_hold_end"},
+    Cause{PW_LOST_USER_STACK, "ring_full_user_stack"},
 };
 
 }  // namespace

@@ -171,6 +171,33 @@ Result<Event> decode_pin(Record record)
     return event;
 }
 
+Result<Event> decode_user_stack(Record record)
+{
+    const auto raw = read<pw_user_stack>(record);
+    if (auto checked = check_fixed("user_stack", record, raw.header.bytes, sizeof(raw)); !checked) {
+        return std::unexpected(checked.error());
+    }
+    if (raw.pin == 0) {
+        return out_of_range("user_stack", "pin", raw.pin);
+    }
+    if (raw.depth > PW_USER_FRAMES) {
+        return out_of_range("user_stack", "depth", raw.depth);
+    }
+    UserStackEvent event{.pin = raw.pin, .frames = {}};
+    for (const pw_user_frame& frame : std::span(raw.frame).first(raw.depth)) {
+        if (frame.status != PW_USER_FRAME_IN_FILE && frame.status != PW_USER_FRAME_ADDRESS) {
+            break;
+        }
+        UserFrame& added = event.frames.emplace_back();
+        added.in_file = frame.status == PW_USER_FRAME_IN_FILE;
+        if (added.in_file) {
+            std::ranges::copy(frame.build_id, added.build_id.begin());
+        }
+        added.place = frame.place;
+    }
+    return event;
+}
+
 Result<Event> decode_range(Record record)
 {
     const auto raw = read<pw_range>(record);

@@ -12,6 +12,7 @@ Result<Event> Decoder::decode(std::span<const std::byte> record) const
     const auto header = read<pw_header>(record);
     switch (header.kind) {
         case PW_KIND_PIN: return decode_pin(record);
+        case PW_KIND_USER_STACK: return decode_user_stack(record);
         case PW_KIND_RANGE: return decode_range(record);
         case PW_KIND_PAGES: return decode_pages(geometry_, record);
         case PW_KIND_RELEASE: return decode_release(geometry_, record);

@@ -3,6 +3,7 @@
 
 #include <pinwarden/abi.h>
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <memory>
@@ -83,6 +84,23 @@ struct Scope {
     friend bool operator==(const Scope&, const Scope&) = default;
 };
 
+// A return address in a program: where in a file, told by its build id, or an address when that is not known.
+struct UserFrame {
+    std::array<std::uint8_t, PW_BUILD_ID_BYTES> build_id{};
+    bool in_file = false;
+    std::uint64_t place = 0;  // offset in the file, or the address
+
+    friend bool operator==(const UserFrame&, const UserFrame&) = default;
+    template <typename H>
+    friend H AbslHashValue(H state, const UserFrame& frame)
+    {
+        return H::combine(std::move(state), frame.build_id, frame.in_file, frame.place);
+    }
+};
+
+// Innermost first.
+using UserStack = std::vector<UserFrame>;
+
 struct PinEvent {
     Nanoseconds time = 0;
     std::uint64_t pin = 0;
@@ -101,6 +119,13 @@ struct PinEvent {
     Scope scope;
     Task owner;
     std::vector<std::uint64_t> stack;
+    std::shared_ptr<const UserStack> user_stack;  // of the object's first pin, when this is another one
+};
+
+// What of the program asked for a pin.
+struct UserStackEvent {
+    std::uint64_t pin = 0;
+    UserStack frames;
 };
 
 struct RangeEvent {
@@ -244,6 +269,6 @@ struct NotifierEvent {
 };
 
 using Event = std::variant<PinEvent, RangeEvent, PagesEvent, ReleaseEvent, FileEvent, OperationEvent, ExitEvent,
-                           OwnerEvent, RenameEvent, InvalidationEvent, NotifierEvent, HoldEndEvent>;
+                           OwnerEvent, RenameEvent, InvalidationEvent, NotifierEvent, HoldEndEvent, UserStackEvent>;
 
 }  // namespace pinwarden

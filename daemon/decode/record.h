@@ -41,6 +41,7 @@ FileKey file_key(const pw_file_key& raw);
 bool valid_error(std::int32_t error);
 
 Result<Event> decode_pin(Record record);
+Result<Event> decode_user_stack(Record record);
 Result<Event> decode_range(Record record);
 Result<Event> decode_pages(const PageGeometry& geometry, Record record);
 Result<Event> decode_release(const PageGeometry& geometry, Record record);

@@ -137,6 +137,7 @@ Result<pinwarden_bpf*> open_skeleton(const KernelBtf& btf, const ProgramOptions&
     // The function that made up for it went when base pages came.
     skeleton->rodata->hugetlb_counts_huge_pages = btf.parameters("hugetlb_basepage_index") ? 1 : 0;
     skeleton->rodata->track_short_term = options.track_short_term ? 1 : 0;
+    skeleton->rodata->user_stacks = options.user_stacks ? 1 : 0;
     skeleton->rodata->mark_whole_call = left_out.contains("pin_user_pages_enter") ? 0 : 1;
     const std::uint32_t preempt = tasks_preempt(btf, kernel_release());
     skeleton->rodata->tasks_preempt = preempt;

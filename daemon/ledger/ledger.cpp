@@ -77,6 +77,7 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     pin.requested_pages = event.requested_pages;
     pin.pinned_pages = event.pinned_pages;
     pin.stack = event.stack;
+    pin.user_stack = event.user_stack;
     if (!pin.shown()) {
         brief_.emplace(pin.acquired, pin.id);
     }
@@ -87,6 +88,13 @@ void Ledger::pin(const PinEvent& event, std::string driver)
     }
     set_bytes(pin, event.pinned_pages * kPageBytes);
     map(event.space, pin);
+}
+
+void Ledger::user_stack(UserStackEvent& event)
+{
+    if (PinTable::Entry* const entry = pins_.find(event.pin); entry != nullptr && !event.frames.empty()) {
+        entry->pin.user_stack = user_stacks_.shared(std::move(event.frames));
+    }
 }
 
 void Ledger::range(const RangeEvent& event)
@@ -344,18 +352,28 @@ std::vector<const FileRecord*> Ledger::pinned_files_on(std::uint32_t device) con
     return files;
 }
 
-absl::btree_map<std::pair<std::string, Backing>, PinTotals> Ledger::totals() const
+PinSums Ledger::sums(Nanoseconds now) const
 {
-    absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals;
+    PinSums sums;
+    // By the names that pins of one process share: to look up a text for each pin would take longest.
+    absl::flat_hash_map<const TaskNames*, std::uint64_t> bytes;
     for (const auto& [id, pin] : pins_) {
         if (!pin.shown()) {
             continue;
         }
-        PinTotals& total = totals[{pin.driver, pin.backing}];
+        PinTotals& total = sums.totals[{pin.driver, pin.backing}];
         ++total.pins;
         total.bytes += pin.bytes;
+        const Nanoseconds age = now - std::min(now, pin.acquired);
+        const auto older = std::ranges::upper_bound(kPinAges, age);
+        ++sums.by_age.at(static_cast<std::size_t>(older - kPinAges.begin()));
+        sums.adopted += pin.function == PW_ADOPTED || pin.function == PW_ADOPTED_FOLIO ? 1U : 0U;
+        bytes[pin.owner.names.get()] += pin.bytes;
     }
-    return totals;
+    for (const auto& [names, held] : bytes) {
+        sums.cgroup_bytes[names == nullptr ? std::string() : names->cgroup] += held;
+    }
+    return sums;
 }
 
 void Ledger::set_bytes(PinRecord& pin, std::uint64_t bytes)

@@ -28,6 +28,7 @@
 #include "ledger/orphans.h"
 #include "ledger/pin_table.h"
 #include "ledger/records.h"
+#include "ledger/user_stack_table.h"
 
 namespace pinwarden {
 
@@ -35,6 +36,8 @@ class Ledger {
 public:
     // A pin was acquired (event.error == 0). `driver` as classified from its stack.
     void pin(const PinEvent& event, std::string driver);
+    // Of a pin that is gone it is nobody's business any more.
+    void user_stack(UserStackEvent& event);
     void range(const RangeEvent& event);
     void pages(const PagesEvent& event);
     void file(const FileEvent& event);
@@ -115,9 +118,13 @@ public:
     [[nodiscard]] std::size_t shown_pins() const { return pins_.size() - brief_.size(); }
     // All pins, brief ones too, in order of id (which is order of acquisition, per processor).
     [[nodiscard]] const PinTable& pins() const { return pins_; }
+    [[nodiscard]] std::size_t files_known() const { return files_.known(); }
     // All files known, also those that are not pinned any more.
     [[nodiscard]] std::vector<FileKey> files() const { return files_.keys(); }
-    [[nodiscard]] absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals() const;
+    // Of the pins that are shown. Looks at each of them.
+    [[nodiscard]] PinSums sums(Nanoseconds now) const;
+    // How many processes have pins.
+    [[nodiscard]] std::size_t owners() const { return by_owner_.size(); }
     // Files whose pinned set changed since the last call.
     [[nodiscard]] std::vector<FileKey> take_changed_files() { return files_.take_changed(); }
 
@@ -156,6 +163,7 @@ private:
     ExtentIndex extents_;
     AddressIndex addresses_;
     PinTable pins_;
+    UserStackTable user_stacks_;
     FileTable files_;
     absl::btree_map<ProcessId, absl::btree_set<PinId>> by_owner_;
     Orphans orphans_;

@@ -1,9 +1,13 @@
 // What the ledger knows, as plain data that can be copied out of it.
 #pragma once
 
+#include <absl/container/btree_map.h>
+#include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +59,7 @@ struct PinRecord {
     std::uint64_t bytes = 0;              // still pinned; pages that were not (yet) listed count as pinned
     std::vector<PinnedFileRange> ranges;  // as pinned, by position; partly released ones are not cut
     std::vector<std::uint64_t> stack;
+    std::shared_ptr<const UserStack> user_stack;  // nullptr: not recorded; equal ones are the same one
     Backing backing = Backing::kAnonymous;
 
     // Whether it concerns anybody: a brief pin is in the ledger only so that its release is not taken for another's.
@@ -121,6 +126,18 @@ struct FileState {
 struct PinTotals {
     std::uint64_t pins = 0;
     std::uint64_t bytes = 0;
+};
+
+// Ages by which pins are counted, ascending: a minute, ten, an hour, six, a day, a week.
+inline constexpr std::array<Nanoseconds, 6> kPinAges{60'000'000'000,     600'000'000'000,    3'600'000'000'000,
+                                                     21'600'000'000'000, 86'400'000'000'000, 604'800'000'000'000};
+
+// Pins added up.
+struct PinSums {
+    absl::btree_map<std::pair<std::string, Backing>, PinTotals> totals;  // by driver and backing
+    std::array<std::uint64_t, kPinAges.size() + 1> by_age{};             // younger than each, and not than the last
+    std::uint64_t adopted = 0;                                           // pins that were found, not seen being made
+    absl::flat_hash_map<std::string, std::uint64_t> cgroup_bytes;        // by cgroup; empty: not known
 };
 
 // Of one driver. Leaks are orphans too.

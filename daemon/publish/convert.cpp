@@ -1,5 +1,8 @@
 #include "publish/convert.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <map>
@@ -86,6 +89,22 @@ void add_range(const PinnedFileRange& range, const std::map<FileKey, FileName>& 
 
 }  // namespace
 
+void add_user_stack(const PinRecord& pin, google::protobuf::RepeatedPtrField<v1::UserFrame>& out)
+{
+    if (pin.user_stack == nullptr) {
+        return;
+    }
+    for (const UserFrame& frame : *pin.user_stack) {
+        v1::UserFrame& added = *out.Add();
+        if (frame.in_file) {
+            added.set_build_id(fmt::format("{:02x}", fmt::join(frame.build_id, "")));
+            added.set_offset(frame.place);
+        } else {
+            added.set_address(frame.place);
+        }
+    }
+}
+
 void set_pin(const PinView& view, const Times& times, v1::Pin& out)
 {
     const PinRecord& pin = view.pin;
@@ -108,6 +127,7 @@ void set_pin(const PinView& view, const Times& times, v1::Pin& out)
     for (const std::string& frame : view.stack) {
         out.add_stack(valid_utf8(frame));
     }
+    add_user_stack(pin, *out.mutable_user_stack());
     out.set_calls(1);
     set_orphan(pin, times, out);
     out.set_object(std::string(object_name(object_kind(pin))));

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 #include <unistd.h>
 
+#include "ledger/pod_of_cgroup.h"
 #include "publish/convert.h"
 
 namespace pinwarden {
@@ -32,6 +33,7 @@ void set_process(const Task& task, bool exited, const Times& times, v1::Process&
     if (task.names) {
         out.set_cgroup_path(valid_utf8(task.names->cgroup));
         out.set_container_id(valid_utf8(task.names->container));
+        out.set_pod_uid(valid_utf8(pod_of_cgroup(task.names->cgroup)));
         out.set_executable(valid_utf8(task.names->executable));
         out.set_executable_deleted(task.names->executable_deleted);
     }

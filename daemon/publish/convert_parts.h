@@ -21,6 +21,8 @@ struct Times {
 
 void set_process(const Task& task, bool exited, const Times& times, v1::Process& out);
 void set_file(const FileKey& key, const FileName& name, v1::File& out);
+// Nothing where none was recorded.
+void add_user_stack(const PinRecord& pin, google::protobuf::RepeatedPtrField<v1::UserFrame>& out);
 void set_pin(const PinView& view, const Times& times, v1::Pin& out);
 void set_pin(const JoinedPin& pin, const Times& times, v1::Pin& out);
 void set_failure(const FailedPin& failure, const Times& times, v1::PinFailure& out);

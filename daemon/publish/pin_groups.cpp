@@ -29,6 +29,7 @@ struct Common {
     ProcessId process;
     FileKey file;
     std::string text;  // a name, or the lines of a stack
+    std::shared_ptr<const UserStack> user_stack;
     std::uint32_t uid = 0;
     bool none = false;  // they have no such thing
 
@@ -36,7 +37,8 @@ struct Common {
     template <typename H>
     friend H AbslHashValue(H state, const Common& common)
     {
-        return H::combine(std::move(state), common.process, common.file, common.text, common.uid, common.none);
+        return H::combine(std::move(state), common.process, common.file, common.text, common.user_stack, common.uid,
+                          common.none);
     }
 };
 
@@ -70,7 +72,7 @@ Common named(std::string name)
     return common;
 }
 
-Common common_of(const PinView& view, v1::PinGrouping by)
+Common common_of(const PinView& view, v1::PinGrouping by, bool by_user_stack)
 {
     const Task& owner = view.pin.owner;
     const bool known = owner.process.pid != 0;
@@ -79,7 +81,10 @@ Common common_of(const PinView& view, v1::PinGrouping by)
         case v1::PIN_GROUPING_OWNER: common.process = owner.process; break;
         case v1::PIN_GROUPING_COMM: return named(owner.comm);
         case v1::PIN_GROUPING_DRIVER: return named(view.pin.driver);
-        case v1::PIN_GROUPING_STACK: common.text = lines(view.stack); break;
+        case v1::PIN_GROUPING_STACK:
+            common.text = lines(view.stack);
+            common.user_stack = by_user_stack ? view.pin.user_stack : nullptr;
+            break;
         case v1::PIN_GROUPING_CGROUP: return named(owner.names ? owner.names->cgroup : "");
         case v1::PIN_GROUPING_CONTAINER: return named(owner.names ? owner.names->container : "");
         case v1::PIN_GROUPING_UID:
@@ -99,7 +104,9 @@ std::size_t age_class(Nanoseconds age)
 
 class Groups {
 public:
-    Groups(v1::PinGrouping by, Nanoseconds now) : by_(by), now_(now) {}
+    Groups(v1::PinGrouping by, bool by_user_stack, Nanoseconds now) : by_(by), by_user_stack_(by_user_stack), now_(now)
+    {
+    }
 
     void add(const JoinedPin& pin)
     {
@@ -110,7 +117,7 @@ public:
         if (by_ == v1::PIN_GROUPING_FILE && !record.ranges.empty()) {
             add_to_files(pin);
         } else {
-            Common common = common_of(pin.view, by_);
+            Common common = common_of(pin.view, by_, by_user_stack_);
             common.none = common.none || by_ == v1::PIN_GROUPING_FILE;
             count(common, pin, record.bytes);
         }
@@ -191,6 +198,7 @@ private:
     }
 
     v1::PinGrouping by_;
+    bool by_user_stack_;
     Nanoseconds now_;
     absl::flat_hash_map<Common, Group> groups_;
     std::uint64_t total_pins_ = 0;
@@ -217,6 +225,9 @@ void set_common(const Common& common, const Group& group, v1::PinGrouping by, co
         case v1::PIN_GROUPING_STACK:
             for (const std::string& frame : view.stack) {
                 out.add_stack(valid_utf8(frame));
+            }
+            if (common.user_stack != nullptr) {
+                add_user_stack(view.pin, *out.mutable_user_stack());
             }
             break;
         case v1::PIN_GROUPING_UID:
@@ -246,40 +257,30 @@ void set_sums(const Group& group, const Times& times, v1::PinGroup& out)
     out.mutable_ages()->Add(group.ages.begin(), group.ages.end());
 }
 
-}  // namespace
-
-Result<v1::GroupPinsResponse> group_pins(const v1::GroupPinsRequest& request, const PinSource& source)
+Result<void> check(const v1::GroupPinsRequest& request)
 {
-    const auto filter = filter_from_request(request.filter());
-    if (!filter) {
-        return std::unexpected(filter.error());
-    }
     if (request.by() == v1::PIN_GROUPING_UNSPECIFIED || !v1::PinGrouping_IsValid(request.by())) {
         return fail_at("by", "must be given: owner, comm, driver, file, stack, cgroup, container or uid", EINVAL);
+    }
+    if (request.by_user_stack() && request.by() != v1::PIN_GROUPING_STACK) {
+        return fail_at("by_user_stack", "goes with PIN_GROUPING_STACK only", EINVAL);
     }
     if (!v1::PinGroupOrder_IsValid(request.order())) {
         return fail_at("order", fmt::format("{} is none", static_cast<int>(request.order())), EINVAL);
     }
-    std::optional<Groups> groups;
-    const PinSource timed = [&](const PinFilter& wanted, PinId from) {
-        Result<PinBatch> batch = source(wanted, from);
-        if (batch && !groups) {
-            groups.emplace(request.by(), batch->taken);
-        }
-        return batch;
-    };
-    const auto end = each_pin(timed, *filter, [&](const JoinedPin& pin) { groups->add(pin); });
-    if (!end) {
-        return std::unexpected(end.error());
-    }
+    return {};
+}
+
+v1::GroupPinsResponse to_response(const Groups& groups, const v1::GroupPinsRequest& request, const PinBatch& end)
+{
     v1::GroupPinsResponse out;
-    out.set_total_pins(groups->total_pins());
-    out.set_total_bytes(groups->total_bytes());
-    out.set_ungrouped_pins(groups->ungrouped());
-    *out.mutable_trust() = trust_to_proto(*end, groups->adopted_pins());
+    out.set_total_pins(groups.total_pins());
+    out.set_total_bytes(groups.total_bytes());
+    out.set_ungrouped_pins(groups.ungrouped());
+    *out.mutable_trust() = trust_to_proto(end, groups.adopted_pins());
     const std::size_t most = request.limit() == 0 ? kMostShown : std::min(request.limit(), kMostShown);
-    const Times times{end->taken, end->boot_to_unix};
-    const auto ordered = groups->ordered(request.order());
+    const Times times{end.taken, end.boot_to_unix};
+    const auto ordered = groups.ordered(request.order());
     std::size_t size = 0;
     for (const auto& [common, group] : ordered) {
         v1::PinGroup added;
@@ -293,6 +294,52 @@ Result<v1::GroupPinsResponse> group_pins(const v1::GroupPinsRequest& request, co
     }
     out.set_more_groups(ordered.size() - static_cast<std::size_t>(out.groups_size()));
     return out;
+}
+
+}  // namespace
+
+Result<std::vector<v1::GroupPinsResponse>> group_pins(std::span<const v1::GroupPinsRequest> requests,
+                                                      const PinSource& source)
+{
+    for (const v1::GroupPinsRequest& request : requests) {
+        if (auto checked = check(request); !checked) {
+            return std::unexpected(checked.error());
+        }
+    }
+    const auto filter = filter_from_request(requests.front().filter());
+    if (!filter) {
+        return std::unexpected(filter.error());
+    }
+    std::vector<Groups> groups;
+    const PinSource timed = [&](const PinFilter& wanted, PinId from) {
+        Result<PinBatch> batch = source(wanted, from);
+        for (std::size_t i = groups.size(); batch && i < requests.size(); ++i) {
+            groups.emplace_back(requests[i].by(), requests[i].by_user_stack(), batch->taken);
+        }
+        return batch;
+    };
+    const auto end = each_pin(timed, *filter, [&](const JoinedPin& pin) {
+        for (Groups& one : groups) {
+            one.add(pin);
+        }
+    });
+    if (!end) {
+        return std::unexpected(end.error());
+    }
+    std::vector<v1::GroupPinsResponse> answers;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        answers.push_back(to_response(groups.at(i), requests[i], *end));
+    }
+    return answers;
+}
+
+Result<v1::GroupPinsResponse> group_pins(const v1::GroupPinsRequest& request, const PinSource& source)
+{
+    auto answers = group_pins(std::span(&request, 1), source);
+    if (!answers) {
+        return std::unexpected(answers.error());
+    }
+    return std::move(answers->front());
 }
 
 }  // namespace pinwarden

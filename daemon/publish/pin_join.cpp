@@ -35,7 +35,8 @@ bool continues(const PinView& before, Nanoseconds last, const PinView& after)
     return a.driver == b.driver && a.function == b.function && a.long_term == b.long_term &&
            a.long_lived == b.long_lived && a.writable == b.writable && a.owner_exited == b.owner_exited &&
            a.backing == b.backing && same_names(a.owner, b.owner) && b.acquired >= last &&
-           b.acquired - last <= kSameRegistration && before.stack == after.stack && file_goes_on(a, b);
+           b.acquired - last <= kSameRegistration && before.stack == after.stack && a.user_stack == b.user_stack &&
+           file_goes_on(a, b);
 }
 
 void extend(PinView& whole, PinView part)

@@ -252,6 +252,7 @@ Result<v1::ListPinsResponse> list_pins(const v1::ListPinsRequest& request, const
         set_pin(joined, times, pin);
         if (!request.include_stack()) {
             pin.clear_stack();
+            pin.clear_user_stack();
         }
         add_holders(held, joined.view.pin, pin);
         size += pin.ByteSizeLong();

@@ -156,6 +156,7 @@ Result<void> RecordScrubber::append(std::span<const std::byte> record, std::vect
         case PW_KIND_EXIT:
         case PW_KIND_OWNER:
         case PW_KIND_RENAME:
+        case PW_KIND_USER_STACK:
         case PW_KIND_HOLD_END: break;
         default:
             out.resize(begin);

@@ -141,6 +141,22 @@ void tell_pin(const PinRecord& pin, const Tell& record)
     tell(raw, PW_KIND_PIN, pin.acquired, record);
 }
 
+void tell_user_stack(const PinRecord& pin, const Tell& record)
+{
+    if (pin.user_stack == nullptr) {
+        return;
+    }
+    pw_user_stack raw{};
+    raw.pin = pin.id;
+    for (const UserFrame& frame : *pin.user_stack) {
+        pw_user_frame& told = raw.frame[raw.depth++];
+        told.status = frame.in_file ? PW_USER_FRAME_IN_FILE : PW_USER_FRAME_ADDRESS;
+        std::ranges::copy(frame.build_id, told.build_id);
+        told.place = frame.place;
+    }
+    tell(raw, PW_KIND_USER_STACK, pin.acquired, record);
+}
+
 void tell_ranges(const PinRecord& pin, const Tell& record)
 {
     for (const PinnedFileRange& range : pin.ranges) {
@@ -183,6 +199,7 @@ void tell_pins(const Ledger& ledger, const Tell& record)
             }
         }
         tell_pin(pin, record);
+        tell_user_stack(pin, record);
         tell_ranges(pin, record);
     }
     // Once all pins of the process are told.

@@ -15,6 +15,8 @@
 enum {
     PW_COMM_LENGTH = 16,
     PW_STACK_FRAMES = 24,
+    PW_USER_FRAMES = 32,
+    PW_BUILD_ID_BYTES = 20,
     PW_PAGES_PER_CHUNK = 512,
     PW_FILESYSTEM_NAME = 16,
     PW_PROGRAM_NAME = 32,
@@ -48,6 +50,7 @@ enum pw_kind {
     PW_KIND_NOTIFIER,        // an mmu notifier came or went: struct pw_notifier
     PW_KIND_HOLD_END,        // an operation is held no longer: struct pw_hold_end
     PW_KIND_RELEASE_OBJECT,  // all that is pinned for an object is being released: struct pw_release_object
+    PW_KIND_USER_STACK,      // what of the program asked for a pin, sent after it: struct pw_user_stack
 };
 
 // The kernel function an event was seen in.
@@ -181,6 +184,7 @@ enum pw_counter {
     PW_LOST_SPACE,            // table of address spaces full: invalidations of this one's pins are not seen
     PW_LOST_NOTIFIER,         // ring full: an mmu notifier that came or went
     PW_LOST_HOLD_END,         // ring full: the end of a hold
+    PW_LOST_USER_STACK,       // ring full: what of a program asked for a pin
     PW_COUNTERS,
 };
 
@@ -237,6 +241,29 @@ struct pw_pin {
     __u64 stack[PW_STACK_FRAMES];  // kernel return addresses, innermost first: never shown, symbols are
 };
 PW_ASSERT_SIZE(pw_pin, 16 + 40 + 40 + 48 + 8 * PW_STACK_FRAMES);
+
+enum pw_user_frame_status {
+    PW_USER_FRAME_NONE = 0,
+    PW_USER_FRAME_IN_FILE,  // of a mapped file with a build id
+    PW_USER_FRAME_ADDRESS,  // of anything else, or the file could not be looked at
+};
+
+// As the kernel's struct bpf_stack_build_id.
+struct pw_user_frame {
+    __s32 status;  // enum pw_user_frame_status
+    __u8 build_id[PW_BUILD_ID_BYTES];
+    __u64 place;  // offset in the file, or a user address
+};
+PW_ASSERT_SIZE(pw_user_frame, 32);
+
+struct pw_user_stack {
+    struct pw_header header;
+    __u64 pin;
+    __u32 depth;  // valid entries of frame
+    __u32 reserved;
+    struct pw_user_frame frame[PW_USER_FRAMES];  // return addresses, innermost first
+};
+PW_ASSERT_SIZE(pw_user_stack, 32 + 32 * PW_USER_FRAMES);
 
 struct pw_range {
     struct pw_header header;

@@ -47,6 +47,12 @@ void check(const PinEvent& event)
     check(event.owner);
 }
 
+void check(const UserStackEvent& event)
+{
+    require(event.pin != 0, "a user stack has a pin");
+    require(event.frames.size() <= PW_USER_FRAMES, "a user stack fits its record");
+}
+
 void check(const RangeEvent& event)
 {
     require(event.pin != 0, "a range has a pin");

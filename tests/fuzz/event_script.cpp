@@ -36,7 +36,7 @@ std::uint8_t EventScript::byte()
 Bytes EventScript::record()
 {
     ++time_;
-    switch (below(16)) {
+    switch (below(17)) {
         case 0:
         case 1:
         case 2: return pin();
@@ -52,6 +52,7 @@ Bytes EventScript::record()
         case 12:
         case 13: return release_pages();
         case 14: return file();
+        case 15: return user_stack();
         default: return exit();
     }
 }
@@ -147,6 +148,14 @@ Bytes EventScript::release_object()
     raw.mm = below(3);
     raw.scope_kind = static_cast<__u32>(1 + below(PW_SCOPE_KINDS - 1));
     raw.scope = 1 + below(3);
+    return test::bytes_of(raw);
+}
+
+Bytes EventScript::user_stack()
+{
+    pw_user_stack raw = test::raw_user_stack(known_pin());
+    raw.depth = static_cast<__u32>(below(3));
+    raw.frame[0].place = below(2);
     return test::bytes_of(raw);
 }
 

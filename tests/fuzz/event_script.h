@@ -39,6 +39,7 @@ private:
     test::Bytes pages();
     test::Bytes release();
     test::Bytes release_object();
+    test::Bytes user_stack();
     test::Bytes release_pages();
     test::Bytes file();
     test::Bytes exit();

@@ -76,7 +76,7 @@ private:
         require(event.has_value(),
                 event ? "a record is valid" : ("a record is valid: " + event.error().message).c_str());
         check_bounds(*event);
-        std::visit([this](const auto& one) { apply(one); }, *event);
+        std::visit([this](auto& one) { apply(one); }, *event);
     }
 
     void take_changed()
@@ -98,6 +98,7 @@ private:
     void apply(const PinEvent& event) { ledger_.pin(event, "driver"); }
     void apply(const RangeEvent& event) { ledger_.range(event); }
     void apply(const PagesEvent& event) { ledger_.pages(event); }
+    void apply(UserStackEvent& event) { ledger_.user_stack(event); }
     void apply(const FileEvent& event) { ledger_.file(event); }
 
     // Not the ledger's business.

@@ -106,7 +106,7 @@ void check_totals(const Ledger& ledger)
     require(live == ledger.held(kEverywhere), "the pages held are the live pages of all pins");
     require(holders == ledger.holders(kEverywhere), "the holders are the pins with live pages");
     PinTotals all;
-    for (const auto& [what, total] : ledger.totals()) {
+    for (const auto& [what, total] : ledger.sums(0).totals) {
         all.pins += total.pins;
         all.bytes += total.bytes;
     }

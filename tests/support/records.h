@@ -68,6 +68,18 @@ inline pw_task raw_task(std::uint32_t pid = 100, std::string_view comm = "owner"
     return task;
 }
 
+// Of two frames: one in a file, and one that is an address.
+inline pw_user_stack raw_user_stack(std::uint64_t pin = 5)
+{
+    pw_user_stack stack{};
+    stack.header = {PW_KIND_USER_STACK, sizeof(stack), 1111};
+    stack.pin = pin;
+    stack.depth = 2;
+    stack.frame[0] = {.status = PW_USER_FRAME_IN_FILE, .build_id = {0xab, 0xcd}, .place = 0x1234};
+    stack.frame[1] = {.status = PW_USER_FRAME_ADDRESS, .build_id = {}, .place = 0x7f0000001000};
+    return stack;
+}
+
 inline pw_pin raw_pin()
 {
     pw_pin pin{};
@@ -272,7 +284,8 @@ inline std::vector<Bytes> one_of_each()
             bytes_of(raw_rename()),
             bytes_of(raw_invalidation()),
             bytes_of(raw_notifier()),
-            bytes_of(raw_release_object())};
+            bytes_of(raw_release_object()),
+            bytes_of(raw_user_stack())};
 }
 
 // Events, with what a test does not care about filled in.

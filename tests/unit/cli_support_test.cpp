@@ -117,7 +117,8 @@ TEST_CASE("the archive is for its owner alone, and writes over nothing")
     CHECK(content(folder.file("pinwarden-support/status.json")) == "{}\n");
     const auto again = write_archive(path, {});
     REQUIRE_FALSE(again);
-    CHECK_THAT(again.error(), Catch::Contains(path) && Catch::Contains("there is one already; name another with --output"));
+    CHECK_THAT(again.error(),
+               Catch::Contains(path) && Catch::Contains("there is one already; name another with --output"));
     CHECK_FALSE(write_archive(folder.file("no/such/folder.tar.gz"), {}));
 }
 

@@ -69,6 +69,8 @@ TEST_CASE("fields out of range are refused and named", "[decoder]")
     CHECK_THAT(refusal_of(raw_rename(), [](auto& raw) { raw.flags = 32; }), Contains("rename record: flags"));
     CHECK_THAT(refusal_of(raw_rename(), [](auto& raw) { raw.path_bytes = 2049; }), Contains("path_bytes"));
     CHECK_THAT(refusal_of(raw_rename(), [](auto& raw) { raw.new_path_bytes = 1; }), Contains("not closed"));
+    CHECK_THAT(refusal_of(raw_user_stack(), [](auto& raw) { raw.depth = PW_USER_FRAMES + 1; }), Contains("depth 33"));
+    CHECK_THAT(refusal_of(raw_user_stack(), [](auto& raw) { raw.pin = 0; }), Contains("user_stack record: pin 0"));
     CHECK_THAT(refusal(owner_record("x\0bin"sv)), Contains("owner record: a path whose last component"));
     CHECK_THAT(refusal(owner_record("x\0"sv, 4)), Contains("owner record: flags"));
 }

@@ -46,6 +46,21 @@ TEST_CASE("a command name may fill its field without a NUL", "[decoder]")
     CHECK(decoded<PinEvent>(bytes_of(raw)).owner.comm == "sixteen-letters!");
 }
 
+TEST_CASE("a user stack becomes an event, as far as it has frames", "[decoder]")
+{
+    const auto event = decoded<UserStackEvent>(bytes_of(raw_user_stack()));
+    CHECK(event.pin == 5);
+    REQUIRE(event.frames.size() == 2);
+    CHECK(event.frames[0].in_file);
+    CHECK(event.frames[0].build_id[1] == 0xcd);
+    CHECK(event.frames[0].place == 0x1234);
+    CHECK_FALSE(event.frames[1].in_file);
+    CHECK(event.frames[1].place == 0x7f0000001000);
+    auto cut = raw_user_stack();
+    cut.frame[1].status = PW_USER_FRAME_NONE;
+    CHECK(decoded<UserStackEvent>(bytes_of(cut)).frames.size() == 1);
+}
+
 TEST_CASE("a range record becomes an event", "[decoder]")
 {
     const auto event = decoded<RangeEvent>(bytes_of(raw_range()));
