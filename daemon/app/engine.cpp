@@ -3,6 +3,7 @@
 #include <pinwarden/overlap.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <set>
 #include <utility>
@@ -12,6 +13,13 @@
 
 namespace pinwarden {
 namespace {
+
+Nanoseconds time_of(std::span<const std::byte> record)
+{
+    pw_header header{};
+    std::memcpy(&header, record.data(), std::min(record.size(), sizeof(header)));
+    return header.time;
+}
 
 // When nothing was lost for that long, losing has ended.
 constexpr Nanoseconds kLosingEnds = 100'000'000;
@@ -38,6 +46,15 @@ Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string ker
 {
 }
 
+void Engine::reads(std::uint64_t ring_used, std::uint64_t ring_size)
+{
+    if (ring_used > 0) {
+        ring_used_.observe(around_.clock.now(), ring_used);
+    }
+    ring_size_ = ring_size;
+    first_of_batch_ = true;
+}
+
 void Engine::step(std::span<const std::byte> record)
 {
     auto event = decoder_.decode(record);
@@ -46,6 +63,11 @@ void Engine::step(std::span<const std::byte> record)
         ledger_.lost_events();
         around_.log_warning("record from the kernel not understood: " + event.error().message);
         return;
+    }
+    if (std::exchange(first_of_batch_, false)) {
+        // No record of the batch has waited longer.
+        const Nanoseconds now = around_.clock.now();
+        lag_.observe(now, now - std::min(now, time_of(record)));
     }
     std::visit([this](auto& one) { on(one); }, *event);
 }
@@ -69,6 +91,7 @@ void Engine::on(PinEvent& event)
     const PinRecord* first = event.more ? ledger_.first_of(event.scope) : nullptr;
     if (first != nullptr) {
         event.stack = first->stack;
+        event.user_stack = first->user_stack;
     }
     const std::string driver = first != nullptr ? first->driver : drivers_.of(event.stack);
     ++acquired_[driver];
@@ -105,6 +128,7 @@ void Engine::on(const ReleaseEvent& event)
         }
         if (part.fully) {
             ++released_[part.record.driver];
+            pin_lifetimes_.observe(event.time - std::min(event.time, part.record.acquired));
             if (part.record.owner_exited && part.rule != ReleaseRule::kRepair) {
                 orphan_releases_.observe(event.time - std::min(event.time, part.record.orphaned));
             }
@@ -209,21 +233,6 @@ void Engine::on(InvalidationEvent& event)
         announce_pins();
         announce(event.time,
                  InvalidationNotice{view_invalidation(*conflict, policy, decided.verdict, ledger_, around_.names)});
-    }
-}
-
-// Once for every driver whose pins were hit.
-void Engine::count_conflict(std::string_view operation, const std::vector<PinRecord>& pins, pw_verdict verdict)
-{
-    std::set<std::string> drivers;
-    for (const PinRecord& pin : pins) {
-        drivers.insert(pin.driver);
-    }
-    if (drivers.empty()) {
-        drivers.insert("unknown");
-    }
-    for (const std::string& driver : drivers) {
-        ++conflicts_[{std::string(operation), driver, std::string(to_string(verdict))}];
     }
 }
 

@@ -24,6 +24,7 @@
 #include "app/owner_check.h"
 #include "app/policy_origins.h"
 #include "base/clock.h"
+#include "base/recent_peak.h"
 #include "correlate/conflict.h"
 #include "correlate/invalidation.h"
 #include "decode/decoder.h"
@@ -77,6 +78,7 @@ struct EngineOptions {
     // listened to no more; 0: they always are.
     Nanoseconds quiet_after = 30'000'000'000;
     bool track_short_term = false;                // all pins are recorded
+    std::size_t cgroup_metrics = 0;               // so many of the cgroups that hold most are told of in metrics
     ProtectedProcesses protected_processes = {};  // nobody signals these
 };
 
@@ -85,6 +87,8 @@ class Engine {
 public:
     Engine(Surroundings surroundings, PageGeometry geometry, std::string kernel_release, EngineOptions options = {});
 
+    // Before a batch of records is read: how much of the ring is taken, and how large it is, in bytes.
+    void reads(std::uint64_t ring_used, std::uint64_t ring_size);
     // One record from the ring, in order.
     void step(std::span<const std::byte> record);
     // After a batch of records: tells the kernel what changed, and the subscribers what happened.
@@ -169,6 +173,7 @@ private:
     void on_failed(const PinEvent& event);
     void on(const RangeEvent& event) { ledger_.range(event); }
     void on(const PagesEvent& event) { ledger_.pages(event); }
+    void on(UserStackEvent& event) { ledger_.user_stack(event); }
     void on(const ReleaseEvent& event);
     void on(FileEvent& event);
     void on(OperationEvent& event);
@@ -319,6 +324,12 @@ private:
     std::map<std::string, std::uint64_t> revocations_ended_;  // by outcome
     Histogram revocation_releases_{kHoldBounds};
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts_;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> operations_;  // that met pins, by verdict
+    Histogram pin_lifetimes_{kLifetimeBounds};
+    RecentPeak lag_;
+    RecentPeak ring_used_;
+    std::uint64_t ring_size_ = 0;
+    bool first_of_batch_ = false;
 };
 
 }  // namespace pinwarden

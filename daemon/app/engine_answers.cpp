@@ -1,7 +1,10 @@
 // What the engine tells when it is asked.
 #include <unistd.h>
 
+#include <algorithm>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/engine.h"
@@ -9,6 +12,31 @@
 #include "publish/pin_filter.h"
 
 namespace pinwarden {
+namespace {
+
+// Of the tables that the kernel's side fills (bpf/maps.bpf.h); what is in them is told by the daemon's own count.
+constexpr std::uint64_t kFilesMax = 1U << 18U;
+constexpr std::uint64_t kOwnersMax = 1U << 16U;
+
+std::vector<std::pair<std::string, std::uint64_t>> largest(const absl::flat_hash_map<std::string, std::uint64_t>& bytes,
+                                                           std::size_t most)
+{
+    std::vector<std::pair<std::string, std::uint64_t>> all(bytes.begin(), bytes.end());
+    std::ranges::sort(all, {}, [](const auto& one) { return std::pair(~one.second, one.first); });
+    all.resize(std::min(all.size(), most));
+    return all;
+}
+
+MetricsSnapshot::PolicyDecisions decisions_of(const PolicyState& policy)
+{
+    const PolicyCounters& counters = policy.counters;
+    return {.policy = policy.policy.name,
+            .decided = counters.denied + counters.held + counters.signalled + counters.notified,
+            .would_have = counters.would_have_denied + counters.would_have_held + counters.would_have_signalled +
+                          counters.would_have_notified};
+}
+
+}  // namespace
 
 std::vector<LossState> Engine::losses() const
 {
@@ -78,12 +106,44 @@ FailureList Engine::failures() const
             .boot_to_unix = around_.clock.boot_to_unix()};
 }
 
+// Once for every driver whose pins were hit.
+void Engine::count_conflict(std::string_view operation, const std::vector<PinRecord>& pins, pw_verdict verdict)
+{
+    ++operations_[{std::string(operation), std::string(to_string(verdict))}];
+    std::set<std::string> drivers;
+    for (const PinRecord& pin : pins) {
+        drivers.insert(pin.driver);
+    }
+    if (drivers.empty()) {
+        drivers.insert("unknown");
+    }
+    for (const std::string& driver : drivers) {
+        ++conflicts_[{std::string(operation), driver, std::string(to_string(verdict))}];
+    }
+}
+
 MetricsSnapshot Engine::metrics() const
 {
+    const Nanoseconds now = around_.clock.now();
     MetricsSnapshot metrics;
+    PinSums sums = ledger_.sums(now);
+    metrics.totals = std::move(sums.totals);
+    metrics.pins_by_age = sums.by_age;
+    metrics.adopted_pins = sums.adopted;
+    metrics.cgroup_bytes = largest(sums.cgroup_bytes, options_.cgroup_metrics);
+    metrics.pin_lifetimes = pin_lifetimes_;
+    metrics.operations = operations_;
+    metrics.reader_lag = lag_.value(now);
+    metrics.ring_used = ring_used_.value(now);
+    metrics.ring_size = ring_size_;
+    metrics.tables = {{"files", ledger_.files_known(), kFilesMax},
+                      {"owners", ledger_.owners(), kOwnersMax},
+                      {"holds", holds_.under_way(), PW_HOLDS}};
+    metrics.subscribers = around_.fanout.subscribers();
+    metrics.subscriber_events_dropped = around_.fanout.dropped();
+    metrics.kernel_pins = health_.pins;
     metrics.version = PINWARDEN_VERSION;
     metrics.kernel_release = kernel_release_;
-    metrics.totals = ledger_.totals();
     metrics.orphans = ledger_.orphan_totals();
     if (const auto oldest = ledger_.orphans().oldest()) {
         metrics.oldest_orphan = *oldest + around_.clock.boot_to_unix();
@@ -109,6 +169,7 @@ MetricsSnapshot Engine::metrics() const
     metrics.ledger_certain = ledger_.certain();
     metrics.audits = audit_counters_;
     for (const PolicyState& policy : policy_states()) {
+        metrics.policy_decisions.push_back(decisions_of(policy));
         metrics.policies_active += policy.state == "active" ? 1U : 0U;
         metrics.policies_monitoring += policy.state == "monitoring" ? 1U : 0U;
         metrics.policies_pending += policy.state == "pending" ? 1U : 0U;

@@ -54,7 +54,7 @@ KernelHealth KernelWatch::read()
         const bool needed = !is_not_needed(hook.reason);
         const bool available = hook.attached || !is_unavailable(hook.reason);
         health.hooks.push_back({std::move(hook.name), std::move(hook.purpose), hook.attached, std::move(hook.reason),
-                                hook.missed, needed, available});
+                                hook.missed, needed, available, hook.runs, hook.run_time});
     }
     return health;
 }

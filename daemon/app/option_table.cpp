@@ -11,107 +11,15 @@
 
 #include "act/protected_processes.h"
 #include "app/api_sockets.h"
+#include "app/option_checks.h"
 #include "policy/units.h"
+#include "publish/metrics.h"
 #include "publish/metrics_server.h"
 
 namespace pinwarden {
 namespace {
 
 using Values = std::vector<std::string>;
-
-constexpr std::uint64_t kSmallestRing = 4096;
-constexpr std::uint64_t kLargestRing = 1U << 30U;
-
-std::string check_ring_size(const std::string& text)
-{
-    const auto bytes = parse_size(text);
-    return bytes && std::has_single_bit(*bytes) && *bytes >= kSmallestRing && *bytes <= kLargestRing
-               ? ""
-               : "\"" + text + "\" is not possible; wants a power of two from 4KiB to 1GiB, such as 16MiB";
-}
-
-std::string check_duration(const std::string& text)
-{
-    const auto duration = parse_duration(text);
-    return duration ? "" : duration.error().message;
-}
-
-std::string check_file(const std::string& text)
-{
-    return text.empty() || text.ends_with('/') ? "wants the path of a file, such as /var/log/pinwarden/audit.log" : "";
-}
-
-std::string check_socket(const std::string& text)
-{
-    return text.empty() || text.ends_with('/') ? "wants the path of a socket, such as /run/pinwarden/operator.sock"
-                                               : "";
-}
-
-std::string check_policy(const std::string& text)
-{
-    return text.empty() ? "wants the path of a policy file, or of a folder of *.yaml files" : "";
-}
-
-std::string check_group(const std::string& text)
-{
-    return find_group(text) ? "" : "there is no group \"" + text + "\"; make it with groupadd --system";
-}
-
-std::string check_folder(const std::string& text)
-{
-    if (!text.starts_with('/')) {
-        return "wants the absolute path of a folder, such as /var/lib/pinwarden";
-    }
-    std::error_code error;
-    return std::filesystem::exists(text, error) && !std::filesystem::is_directory(text, error)
-               ? text + " is no folder; name one, or a place where one can be made"
-               : "";
-}
-
-std::string check_protected(const std::string& text)
-{
-    const auto protects = ProtectedProcesses::with({text});
-    return protects ? "" : protects.error().message;
-}
-
-std::string check_log_level(const std::string& text)
-{
-    constexpr std::array kLevels{"debug", "info", "warning", "error"};
-    return std::ranges::find(kLevels, text) != kLevels.end()
-               ? ""
-               : "\"" + text + "\" is not one of debug, info, warning, error";
-}
-
-std::string check_address(const std::string& text)
-{
-    const auto good = check_metrics_address(text);
-    return good ? "" : good.error().message;
-}
-
-std::string check_tls_address(const std::string& text)
-{
-    constexpr unsigned kLastPort = 65535;
-    const auto colon = text.rfind(':');
-    const std::string host = text.substr(0, colon);
-    const bool bracketed = host.starts_with('[') && host.ends_with(']');
-    unsigned port = 0;
-    const char* const end = text.data() + text.size();
-    const auto parsed = colon == std::string::npos ? std::from_chars_result{end, std::errc::invalid_argument}
-                                                   : std::from_chars(text.data() + colon + 1, end, port);
-    const bool good = parsed.ec == std::errc{} && parsed.ptr == end && port > 0 && port <= kLastPort && !host.empty() &&
-                      (host.find(':') == std::string::npos || bracketed);
-    return good ? "" : "\"" + text + "\" is not possible; wants HOST:PORT, such as 0.0.0.0:9878 or [::]:9878";
-}
-
-std::string check_pem(const std::string& text)
-{
-    return text.empty() || text.ends_with('/') ? "wants the path of a PEM file" : "";
-}
-
-std::string check_certificate_name(const std::string& text)
-{
-    return text.empty() ? "wants a name that is in a client's certificate" : "";
-}
 
 // How an option is written into, and read from, its field.
 template <auto Field>
@@ -124,6 +32,14 @@ template <auto Field>
 Values get_text(const Options& options)
 {
     return {options.*Field};
+}
+
+// One that is not there when it is empty.
+template <auto Field>
+Values get_given_text(const Options& options)
+{
+    const std::string& text = options.*Field;
+    return text.empty() ? Values{} : Values{text};
 }
 
 template <auto Field>
@@ -187,6 +103,26 @@ template <auto Field>
 Values get_tls_list(const Options& options)
 {
     return options.tls.*Field;
+}
+
+void set_event_log_size(Options& options, const Values& values)
+{
+    options.event_log_bytes = parse_size(values.front()).value_or(options.event_log_bytes);
+}
+
+Values get_event_log_size(const Options& options)
+{
+    return {format_size(options.event_log_bytes)};
+}
+
+void set_cgroup_metrics(Options& options, const Values& values)
+{
+    options.cgroup_metrics = parse_cgroup_metrics(values.front()).value_or(options.cgroup_metrics);
+}
+
+Values get_cgroup_metrics(const Options& options)
+{
+    return {std::to_string(options.cgroup_metrics)};
 }
 
 void set_ring(Options& options, const Values& values)
@@ -373,6 +309,22 @@ const std::array kOptions{
                        "records in the ring, about 500 bytes",
                .set = set_switch<&Options::track_short_term, true>,
                .get = get_switch<&Options::track_short_term, true>},
+    OptionSpec{.name = "user-stacks",
+               .kind = OptionKind::kSwitch,
+               .help = "record what of a program asked for each long-term pin, for `pinctl leaks --user-stack`; costs "
+                       "each such pin some microseconds and 1 KiB in the ring, and tells only what is built with frame "
+                       "pointers",
+               .set = set_switch<&Options::user_stacks, true>,
+               .get = get_switch<&Options::user_stacks, true>},
+    OptionSpec{.name = "cgroup-metrics",
+               .type = "COUNT",
+               .help =
+                   "for how many cgroups, of those that hold most, metrics tell what they have pinned: 0 to 20; the "
+                   "series come and go with the cgroups",
+               .check = check_cgroup_metrics,
+               .set = set_cgroup_metrics,
+               .get = get_cgroup_metrics,
+               .at_run_time = true},
     OptionSpec{.name = "no-census",
                .kind = OptionKind::kSwitch,
                .help = "do not look for pins from before the start: on a machine with terabytes of memory that takes a "
@@ -403,6 +355,26 @@ const std::array kOptions{
                .set = set_text<&Options::audit_log>,
                .get = get_text<&Options::audit_log>,
                .is_path = true},
+    OptionSpec{.name = "event-log",
+               .type = "PATH",
+               .help =
+                   "where conflicts and what was decided about them are written, as lines of JSON for whoever ships "
+                   "logs; when it is full it is put aside, and four such files are kept; none if not given",
+               .check = check_file,
+               .set = set_text<&Options::event_log>,
+               .get = get_given_text<&Options::event_log>,
+               .is_path = true},
+    OptionSpec{.name = "event-log-size",
+               .type = "SIZE",
+               .help = "how large that file may become: 1MiB to 64GiB",
+               .check = check_event_log_size,
+               .set = set_event_log_size,
+               .get = get_event_log_size},
+    OptionSpec{.name = "event-journal",
+               .kind = OptionKind::kSwitch,
+               .help = "write the same to the systemd journal, with the line in the field PINWARDEN_EVENT",
+               .set = set_switch<&Options::event_journal, true>,
+               .get = get_switch<&Options::event_journal, true>},
     OptionSpec{.name = "protect",
                .kind = OptionKind::kList,
                .type = "NAME_OR_PATH",

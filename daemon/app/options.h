@@ -37,6 +37,11 @@ struct Options {
     Nanoseconds leak_after = 30'000'000'000;
     bool readers = true;  // have a socket
     bool track_short_term = false;
+    bool user_stacks = false;
+    std::uint32_t cgroup_metrics = 0;
+    std::string event_log = {};  // empty: none
+    std::uint64_t event_log_bytes = 64U << 20U;
+    bool event_journal = false;
     Nanoseconds long_lived_after = 10'000'000'000;
     Nanoseconds quiet_after = 30'000'000'000;
     bool census = true;  // at the start

@@ -255,6 +255,7 @@ void PipelineThread::drain_ring()
 
 std::size_t PipelineThread::take_records()
 {
+    engine_.reads(ring_.used(), ring_.size());
     const std::size_t handled = ring_.consume(kBatch).value_or(0);
     records_come_ = records_come_ || handled > 0;
     return handled;

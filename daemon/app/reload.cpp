@@ -17,6 +17,7 @@ Result<EngineOptions> engine_options(const Options& options)
                          .long_lived_after = options.long_lived_after,
                          .quiet_after = options.quiet_after,
                          .track_short_term = options.track_short_term,
+                         .cgroup_metrics = options.cgroup_metrics,
                          .protected_processes = std::move(*protected_processes)};
 }
 

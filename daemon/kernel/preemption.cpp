@@ -27,9 +27,17 @@ std::uint32_t tasks_preempt(const KernelBtf& btf, const std::string& release)
 
 std::uint64_t read_missed(int program)
 {
+    return read_runs(program).missed;
+}
+
+ProgramRuns read_runs(int program)
+{
     bpf_prog_info info{};
     __u32 length = sizeof(info);
-    return program >= 0 && bpf_obj_get_info_by_fd(program, &info, &length) == 0 ? info.recursion_misses : 0;
+    if (program < 0 || bpf_obj_get_info_by_fd(program, &info, &length) != 0) {
+        return {};
+    }
+    return {.missed = info.recursion_misses, .runs = info.run_cnt, .time = info.run_time_ns};
 }
 
 std::uint64_t read_caught(int map, pw_caught kind)

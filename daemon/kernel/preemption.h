@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "kernel/kernel_btf.h"
 
 namespace pinwarden {
@@ -19,6 +20,14 @@ inline constexpr std::string_view kSecond = "_again";
 
 // How many runs of the program, by its descriptor, the kernel skipped; 0 where it is below zero, or does not tell.
 std::uint64_t read_missed(int program);
+
+// What the kernel counts of a program's runs; runs and time only while kernel.bpf_stats_enabled is on.
+struct ProgramRuns {
+    std::uint64_t missed = 0;
+    std::uint64_t runs = 0;
+    Nanoseconds time = 0;
+};
+ProgramRuns read_runs(int program);
 
 // What the map `caught` of such programs says; 0 when it cannot be read.
 std::uint64_t read_caught(int map, pw_caught kind);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "kernel/kernel_btf.h"
 #include "kernel/leaving_links.h"
@@ -49,6 +50,8 @@ struct HookStatus {
     std::uint64_t missed = 0;  // runs the kernel skipped: the program was already running on that processor
     std::uint64_t caught = 0;  // of those, how many a second program made good; of the purpose owner only
     bool tracepoint = false;
+    std::uint64_t runs = 0;  // and how long they took: see ProgramRuns
+    Nanoseconds run_time = 0;
 };
 
 // Whether the ledger lacks what such a hook misses.
@@ -67,6 +70,7 @@ struct CaughtCalls {
 struct ProgramOptions {
     std::uint32_t ring_bytes = 1U << 24U;  // power of two, at least a page
     bool track_short_term = false;         // record every pin, also without FOLL_LONGTERM
+    bool user_stacks = false;              // record who in the program asked for a long-term pin
 };
 
 // Descriptors are borrowed from the object and valid while it lives.

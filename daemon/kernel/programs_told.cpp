@@ -6,6 +6,7 @@
 #include <pinwarden.skel.h>
 
 #include <string>
+#include <utility>
 
 #include "kernel/hook_table.h"
 #include "kernel/preemption.h"
@@ -48,14 +49,17 @@ std::vector<HookStatus> Programs::hooks() const
             state.reason = reason_of(hook, attached_);
         }
         // Also of what is not attached now: what was missed stays so.
-        state.missed = read_missed(fds_.at(i));
+        const ProgramRuns counted = read_runs(fds_.at(i));
+        state.missed = counted.missed;
+        state.runs = counted.runs;
+        state.run_time = counted.time;
         if (!states.empty() && states.back().name == state.name) {
             // Another program of the same hook: one that this kernel can have speaks for it.
-            const std::uint64_t missed = states.back().missed + state.missed;
-            if (!left_out_.contains(name)) {
-                states.back() = state;
-            }
-            states.back().missed = missed;
+            HookStatus both = left_out_.contains(name) ? states.back() : state;
+            both.missed = states.back().missed + state.missed;
+            both.runs = states.back().runs + state.runs;
+            both.run_time = states.back().run_time + state.run_time;
+            states.back() = std::move(both);
             continue;
         }
         states.push_back(state);

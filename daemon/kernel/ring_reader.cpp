@@ -100,6 +100,11 @@ void RingReader::handle(const std::byte* record, std::size_t size)
     handler_({record, used});
 }
 
+std::uint64_t RingReader::used() const
+{
+    return load<std::uint64_t>(producer_.at()) - load<std::uint64_t>(consumer_.at());
+}
+
 Result<std::size_t> RingReader::consume(std::size_t limit)
 {
     auto* const consumed = reinterpret_cast<std::uint64_t*>(consumer_.at());

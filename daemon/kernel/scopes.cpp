@@ -199,8 +199,8 @@ struct Scopes::Kind {
         if (const int error = bpf_object__load(object); error != 0) {
             return std::unexpected(system_error("load", error));
         }
-        // What hears the end of a call before what hears its beginning: a call that began in between would have a number
-        // that no object ever gets, and what it pinned would look let go. Each second one before its first.
+        // What hears the end of a call before what hears its beginning: a call that began in between would have a
+        // number that no object ever gets, and what it pinned would look let go. Each second one before its first.
         for (const std::string& name : std::views::reverse(set.programs)) {
             for (const std::string& each : {name + std::string(kSecond), name}) {
                 program = bpf_object__find_program_by_name(object, each.c_str());

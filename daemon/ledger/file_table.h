@@ -63,6 +63,7 @@ public:
                                                 std::uint64_t end_page) const;
     // All known files, pinned or not, in order of key.
     [[nodiscard]] std::vector<FileKey> keys() const;
+    [[nodiscard]] std::size_t known() const { return files_.size(); }
     std::vector<FileKey> take_changed();
 
 private:

@@ -79,6 +79,14 @@ bool FanoutOf<Item>::has_subscribers() const
 }
 
 template <typename Item>
+std::size_t FanoutOf<Item>::subscribers() const
+{
+    const std::scoped_lock lock(mutex_);
+    return static_cast<std::size_t>(
+        std::ranges::count_if(subscribers_, [](const Subscriber& subscriber) { return !subscriber.queue.expired(); }));
+}
+
+template <typename Item>
 std::uint64_t FanoutOf<Item>::dropped() const
 {
     const std::scoped_lock lock(mutex_);

@@ -34,6 +34,7 @@ public:
     // Closes every queue and refuses new subscribers.
     void close();
     [[nodiscard]] bool has_subscribers() const;
+    [[nodiscard]] std::size_t subscribers() const;
     // Items that full queues have dropped so far, over all subscribers.
     [[nodiscard]] std::uint64_t dropped() const;
 

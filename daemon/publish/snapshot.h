@@ -39,8 +39,10 @@ struct HookState {
     bool attached = false;
     std::string reason;  // why not
     std::uint64_t missed = 0;
-    bool needed = true;     // false: not attached because nothing needs it now
-    bool available = true;  // false: not attached because this kernel has no such function, or another one serves
+    bool needed = true;        // false: not attached because nothing needs it now
+    bool available = true;     // false: not attached because this kernel has no such function, or another one serves
+    std::uint64_t runs = 0;    // only while the kernel's statistics of BPF programs are on
+    Nanoseconds run_time = 0;  // the same: how long these took
 };
 
 struct LossState {
@@ -222,8 +224,9 @@ struct NotifiersView {
 };
 
 // Bounds in seconds. A hold takes as long as its policy says, an hour at most.
-inline constexpr std::array kOrphanReleaseBounds{0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0};
-inline constexpr std::array kHoldBounds{0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0};
+inline constexpr std::array kOrphanReleaseBounds{0.001, 0.01, 0.1, 1.0, 10.0, 30.0, 60.0, 300.0};
+inline constexpr std::array kHoldBounds{0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0};
+inline constexpr std::array kLifetimeBounds{0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, 86400.0, 604800.0};
 
 // Numbers for /metrics. Counters only grow while the daemon runs. Label values come from bounded sets.
 struct MetricsSnapshot {
@@ -235,6 +238,30 @@ struct MetricsSnapshot {
     std::map<std::pair<std::string, int>, std::uint64_t> pins_failed;    // by driver and positive errno
     std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> conflicts;  // operation, driver, verdict
     absl::btree_map<std::string, OrphanTotals> orphans;                                    // by driver
+    std::array<std::uint64_t, kPinAges.size() + 1> pins_by_age{};  // younger than each, and than none
+    Histogram pin_lifetimes{kLifetimeBounds};                      // of pins whose last page was let go
+    std::uint64_t adopted_pins = 0;
+    std::vector<std::pair<std::string, std::uint64_t>> cgroup_bytes = {};  // by cgroup, most first; those asked for
+    // By operation and verdict: each once, whatever it met.
+    std::map<std::pair<std::string, std::string>, std::uint64_t> operations;
+    struct PolicyDecisions {
+        std::string policy;
+        std::uint64_t decided = 0;
+        std::uint64_t would_have = 0;
+    };
+    std::vector<PolicyDecisions> policy_decisions = {};  // in the order of evaluation
+    Nanoseconds reader_lag = 0;                          // how long a record waited to be read, at most, lately
+    std::uint64_t ring_used = 0;                         // bytes, at most, lately
+    std::uint64_t ring_size = 0;
+    struct Table {
+        std::string name;
+        std::uint64_t entries = 0;
+        std::uint64_t most = 0;
+    };
+    std::vector<Table> tables = {};
+    std::uint64_t subscribers = 0;
+    std::uint64_t subscriber_events_dropped = 0;
+    KernelPins kernel_pins;
     Nanoseconds oldest_orphan = 0;                    // since the Unix epoch; 0: there is none
     Histogram orphan_releases{kOrphanReleaseBounds};  // from the owner's exit to the last page let go
     std::uint64_t holds_in_flight = 0;

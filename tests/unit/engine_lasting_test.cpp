@@ -89,7 +89,7 @@ TEST_CASE("a pin is an orphan from its owner's exit on, then a leak, and the tim
     world.feed(release);
     const Histogram times = world.engine.metrics().orphan_releases;
     CHECK(times.sum == 7);
-    CHECK(times.counts.at(6) == 1);
+    CHECK(times.counts.at(4) == 1);
     CHECK(world.engine.metrics().orphans.empty());
     CHECK(world.engine.metrics().oldest_orphan == 0);
 }

@@ -34,8 +34,8 @@ TEST_CASE("the backing tells what is under a pin", "[ledger]")
             ledger.range(range);
         }
         CHECK(ledger.find(1)->backing == row.backing);
-        CHECK(ledger.totals().at({"vfio", row.backing}).pins == 1);
-        CHECK(ledger.totals().at({"vfio", row.backing}).bytes == 32768);
+        CHECK(ledger.sums(0).totals.at({"vfio", row.backing}).pins == 1);
+        CHECK(ledger.sums(0).totals.at({"vfio", row.backing}).bytes == 32768);
     }
     CHECK(to_string(Backing::kHugetlb) == "hugetlb");
 }

@@ -283,7 +283,7 @@ TEST_CASE("totals add up by driver and backing", "[ledger]")
     acquire(ledger, 1, 100, 1);
     acquire(ledger, 2, 200, 2);
     acquire_file(ledger, 3, 300, 3, 1, 0);
-    const auto totals = ledger.totals();
+    const auto totals = ledger.sums(0).totals;
     CHECK(totals.at({"rdma_rxe", Backing::kAnonymous}).pins == 2);
     CHECK(totals.at({"rdma_rxe", Backing::kAnonymous}).bytes == 3 * 4096);
     CHECK(totals.at({"rdma_rxe", Backing::kFile}).bytes == 3 * 4096);

@@ -17,7 +17,9 @@
 #include <sstream>
 #include <string>
 
+#include "app/losses.h"
 #include "base/fd.h"
+#include "publish/config_hash.h"
 #include "publish/metrics_server.h"
 #include "support/publish_fixtures.h"
 
@@ -68,6 +70,19 @@ MetricsSnapshot some_numbers()
     numbers.pins_released = {{"rdma_rxe", 3}};
     numbers.pins_failed = {{{"vfio", ENOMEM}, 1}, {{"vfio", EINTR}, 2}, {{"vfio", ENOSPC}, 3}};
     numbers.conflicts[{"truncate", "rdma_rxe", "deny"}] = 4;
+    numbers.operations = {{{"truncate", "deny"}, 3}, {{"umount", "would_hold"}, 2}, {{"madv_guard", "allow"}, 1}};
+    numbers.pins_by_age = {3, 0, 1};
+    numbers.pin_lifetimes.observe(2'000'000'000);
+    numbers.adopted_pins = 7;
+    numbers.cgroup_bytes = {{"/system.slice/a.service", 8192}};
+    numbers.policy_decisions = {{"datasets", 4, 0}, {"trial", 0, 9}};
+    numbers.reader_lag = 1'500'000;
+    numbers.ring_used = 4096;
+    numbers.ring_size = 65536;
+    numbers.tables = {{"files", 3, 100}};
+    numbers.subscribers = 2;
+    numbers.subscriber_events_dropped = 11;
+    numbers.kernel_pins = {100, 90};
     numbers.orphans["rdma_rxe"] = {.orphans = {3, 12288}, .leaks = {1, 4096}};
     numbers.oldest_orphan = 1'700'000'000'500'000'000;
     numbers.orphan_releases.observe(20'000'000);
@@ -84,12 +99,18 @@ MetricsSnapshot some_numbers()
     numbers.hold_durations.observe(20'000'000'000);
     numbers.hold_durations.observe(3'600'100'000'000);
     numbers.losses = {{"ring_full_pin", 0, true}, {"path_cut", 2, false}};
-    numbers.hooks = {{"pin_user_pages", "acquire", true, "", 1},
-                     {"memfd_pin_folios", "acquire", false, "not there", 0}};
+    numbers.hooks = {{"pin_user_pages", "acquire", true, "", 1, true, true, 5, 2'000'000},
+                     {"memfd_pin_folios", "acquire", false, "not there", 0, true, false}};
     numbers.unmatched_releases = 9;
     numbers.policies_active = 1;
     return numbers;
 }
+
+struct FixedConfig final : ConfigSource {
+    [[nodiscard]] ConfigView config() const override { return view; }
+
+    ConfigView view = {};
+};
 
 bool have_promtool()
 {
@@ -149,8 +170,29 @@ TEST_CASE("the numbers of the pipeline are on the page")
         {R"(pinwarden_pins_failed_total{driver="vfio",errno="ENOMEM"})", "1"},
         {R"(pinwarden_pins_failed_total{driver="vfio",errno="EFAULT"})", "0"},
         {R"(pinwarden_pins_failed_total{driver="vfio",errno="other"})", "5"},
-        {R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="deny"})", "4"},
-        {R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="would_deny"})", "0"},
+        {R"(pinwarden_conflicts_total{operation="truncate",verdict="deny",mode="enforce"})", "3"},
+        {R"(pinwarden_conflicts_total{operation="truncate",verdict="deny",mode="monitor"})", "0"},
+        {R"(pinwarden_conflicts_total{operation="umount",verdict="hold",mode="monitor"})", "2"},
+        {R"(pinwarden_conflicts_total{operation="madvise",verdict="allow",mode="none"})", "1"},
+        {R"(pinwarden_conflicts_by_driver_total{driver="rdma_rxe",verdict="deny",mode="enforce"})", "4"},
+        {R"(pinwarden_policy_decisions_total{policy="datasets",mode="enforce"})", "4"},
+        {R"(pinwarden_policy_decisions_total{policy="trial",mode="monitor"})", "9"},
+        {R"(pinwarden_pins_by_age{age="1m"})", "3"},
+        {R"(pinwarden_pins_by_age{age="1h"})", "1"},
+        {R"(pinwarden_pins_by_age{age="older"})", "0"},
+        {R"(pinwarden_pin_lifetime_seconds_bucket{le="1"})", "0"},
+        {R"(pinwarden_pin_lifetime_seconds_bucket{le="10"})", "1"},
+        {R"(pinwarden_adopted_pins)", "7"},
+        {R"(pinwarden_cgroup_pinned_bytes{cgroup="/system.slice/a.service"})", "8192"},
+        {R"(pinwarden_reader_lag_seconds)", "0.0015"},
+        {R"(pinwarden_ring_used_bytes)", "4096"},
+        {R"(pinwarden_ring_size_bytes)", "65536"},
+        {R"(pinwarden_table_entries{table="files"})", "3"},
+        {R"(pinwarden_table_max_entries{table="files"})", "100"},
+        {R"(pinwarden_subscribers)", "2"},
+        {R"(pinwarden_subscriber_events_dropped_total)", "11"},
+        {R"(pinwarden_kernel_pins_acquired_total)", "100"},
+        {R"(pinwarden_kernel_pins_released_total)", "90"},
         {R"(pinwarden_orphans{driver="rdma_rxe"})", "3"},
         {R"(pinwarden_orphaned_bytes{driver="rdma_rxe"})", "12288"},
         {R"(pinwarden_leaks{driver="rdma_rxe"})", "1"},
@@ -179,16 +221,18 @@ TEST_CASE("the numbers of the pipeline are on the page")
         {R"(pinwarden_revocations_total{outcome="limited"})", "1"},
         {R"(pinwarden_revocations_total{outcome="too_many_owners"})", "0"},
         {R"(pinwarden_revocation_release_seconds_count)", "2"},
-        {R"(pinwarden_revocation_release_seconds_bucket{le="0.05"})", "1"},
+        {R"(pinwarden_revocation_release_seconds_bucket{le="0.1"})", "1"},
         {R"(pinwarden_revocation_release_seconds_bucket{le="10"})", "2"},
-        {R"(pinwarden_policies_limited)", "1"},
         {R"(pinwarden_audit_log_left_out_total)", "12"},
         {R"(pinwarden_policies{state="degraded"})", "1"},
         {R"(pinwarden_events_lost_total{cause="ring_full_pin"})", "0"},
         {R"(pinwarden_events_lost_total{cause="path_cut"})", "2"},
-        {R"(pinwarden_hook_attached{hook="pin_user_pages"})", "1"},
-        {R"(pinwarden_hook_attached{hook="memfd_pin_folios"})", "0"},
-        {R"(pinwarden_hook_missed_total{hook="pin_user_pages"})", "1"},
+        {R"(pinwarden_hooks{purpose="acquire",state="attached"})", "1"},
+        {R"(pinwarden_hooks{purpose="acquire",state="unavailable"})", "1"},
+        {R"(pinwarden_hooks{purpose="release",state="failed"})", "0"},
+        {R"(pinwarden_hook_missed_total{purpose="acquire"})", "1"},
+        {R"(pinwarden_hook_runs_total{purpose="acquire"})", "5"},
+        {R"(pinwarden_hook_run_seconds_total{purpose="acquire"})", "0.002"},
         {R"(pinwarden_notifiers{driver="mlx5_ib"})", "3"},
         {R"(pinwarden_notifiers{driver="kvm"})", "0"},
         {R"(pinwarden_on_demand_bytes{driver="mlx5_ib"})", "65536"},
@@ -214,18 +258,18 @@ TEST_CASE("a fresh daemon shows every metric, with zeros for what is known to co
     for (const MetricInfo& metric : metric_catalogue()) {
         INFO(metric.name);
         REQUIRE(page.types.contains(std::string(metric.name)));
+        CHECK_FALSE(metric.help.empty());
+        CHECK_FALSE(metric.unit.empty());
         CHECK(page.types.at(std::string(metric.name)) == metric.type);
         CHECK(metric.name.ends_with("_total") == (metric.type == "counter"));
     }
     CHECK(page.samples.at(R"(pinwarden_pins{driver="io_uring",backing="file"})") == "0");
     CHECK(page.samples.at(R"(pinwarden_pins_acquired_total{driver="vfio"})") == "0");
-    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="truncate",driver="rdma_rxe",verdict="deny"})") ==
-          "0");
-    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="umount",driver="vfio",verdict="hold"})") == "0");
-    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="umount",driver="vfio",verdict="would_hold"})") ==
+    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="truncate",verdict="deny",mode="enforce"})") == "0");
+    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="umount",verdict="hold",mode="monitor"})") == "0");
+    CHECK(page.samples.at(R"(pinwarden_conflicts_by_driver_total{driver="vfio",verdict="deny",mode="enforce"})") ==
           "0");
     CHECK(page.series.at("pinwarden_holds_ended_total") == static_cast<int>(kHoldOutcomes.size()));
-    CHECK(page.samples.at("pinwarden_policies_limited") == "0");
     // Every outcome that has a name.
     int outcomes = 0;
     for (; to_string(static_cast<ActOutcome>(outcomes)) != "unknown"; ++outcomes) {
@@ -239,8 +283,9 @@ TEST_CASE("a fresh daemon shows every metric, with zeros for what is known to co
         CHECK(page.samples.at("pinwarden_revocations_total{outcome=\"" + end + "\"}") == "0");
     }
     CHECK(page.series.at("pinwarden_revocations_total") == ends);
-    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="munmap",driver="vfio",verdict="allow"})") == "0");
-    CHECK_FALSE(page.samples.contains(R"(pinwarden_conflicts_total{operation="munmap",driver="vfio",verdict="deny"})"));
+    CHECK(page.samples.at(R"(pinwarden_conflicts_total{operation="munmap",verdict="allow",mode="none"})") == "0");
+    CHECK_FALSE(
+        page.samples.contains(R"(pinwarden_conflicts_total{operation="munmap",verdict="deny",mode="enforce"})"));
     check_with_promtool(page.text);
 }
 
@@ -254,52 +299,96 @@ TEST_CASE("a gauge goes to zero when its last pin is gone")
     CHECK(scrape(*collectable).samples.at(R"(pinwarden_pinned_bytes{driver="nvidia",backing="mixed"})") == "0");
 }
 
-TEST_CASE("no number of drivers makes too many series, and none is lost")
+TEST_CASE("no number of drivers, policies, causes or cgroups makes too many series, and none is lost")
 {
     FakePipeline pipeline;
-    const auto collectable = make_collectable(pipeline);
-    pipeline.numbers.pins_acquired["early"] = 1;
+    const FixedConfig config;
+    const auto collectable = make_collectable(pipeline, &config);
+    pipeline.numbers = some_numbers();
+    pipeline.numbers.pins_acquired = {{"early", 1}};
     scrape(*collectable);
-    constexpr int kDrivers = 500;
-    for (int i = 0; i < kDrivers; ++i) {
-        const std::string driver = "a" + std::to_string(i);
+    constexpr int kMany = 200;
+    // All that the daemon has, and fits in the bound of its metric.
+    pipeline.numbers.losses = list_losses({}, {});
+    pipeline.numbers.hooks.clear();
+    pipeline.numbers.policy_decisions.clear();
+    pipeline.numbers.tables = {{"files", 1, 1}, {"owners", 1, 1}, {"holds", 1, 1}};
+    pipeline.numbers.cgroup_bytes.clear();
+    for (std::size_t i = 0; i < kMaxCgroupLabels; ++i) {
+        pipeline.numbers.cgroup_bytes.emplace_back("/jobs/" + std::to_string(i), 4096);
+    }
+    for (int i = 0; i < kMany; ++i) {
+        const std::string number = std::to_string(i);
+        const std::string driver = "a" + number;
         pipeline.numbers.pins_acquired[driver] = 1;
+        pipeline.numbers.pins_released[driver] = 1;
         pipeline.numbers.orphans[driver].orphans.pins = 1;
         for (int error = 1; error < 134; ++error) {
             pipeline.numbers.pins_failed[{driver, error}] = 1;
         }
         pipeline.numbers.notifiers[driver].ranges = 1;
-        for (const Backing backing : {Backing::kAnonymous, Backing::kFile, Backing::kShmem, Backing::kHugetlb}) {
+        for (const Backing backing :
+             {Backing::kAnonymous, Backing::kFile, Backing::kShmem, Backing::kHugetlb, Backing::kMixed}) {
             pipeline.numbers.totals[{driver, backing}] = {1, 1};
         }
-        for (const char* const operation :
-             {"collapse_range", "insert_range", "madv_remove", "punch_hole", "truncate", "umount", "zero_range"}) {
-            for (const char* const verdict : {"allow", "deny", "would_deny", "hold", "would_hold", "signal",
-                                              "would_signal", "notify", "would_notify"}) {
-                pipeline.numbers.conflicts[{operation, driver, verdict}] = 1;
-            }
-        }
-        for (const char* const operation :
-             {"invalidate", "madv_dontneed", "madv_guard", "mmap_fixed", "mremap", "munmap"}) {
-            for (const char* const verdict : {"allow", "signal", "would_signal", "notify", "would_notify"}) {
-                pipeline.numbers.conflicts[{operation, driver, verdict}] = 1;
-            }
+        pipeline.numbers.policy_decisions.push_back({"policy-" + number, 1, 1});
+        pipeline.numbers.hooks.push_back({"hook-" + number, "acquire", i % 2 == 0, "", 1});
+        for (const char* const verdict : {"allow", "deny", "would_deny", "hold", "would_hold", "signal", "would_signal",
+                                          "notify", "would_notify"}) {
+            pipeline.numbers.conflicts[{"truncate", driver, verdict}] = 1;
         }
     }
     const Page page = scrape(*collectable);
 
+    int all = 0;
     for (const auto& [name, series] : page.series) {
-        INFO(name);
-        CHECK(series <= static_cast<int>(kMaxSeriesPerMetric));
+        all += series;
     }
-    CHECK(page.series.at("pinwarden_conflicts_total") == static_cast<int>(kMaxSeriesPerMetric));
+    CHECK(all <= static_cast<int>(kMaxSeries));
+    std::size_t promised = 0;
+    for (const MetricInfo& metric : metric_catalogue()) {
+        INFO(metric.name);
+        const auto series = [&](const std::string& suffix) {
+            const auto found = page.series.find(std::string(metric.name) + suffix);
+            return found == page.series.end() ? std::size_t{0} : static_cast<std::size_t>(found->second);
+        };
+        CHECK(series("") + series("_bucket") + series("_sum") + series("_count") <= metric.series);
+        promised += metric.series;
+    }
+    CHECK(promised <= kMaxSeries);
     // A label once given stays, also when others would come before it by name.
     CHECK(page.samples.at(R"(pinwarden_pins_acquired_total{driver="early"})") == "1");
     int sum = 0;
+    int decided = 0;
     for (const auto& [key, value] : page.samples) {
         sum += key.starts_with("pinwarden_pins_acquired_total") ? std::stoi(value) : 0;
+        decided += key.starts_with("pinwarden_policy_decisions_total") ? std::stoi(value) : 0;
     }
-    CHECK(sum == kDrivers + 1);
+    CHECK(sum == kMany + 1);
+    CHECK(decided == 2 * kMany);
+    check_with_promtool(page.text);
+}
+
+TEST_CASE("the configuration is told by its hash, and a refused reload")
+{
+    FakePipeline pipeline;
+    FixedConfig config;
+    config.view.options = {{.name = "leak_after", .in_force = {.values = {"30s"}, .origin = {}}}};
+    const auto collectable = make_collectable(pipeline, &config);
+    const Page before = scrape(*collectable);
+    const std::string hash = config_hash(config.view);
+    CHECK(before.samples.at("pinwarden_config_info{hash=\"" + hash + "\"}") == "1");
+    CHECK(before.samples.at("pinwarden_config_last_reload_successful") == "1");
+    CHECK(before.samples.at("pinwarden_config_last_reload_timestamp_seconds") == "0");
+    // Where a value comes from makes no difference.
+    config.view.options[0].in_force.origin = {.from = OptionOrigin::From::kFile, .file = "x.yaml", .line = 1};
+    CHECK(config_hash(config.view) == hash);
+    config.view.options[0].in_force.values = {"31s"};
+    CHECK(config_hash(config.view) != hash);
+    config.view.last_reload = ReloadView{.time = 1'700'000'000'000'000'000, .applied = false};
+    const Page after = scrape(*collectable);
+    CHECK(after.samples.at("pinwarden_config_last_reload_successful") == "0");
+    CHECK(after.samples.at("pinwarden_config_last_reload_timestamp_seconds") == "1700000000");
 }
 
 TEST_CASE("a pipeline that does not answer is visible")
@@ -307,21 +396,46 @@ TEST_CASE("a pipeline that does not answer is visible")
     FakePipeline pipeline;
     pipeline.fails = Error{"too slow", ETIMEDOUT};
     const Page page = scrape(*make_collectable(pipeline));
-    CHECK(page.samples == std::map<std::string, std::string>{{"pinwarden_pipeline_responding", "0"}});
+    CHECK(page.samples.at("pinwarden_pipeline_responding") == "0");
+    for (const auto& [key, value] : page.samples) {
+        CHECK((key == "pinwarden_pipeline_responding" || key.starts_with("process_")));
+    }
 }
 
-TEST_CASE("docs/metrics.md names every metric and its labels")
+TEST_CASE("docs/metrics.md has the catalogue as it is")
 {
-    std::ifstream file(PINWARDEN_SOURCE_DIR "/docs/metrics.md");
-    const std::string text(std::istreambuf_iterator<char>(file), {});
-    for (const MetricInfo& metric : metric_catalogue()) {
-        std::string entry = "`" + std::string(metric.name) + "` | " + std::string(metric.type) + " | ";
-        for (const std::string_view label : metric.labels) {
-            entry += (entry.ends_with("| ") ? "`" : ", `") + std::string(label) + "`";
-        }
-        INFO(entry);
-        CHECK(text.find(entry) != std::string::npos);
+    const std::string path = PINWARDEN_SOURCE_DIR "/docs/metrics.md";
+    std::ifstream file(path);
+    std::string text(std::istreambuf_iterator<char>(file), {});
+    const std::size_t begin = text.find("| metric | type |");
+    const std::size_t end = text.find("\n\n", begin);
+    REQUIRE(end != std::string::npos);
+    const std::string now = metric_table_markdown();
+    if (std::getenv("PINWARDEN_ACCEPT_GOLDEN") != nullptr) {  // NOLINT: a test, before it has threads
+        std::ofstream(path) << text.replace(begin, end + 1 - begin, now);
+        return;
     }
+    CHECK(text.substr(begin, end + 1 - begin) == now);
+}
+
+TEST_CASE("what dashboards and rules are checked against is the catalogue")
+{
+    const std::string path = PINWARDEN_SOURCE_DIR "/tests/dashboards/catalogue.txt";
+    std::ifstream file(path);
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    std::string now = text.substr(0, text.find('\n') + 1);
+    for (const MetricInfo& metric : metric_catalogue()) {
+        now += std::string(metric.name) + " " + std::string(metric.type);
+        for (const std::string_view label : metric.labels) {
+            now += " " + std::string(label);
+        }
+        now += "\n";
+    }
+    if (std::getenv("PINWARDEN_ACCEPT_GOLDEN") != nullptr) {  // NOLINT: a test, before it has threads
+        std::ofstream(path) << now;
+        return;
+    }
+    CHECK(text == now);
 }
 
 TEST_CASE("metrics are served over HTTP", "[http]")

@@ -124,6 +124,7 @@ TEST_CASE("options: every one shows what it was set to, under a key of its own",
         const std::string value = option.kind == OptionKind::kSwitch ? "true"
                                   : option.type == "DURATION"        ? "7m"
                                   : option.type == "SIZE"            ? "64KiB"
+                                  : option.type == "COUNT"           ? "7"
                                                                      : "/other/value";
         option.set(options, {value});
         CHECK(option.get(options) == std::vector{value});

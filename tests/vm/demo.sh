@@ -72,11 +72,11 @@ compare() {
     [ "$at_device $at_file" = "$1x16 $2x16" ] || failed "the device has $at_device, the file $at_file"
 }
 
-# counted VERDICT NUMBER: so many truncates that met a pin of the RDMA device must have ended like this.
+# counted VERDICT MODE NUMBER: so many truncates that met pins must have ended like this.
 counted() {
-    local command="curl -s 127.0.0.1:9877/metrics | grep 'truncate.*rdma_rxe.*\"$1\"'"
+    local command="curl -s 127.0.0.1:9877/metrics | grep 'truncate\".*\"$1\",mode=\"$2\"'"
     show "$command"
-    [[ $(bash -c "$command") == *" $2" ]] || failed "there were to be $2 with the verdict $1"
+    [[ $(bash -c "$command") == *" $3" ]] || failed "there were to be $3 with the verdict $1 in mode $2"
 }
 
 policy() {
@@ -139,7 +139,7 @@ show "pinctl pins"
 tell "" "The truncate goes through, because a monitoring policy changes nothing. But it is counted:"
 show "truncate -s 0 $file"
 [ "$(stat -c %s $file)" = 0 ] || failed "the file was not truncated"
-counted would_deny 1
+counted deny monitor 1
 ask release
 
 chapter "3. With an enforcing policy: it is stopped"
@@ -156,7 +156,7 @@ ask fill device 42
 compare 42 42
 tell "" "What takes no pinned page away is let through: the file may grow."
 show "truncate -s 1M $file"
-counted deny 2
+counted deny enforce 2
 
 chapter "4. When the device is done"
 tell "The program lets go of its memory region (ibv_dereg_mr). From that moment on the file can be truncated:"

@@ -13,8 +13,13 @@ namespace {
 // Conflicts since the construction, of one operation or of all.
 class Conflicts {
 public:
-    explicit Conflicts(std::string operation = "")
-        : labels_(operation.empty() ? Metrics::Labels{} : Metrics::Labels{{"operation", std::move(operation)}}),
+    // Advice that drops pages is counted as one, whichever it is.
+    explicit Conflicts(const std::string& operation = "")
+        : labels_(operation.empty()
+                      ? Metrics::Labels{}
+                      : Metrics::Labels{{"operation", operation.starts_with("madv_") && operation != "madv_remove"
+                                                          ? "madvise"
+                                                          : operation}}),
           before_(count())
     {
     }

@@ -20,9 +20,8 @@ TEST_CASE("pins made while a driver's hooks come are all known for what they are
     const std::string device = Machine::instance().rdma("rw");
     const auto followed = [&] {
         const auto status = daemon.api().status();
-        return std::ranges::any_of(status.hooks(), [](const v1::Hook& hook) {
-            return hook.name() == "rdma regions" && hook.attached();
-        });
+        return std::ranges::any_of(
+            status.hooks(), [](const v1::Hook& hook) { return hook.name() == "rdma regions" && hook.attached(); });
     };
     std::size_t made = 0;
     constexpr std::size_t kEnough = 8'000;

@@ -33,9 +33,10 @@ double signals(const std::string& outcome)
     return Daemon::metrics().sum("pinwarden_signals_total", {{"outcome", outcome}});
 }
 
-double conflicts(const std::string& operation, const std::string& verdict)
+double conflicts(const std::string& operation, const std::string& verdict, const std::string& mode)
 {
-    return Daemon::metrics().sum("pinwarden_conflicts_total", {{"operation", operation}, {"verdict", verdict}});
+    return Daemon::metrics().sum("pinwarden_conflicts_total",
+                                 {{"operation", operation}, {"verdict", verdict}, {"mode", mode}});
 }
 
 // A process like the owner in every way but that its pins are on another file.
@@ -157,7 +158,7 @@ TEST_CASE(
         // Its mapping keeps it busy, as without us.
         CHECK(call({"umount", mount.path(), "0"}) == "EBUSY");
         CHECK(policy.status().notified() == 1);
-        CHECK(conflicts("umount", "notify") >= 1);
+        CHECK(conflicts("umount", "notify", "enforce") >= 1);
     }
     SECTION("signalled")
     {
@@ -185,7 +186,7 @@ TEST_CASE("what nothing can stop is answered by a signal, or told", "[signal]")
         pinner.ok("unmap 0 4096");
         eventually("it was counted", [&] { return policy.status().would_have_signalled() == 1; });
         CHECK(pinner.ok("pid") == std::to_string(pinner.pid()));
-        CHECK(conflicts("munmap", "would_signal") >= 1);
+        CHECK(conflicts("munmap", "signal", "monitor") >= 1);
     }
     SECTION("told")
     {

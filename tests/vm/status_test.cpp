@@ -53,9 +53,14 @@ TEST_CASE("the metrics are what Prometheus expects")
     CHECK(metrics.has("pinwarden_pins_acquired_total"));
     CHECK(metrics.has("pinwarden_pins_released_total"));
     CHECK(metrics.has("pinwarden_conflicts_total",
-                      {{"operation", "truncate"}, {"driver", "rdma_rxe"}, {"verdict", "deny"}}));
+                      {{"operation", "truncate"}, {"verdict", "deny"}, {"mode", "enforce"}}));
     CHECK(metrics.has("pinwarden_events_lost_total"));
-    CHECK(metrics.has("pinwarden_hook_attached", {{"hook", "pin_user_pages_fast"}}));
+    CHECK(metrics.has("pinwarden_conflicts_by_driver_total", {{"driver", "rdma_rxe"}, {"verdict", "deny"}}));
+    CHECK(metrics.sum("pinwarden_hooks", {{"purpose", "acquire"}, {"state", "attached"}}) > 0);
+    CHECK(metrics.sum("pinwarden_hooks", {{"state", "failed"}}) == 0);
+    CHECK(metrics.sum("pinwarden_ring_size_bytes") == 16 * 1024 * 1024);
+    CHECK(metrics.sum("pinwarden_kernel_pins_acquired_total") > 0);
+    CHECK(metrics.sum("process_resident_memory_bytes") > 0);
     CHECK(metrics.sum("pinwarden_build_info") == 1);
     CHECK(metrics.sum("pinwarden_pipeline_responding") == 1);
     for (const std::string label : {"pid=", "inode=", "path=", "comm="}) {

@@ -71,7 +71,7 @@ TEST_CASE("while function tracing is off all say so, and what was pinned meanwhi
         CHECK(health_of(daemon.socket(), "pinwarden.v1.PolicyService") == Serving::kNotServing);
         CHECK(health_of(daemon.socket(), "pinwarden.v1.StatusService") == Serving::kServing);
         CHECK(Daemon::metrics().sum("pinwarden_ledger_certain") == 0);
-        CHECK(Daemon::metrics().sum("pinwarden_hook_attached", {{"hook", "pin_user_pages_fast"}}) == 0);
+        CHECK(Daemon::metrics().sum("pinwarden_hooks", {{"purpose", "acquire"}, {"state", "attached"}}) == 0);
         pinner.ok("pin uring 0 65536");
         CHECK(daemon.api().pins().empty());
         const Outcome refused = shell("pinwardend --probe");

@@ -28,9 +28,9 @@ private:
     double before_;
 };
 
-Counted conflicts(const std::string& verdict)
+Counted conflicts(const std::string& verdict, const std::string& mode)
 {
-    return {"pinwarden_conflicts_total", {{"operation", "truncate"}, {"driver", "rdma_rxe"}, {"verdict", verdict}}};
+    return {"pinwarden_conflicts_total", {{"operation", "truncate"}, {"verdict", verdict}, {"mode", mode}}};
 }
 
 struct Way {
@@ -70,7 +70,7 @@ TEST_CASE("under a monitor policy a truncate goes through, and is counted once")
     const AppliedPolicy policy(daemon.api(), {.name = "monitor", .mode = "monitor"});
     PinnedFile file("ext4");
     EventWatch watch(daemon.api(), {v1::EVENT_KIND_CONFLICT, v1::EVENT_KIND_VERDICT});
-    const Counted would_deny = conflicts("would_deny");
+    const Counted would_deny = conflicts("deny", "monitor");
     const Counted all("pinwarden_conflicts_total", {});
 
     CHECK(try_ftruncate(file.path, 0) == 0);
@@ -107,7 +107,7 @@ TEST_CASE("without a policy a truncate that meets a pin is counted, and nothing 
 {
     Daemon& daemon = Daemon::shared();
     PinnedFile file("ext4");
-    const Counted allowed = conflicts("allow");
+    const Counted allowed = conflicts("allow", "none");
     CHECK(try_truncate(file.path, 0) == 0);
     CHECK(allowed.more() == 1);
     file.pinner.ok("release");
@@ -126,7 +126,7 @@ TEST_CASE("under an enforcing policy every way to truncate pinned pages fails an
     const AppliedPolicy policy(daemon.api());
     PinnedFile file(filesystem);
     const std::string before = content_of(file.path);
-    const Counted denied = conflicts("deny");
+    const Counted denied = conflicts("deny", "enforce");
     EventWatch watch(daemon.api(), {v1::EVENT_KIND_VERDICT});
 
     for (const Way& way : ways()) {
