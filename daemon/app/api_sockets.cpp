@@ -51,4 +51,16 @@ ApiSockets api_sockets(const Options& options)
     return sockets;
 }
 
+std::vector<gid_t> reader_groups(const Options& options)
+{
+    std::vector<gid_t> groups;
+    for (const std::string& name :
+         {options.operator_group.value_or(kOperatorGroup), options.reader_group.value_or(kReaderGroup)}) {
+        if (const auto group = find_group(name)) {
+            groups.push_back(*group);
+        }
+    }
+    return groups;
+}
+
 }  // namespace pinwarden

@@ -92,6 +92,7 @@ public:
     Result<Snapshot> snapshot() override
     {
         const std::scoped_lock lock(mutex);
+        ++snapshots_asked;
         return fails ? Result<Snapshot>(std::unexpected(*fails)) : answer;
     }
     Result<PinBatch> pins(const PinFilter& filter, PinId from) override
@@ -237,6 +238,7 @@ public:
 
     std::mutex mutex;
     Snapshot answer;
+    int snapshots_asked = 0;
     std::vector<PinView> pinned;    // in order of id
     std::size_t batch_size = 1000;  // of pins()
     MetricsSnapshot numbers;

@@ -1,0 +1,33 @@
+# Writes ${OUT}, a source with each file of ${FOLDER}: publish/status_page.h says what it has.
+file(GLOB files ${FOLDER}/*)
+set(contents "")
+set(table "")
+foreach(file ${files})
+    get_filename_component(name ${file} NAME)
+    get_filename_component(extension ${file} LAST_EXT)
+    if(extension STREQUAL ".html")
+        set(type "text/html; charset=utf-8")
+    elseif(extension STREQUAL ".css")
+        set(type "text/css; charset=utf-8")
+    elseif(extension STREQUAL ".js")
+        set(type "text/javascript; charset=utf-8")
+    elseif(extension STREQUAL ".svg")
+        set(type "image/svg+xml")
+    else()
+        message(FATAL_ERROR "${file}: of which type it is has to be said in embed.cmake")
+    endif()
+    set(path "/${name}")
+    if(name STREQUAL "index.html")
+        set(path "/")
+    endif()
+    file(READ ${file} bytes HEX)
+    string(REGEX REPLACE "(..)" "\\\\x\\1" bytes "${bytes}")
+    string(REGEX REPLACE "((\\\\x..)(\\\\x..)(\\\\x..)(\\\\x..)(\\\\x..)(\\\\x..)(\\\\x..)(\\\\x..))" "\\1\"\n    \"" bytes "${bytes}")
+    file(SIZE ${file} size)
+    string(APPEND table "    PageFile{\"${path}\", \"${type}\", {\n    \"${bytes}\", ${size}}},\n")
+endforeach()
+file(WRITE ${OUT}
+     "#include <algorithm>\n#include <array>\n\n#include \"publish/status_page.h\"\n\nnamespace pinwarden {\n\n"
+     "const PageFile* find_page_file(std::string_view path)\n{\n    static const std::array files{\n${table}    };\n"
+     "    const auto found = std::ranges::find(files, path, &PageFile::path);\n"
+     "    return found == files.end() ? nullptr : &*found;\n}\n\n}  // namespace pinwarden\n")
