@@ -26,7 +26,7 @@ bool is_torn(int fd, const struct stat& file)
 
 Error AuditFile::failed(const std::string& what, int code) const
 {
-    return system_error("audit log " + path_ + ": " + what, code);
+    return system_error(what_ + " " + path_ + ": " + what, code);
 }
 
 std::string AuditFile::numbered(unsigned number) const
@@ -53,7 +53,7 @@ Result<void> AuditFile::reopen()
     unsynced_ = false;
     const std::string folder = folder_of(path_);
     if (auto made = make_folder(folder); !made) {
-        return std::unexpected(made.error().within("audit log " + path_));
+        return std::unexpected(made.error().within(what_ + " " + path_));
     }
     OwnedFd file(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, kFileMode));
     if (!file.valid()) {
@@ -61,7 +61,7 @@ Result<void> AuditFile::reopen()
     }
     if (!exists) {
         if (auto synced = sync_folder(folder); !synced) {
-            return std::unexpected(synced.error().within("audit log " + path_));
+            return std::unexpected(synced.error().within(what_ + " " + path_));
         }
     }
     file_ = std::make_shared<const OwnedFd>(std::move(file));
@@ -113,7 +113,7 @@ Result<void> AuditFile::write_line(const std::string& line, bool may_turn)
     }
     unsynced_ = true;
     if (auto wrote = write_all(file_->get(), (is_torn(file_->get(), file) ? "\n" : "") + line + "\n"); !wrote) {
-        return std::unexpected(wrote.error().within("audit log " + path_));
+        return std::unexpected(wrote.error().within(what_ + " " + path_));
     }
     if (written_) {
         written_(line);
@@ -173,7 +173,7 @@ Result<std::vector<AuditFile::Part>> AuditFile::parts(const std::function<Result
             continue;
         }
         if (!S_ISREG(file.st_mode)) {
-            return fail("audit log " + path_ + ": it is no regular file, so what was written cannot be read again",
+            return fail(what_ + " " + path_ + ": it is no regular file, so what was written cannot be read again",
                         ESPIPE);
         }
         parts.push_back({std::move(fd), static_cast<std::uint64_t>(file.st_size)});

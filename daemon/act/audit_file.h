@@ -39,7 +39,10 @@ struct AuditFileLimits {
 class AuditFile final : public AuditSink {
 public:
     // Nothing is opened yet.
-    explicit AuditFile(std::string path, AuditFileLimits limits = {}) : path_(std::move(path)), limits_(limits) {}
+    explicit AuditFile(std::string path, AuditFileLimits limits = {}, std::string what = "audit log")
+        : what_(std::move(what)), path_(std::move(path)), limits_(limits)
+    {
+    }
 
     // Called with every line that was written, one after the other: must not block, nor call this object. To be set
     // before the first.
@@ -76,6 +79,7 @@ private:
     [[nodiscard]] std::string numbered(unsigned number) const;
     [[nodiscard]] Error failed(const std::string& what, int code) const;
 
+    const std::string what_;  // for messages
     const std::string path_;
     const AuditFileLimits limits_;
     Written written_;

@@ -19,6 +19,7 @@
 #include "app/config_book.h"
 #include "app/daemon_signals.h"
 #include "app/engine.h"
+#include "app/event_writer.h"
 #include "app/free_memory.h"
 #include "app/guardian.h"
 #include "app/kernel_adapters.h"
@@ -48,7 +49,7 @@
 namespace pinwarden {
 namespace {
 
-constexpr std::size_t kMaxSubscribers = 32;
+constexpr std::size_t kMaxSubscribers = 96;
 constexpr std::size_t kSubscriberQueue = 4096;
 
 void set_log_level(const std::string& level)
@@ -100,8 +101,9 @@ Result<std::vector<Policy>> policies_of_files(const Configuration& configuration
 
 Result<std::unique_ptr<Programs>> load_programs(const KernelBtf& btf, const Options& options)
 {
-    return Programs::load(
-        btf, ProgramOptions{.ring_bytes = options.ring_bytes, .track_short_term = options.track_short_term});
+    return Programs::load(btf, ProgramOptions{.ring_bytes = options.ring_bytes,
+                                              .track_short_term = options.track_short_term,
+                                              .user_stacks = options.user_stacks});
 }
 
 Result<KernelBtf> checked_btf()
@@ -236,6 +238,26 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     KernelNames names;
     KernelCgroups cgroups;
     Fanout fanout(kMaxSubscribers, kSubscriberQueue);
+    AuditFile event_file(options.event_log, {.bytes = options.event_log_bytes}, "event log");
+    std::vector<EventWriter::Sink> event_sinks;
+    if (!options.event_log.empty()) {
+        if (auto opened = event_file.open(); !opened) {
+            return std::unexpected(opened.error());
+        }
+        event_sinks.push_back(to_file(event_file));
+    }
+    if (options.event_journal) {
+        event_sinks.push_back(to_journal());
+    }
+    std::unique_ptr<EventWriter> events;
+    if (!event_sinks.empty()) {
+        auto started = EventWriter::start(fanout, std::move(event_sinks),
+                                          [](const std::string& text) { spdlog::warn("{}", text); });
+        if (!started) {
+            return std::unexpected(started.error());
+        }
+        events = std::move(*started);
+    }
     ConflictHistory conflicts;
     Engine engine({.clock = clock,
                    .verdicts = verdicts,
@@ -300,11 +322,13 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     if (!pipeline) {
         return std::unexpected(pipeline.error());
     }
-    auto metrics = MetricsServer::start(options.metrics_address, **pipeline);
+    ConfigBook book(configuration);
+    auto metrics = MetricsServer::start(
+        options.metrics_address, **pipeline,
+        {.config = &book, .conflicts = &conflicts, .clock = &clock, .reader_groups = reader_groups(options)});
     if (!metrics) {
         return std::unexpected(metrics.error());
     }
-    ConfigBook book(configuration);
     recordings.use([&](auto act) { (*pipeline)->on_engine(std::move(act)); });
     auto api = ApiServer::start(
         api_sockets(options), **pipeline, fanout,
