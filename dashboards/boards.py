@@ -91,7 +91,7 @@ def fleet():
 
 
 def host():
-    ages = [("1s", "under 1 s"), ("10s", "1 s to 10 s"), ("1m", "10 s to 1 min"), ("10m", "1 to 10 min"), ("1h", "10 min to 1 h"),
+    ages = [("1m", "under 1 min"), ("10m", "1 to 10 min"), ("1h", "10 min to 1 h"),
             ("6h", "1 to 6 h"), ("1d", "6 h to 1 day"), ("7d", "1 to 7 days"), ("older", "older")]
     yes_no = {1: ("Yes", GREEN), 0: ("No", RED)}
     return board("pinwarden-host", "pinwarden / Host", "One host: what is pinned, by what, since when, and what collided with it", [
@@ -238,7 +238,7 @@ def trust():
                  f"sum(pinwarden_pipeline_responding{{{S}}} == bool 0)", steps=ALARM, runbooks=["PinwardenPipelineNotResponding"]),
             stat("Uncertain", "Hosts whose ledger is in doubt right now. For some milliseconds that is everyday.",
                  f"sum(pinwarden_ledger_certain{{{S}}} == bool 0)", steps=NOTE, runbooks=["PinwardenLedgerUncertain"]),
-            stat("Hooks missing", "Hooks that are needed and not attached.", total("pinwarden_hooks", extra=', state="missing"'),
+            stat("Hooks missing", "Hooks that are needed and not attached.", total("pinwarden_hooks", extra=', state="failed"'),
                  steps=ALARM, runbooks=["PinwardenHooksMissing"]),
             stat("Events lost", "In the time shown, of all causes but slow subscribers.",
                  in_range("pinwarden_events_lost_total", extra=', cause!="subscriber_slow"'), decimals=0, steps=NOTE,

@@ -28,9 +28,9 @@ GAUGES = {
     "pinwarden_pipeline_responding": 1, "pinwarden_ledger_certain": 1, "pinwarden_ring_size_bytes": 16 * MIB,
     "pinwarden_table_max_entries": 65536, "pinwarden_config_last_reload_successful": 1, "pinwarden_config_info": 1,
     "pinwarden_build_info": 1, "process_max_fds": 1024, "process_virtual_memory_bytes": 900 * MIB,
-    "process_start_time_seconds": START, "pinwarden_config_last_reload_success_timestamp_seconds": START + 60,
+    "process_start_time_seconds": START, "pinwarden_config_last_reload_timestamp_seconds": START + 60,
     ("pinwarden_policies", "active"): 2, ("pinwarden_policies", "monitoring"): 1, ("pinwarden_hooks", "attached"): 9,
-    ("pinwarden_hooks", "idle"): 2,
+    ("pinwarden_hooks", "not_needed"): 2,
     ("pinwarden_pinned_bytes", "rdma_rxe"): 900 * MIB, ("pinwarden_pinned_bytes", "io_uring"): 200 * MIB,
     ("pinwarden_pinned_bytes", "vfio"): 4096 * MIB, ("pinwarden_pinned_bytes", "xdp"): 16 * MIB,
 }
