@@ -233,7 +233,7 @@ TEST_CASE("protected processes are left alone, too many signals end in monitor m
         const auto status = daemon.api().policy("test");
         CHECK(status.state() == "degraded");
         CHECK(status.reason().find("too many signals") != std::string::npos);
-        CHECK(Daemon::metrics().sum("pinwarden_policies_limited") == 1);
+        CHECK(Daemon::metrics().sum("pinwarden_policies", {{"state", "degraded"}}) == 1);
         // Whoever applies it again has looked at it.
         daemon.api().apply(to_yaml(revoking("test", "grace: 100ms, then: [SIGKILL]")));
         CHECK(daemon.api().policy("test").state() == "active");

@@ -160,7 +160,7 @@ TEST_CASE("a storm of truncates is counted exactly, its signals are limited, and
     CHECK(sent >= 10);
     CHECK(sent <= 12);
     CHECK(revoke.status().state() == "degraded");
-    CHECK(metrics.sum("pinwarden_policies_limited") == 1);
+    CHECK(metrics.sum("pinwarden_policies", {{"state", "degraded"}}) == 1);
     CHECK(denied.whole());
     CHECK(bystander.whole());
     CHECK(signalled.pinner.ok("pid") == std::to_string(signalled.pinner.pid()));
