@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """A real Prometheus and a real Alertmanager look at a real daemon in a guest, where guest.sh gives it something to tell.
 
-    live.py [--kernel 6.12] [--keep-open]
+    live.py [--kernel 6.12] [--keep-open] [--pictures FOLDER]
 
 Fails when the daemon's metrics are not those of catalogue.txt, when an expression of a dashboard or rule fails or has no answer
 (evaluate.py says which may), when the status page does not hold what tests/page asks of it, or when an alert that must come does
-not reach Alertmanager, with what it has to say. With --keep-open everything runs on until a line is read: for who wants to look
-at it.
+not reach Alertmanager, with what it has to say. Every panel of every dashboard is drawn in a headless browser; --pictures keeps
+what was drawn. With --keep-open everything runs on until a line is read: for who wants to look at it.
 
 Needs prometheus and prometheus-alertmanager in PATH. Closes with "N passed, N failed".
 """
@@ -111,6 +111,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--kernel", default="6.12")
     parser.add_argument("--keep-open", action="store_true")
+    parser.add_argument("--pictures", type=pathlib.Path)
     given = parser.parse_args()
     counts = {True: 0, False: 0}
 
@@ -153,6 +154,9 @@ def main():
             if alert is not None:
                 results(f"{name} names the host", "guest:9877" in alert["annotations"].get("summary", ""))
                 results(f"{name} has a runbook", name in alert["annotations"].get("runbook_url", ""))
+        drawn = subprocess.run([str(HERE / "preview" / "screenshot.py"), prometheus, str(given.pictures or f"{folder}/pictures"),
+                                "--hours", "0.1"], check=False)
+        results("every panel of every dashboard can be drawn", drawn.returncode == 0)
         page = subprocess.run([str(REPO / "tests" / "page" / "run.sh"), "--url", f"http://127.0.0.1:{metrics_port}/"], check=False)
         results("the status page of a real daemon in a browser", page.returncode == 0)
         if counts[False]:
