@@ -244,13 +244,13 @@ Result<DryRunView> PipelineThread::test(DryRunQuestion question)
 void PipelineThread::drain_ring()
 {
     // What is in the ring now was there before whatever is asked next: a request sees everything that came before it.
-    for (;;) {
-        const std::size_t handled = take_records();
+    // Not what comes meanwhile: who never stops could keep everybody waiting.
+    const std::uint64_t end = ring_.consumed() + ring_.used();
+    std::size_t handled = 0;
+    do {
+        handled = take_records();
         engine_.flush();
-        if (handled < kBatch) {
-            return;
-        }
-    }
+    } while (handled == kBatch && ring_.consumed() < end);
 }
 
 std::size_t PipelineThread::take_records()

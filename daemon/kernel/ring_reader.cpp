@@ -100,9 +100,14 @@ void RingReader::handle(const std::byte* record, std::size_t size)
     handler_({record, used});
 }
 
+std::uint64_t RingReader::consumed() const
+{
+    return load<std::uint64_t>(consumer_.at());
+}
+
 std::uint64_t RingReader::used() const
 {
-    return load<std::uint64_t>(producer_.at()) - load<std::uint64_t>(consumer_.at());
+    return load<std::uint64_t>(producer_.at()) - consumed();
 }
 
 Result<std::size_t> RingReader::consume(std::size_t limit)

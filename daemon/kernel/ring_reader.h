@@ -33,6 +33,8 @@ public:
     [[nodiscard]] bool wait_for_next();
     // Handles what is there, at most `limit` records; returns how many were handled.
     Result<std::size_t> consume(std::size_t limit);
+    // Bytes that were read since the ring was made.
+    [[nodiscard]] std::uint64_t consumed() const;
     // Bytes of what was not read yet, and of the whole ring.
     [[nodiscard]] std::uint64_t used() const;
     [[nodiscard]] std::uint64_t size() const { return bytes_; }

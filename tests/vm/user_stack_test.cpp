@@ -63,7 +63,7 @@ TEST_CASE("a leak is shown with what of its program pinned it, by name, when the
     CHECK_THAT(gone.out, Catch::Contains("1 orphan"));
     CHECK_THAT(gone.out, Catch::Contains("    main+0x") && Catch::Contains(" [pinner]\n"));
     const Outcome folded = daemon.pinctl(only_it + " --folded");
-    CHECK_THAT(folded.out, Catch::Contains("main [pinner];") && Catch::Contains("pin_user_pages"));
+    CHECK_THAT(folded.out, Catch::Contains("main [pinner];") && Catch::Contains("io_sqe_buffer"));
     same_program.ok("pid");
     ::kill(heir, SIGKILL);
     eventually("the heir lets go", [&] { return daemon.api().pins().empty(); });
