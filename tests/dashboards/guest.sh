@@ -94,12 +94,12 @@ while true; do
         truncate -s 0 /mnt/data/asked/file 2> /dev/null || true
         let_go
     done
-    # Its owner is gone, and another process keeps the device open: an orphan, and after two seconds a leak.
+    # Its owner is gone, and another process keeps the device open: an orphan, and after --leak-after a leak.
     pinned open "rdma rw" heir
     heir=${answer#ok }
     kill -9 "$pid"
     let_go
-    sleep 4
+    until pinctl pins --leaked | grep -q pinner; do :; done
     kill "$heir" || true
     pinctl audit > /dev/null
     round=$((round + 1))

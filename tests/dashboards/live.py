@@ -32,7 +32,6 @@ REPO = HERE.parent.parent
 # Something that happened in each round; each fires at once.
 MUST_FIRE = ["PinwardenDataAtRisk", "PinwardenHoldsTimedOut"]
 BOOT = 600  # seconds, on an emulated machine that shares its host
-SETTLE = 150
 
 
 def get(url):
@@ -132,15 +131,16 @@ def main():
         stack.enter_context(running(["prometheus-alertmanager", f"--config.file={folder}/alertmanager.json",
                                      f"--storage.path={folder}/alerts", f"--web.listen-address=127.0.0.1:{alert_port}",
                                      f"--cluster.listen-address=127.0.0.1:{gossip_port}"], log))
-        stack.enter_context(running(["prometheus", f"--config.file={folder}/prometheus.json",
+        server = stack.enter_context(running(["prometheus", f"--config.file={folder}/prometheus.json",
                                      f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{prometheus_port}",
                                      "--log.level=warn"], log))
         prometheus = f"http://127.0.0.1:{prometheus_port}"
 
-        def rounds():
-            return re.search(r'pinwarden_leaks\{.*\} [1-9]', get(metrics)) is not None
-        wait_until("a leak, with which a round of the guest's work ends", BOOT, rounds)
-        time.sleep(SETTLE)  # rates want a few minutes to look at
+        # A round of the guest's work ends with an orphan that is let go.
+        wait_until("a whole round of work", BOOT,
+                   lambda: re.search(r"^pinwarden_orphan_release_seconds_count [1-9]", get(metrics), re.M) is not None)
+        # Rates look back some minutes: what Prometheus itself made of that much.
+        with_prometheus.wait_for(prometheus, "instance:process_cpu_seconds:rate5m offset 2m", BOOT, server)
         if given.keep_open:
             input(f"metrics {metrics}, Prometheus {prometheus}, Alertmanager http://127.0.0.1:{alert_port}; return ends it: ")
         check_catalogue(get(metrics), results)
