@@ -59,17 +59,6 @@ void shrink(std::vector<std::size_t>& widths, const std::vector<std::size_t>& le
     }
 }
 
-std::vector<std::string> lines_of(const std::string& text)
-{
-    std::vector<std::string> lines;
-    for (std::size_t from = 0; from <= text.size();) {
-        const std::size_t end = std::min(text.find('\n', from), text.size());
-        lines.push_back(text.substr(from, end - from));
-        from = end + 1;
-    }
-    return lines;
-}
-
 // As many lines as it takes.
 std::vector<std::string> fitted(const Cell& cell, const Column& column, std::size_t columns, const Style& style)
 {
@@ -77,7 +66,7 @@ std::vector<std::string> fitted(const Cell& cell, const Column& column, std::siz
         return {cell.text + cell.tail};
     }
     if (column.fit == Fit::kWrap) {
-        return lines_of(wrapped(cell.text + cell.tail, columns, 0));
+        return split_lines(wrapped(cell.text + cell.tail, columns, 0));
     }
     const std::size_t tail = cli::width(cell.tail);
     return {shortened(cell.text, columns - std::min(columns, tail), column.fit, style.ellipsis) + cell.tail};

@@ -32,6 +32,9 @@ std::vector<Glyph> glyphs(std::string_view text);
 // Columns `text` takes.
 std::size_t width(std::string_view text);
 
+// Without their ends; of a text that is empty none.
+std::vector<std::string> split_lines(const std::string& text);
+
 enum class Colour { kNone, kRed, kGreen, kYellow, kBold };
 
 struct Style {

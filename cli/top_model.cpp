@@ -42,17 +42,6 @@ std::string drivers_text(const v1::PinGroup& group)
     return text;
 }
 
-std::vector<std::string> split(const std::string& text)
-{
-    std::vector<std::string> lines;
-    for (std::size_t from = 0; from < text.size();) {
-        const std::size_t end = std::min(text.find('\n', from), text.size());
-        lines.push_back(text.substr(from, end - from));
-        from = end + 1;
-    }
-    return lines;
-}
-
 // Where a column stands among the others, and when it is shown.
 struct TopColumn {
     Column column;
@@ -238,7 +227,7 @@ TopScreen TopModel::screen(TopSort sort, const Style& style, const std::string& 
     // A row is one line, however narrow the screen is.
     const std::size_t least = table.least_width();
     const std::size_t room = style.columns == 0 ? 0 : std::max(style.columns, least);
-    for (const std::string& line : split(table.text({.columns = room, .ellipsis = style.ellipsis}))) {
+    for (const std::string& line : split_lines(table.text({.columns = room, .ellipsis = style.ellipsis}))) {
         screen.rows.push_back(cut(line));
     }
     screen.head.push_back(screen.rows.front());

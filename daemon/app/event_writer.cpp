@@ -2,23 +2,13 @@
 
 #include <sys/syslog.h>
 #include <systemd/sd-journal.h>
-#include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <utility>
 
+#include "base/host_name.h"
+
 namespace pinwarden {
-namespace {
-
-std::string host_name()
-{
-    std::array<char, 256> name{};
-    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
-}
-
-}  // namespace
-
 Result<std::unique_ptr<EventWriter>> EventWriter::start(Fanout& fanout, std::vector<Sink> sinks,
                                                         std::function<void(const std::string&)> warn)
 {

@@ -9,6 +9,7 @@
 
 #include "act/json_object.h"
 #include "publish/convert.h"
+#include "publish/verdict_mode.h"
 
 namespace pinwarden {
 namespace {
@@ -96,20 +97,6 @@ std::uint64_t bytes_of(const google::protobuf::RepeatedPtrField<v1::Pin>& pins)
     return bytes;
 }
 
-struct Verdict {
-    std::string_view name;
-    std::string_view mode;
-};
-
-Verdict split(std::string_view verdict)
-{
-    constexpr std::string_view kWould = "would_";
-    if (verdict.starts_with(kWould)) {
-        return {verdict.substr(kWould.size()), "monitor"};
-    }
-    return {verdict, verdict == "allow" ? "none" : "enforce"};
-}
-
 std::string who(const v1::Process& process)
 {
     return process.comm() + "[" + std::to_string(process.pid()) + "]";
@@ -157,7 +144,7 @@ void add_conflict(const v1::Conflict& conflict, Parts& parts)
 
 Parts conflict_parts(const v1::Conflict& conflict)
 {
-    const Verdict verdict = split(conflict.verdict());
+    const VerdictMode verdict = take_apart(conflict.verdict());
     const bool enforced = verdict.mode == "enforce";
     const bool failed = enforced && !conflict.error().empty();
     Parts parts{.dataset = "pinwarden.conflict",
@@ -169,14 +156,14 @@ Parts conflict_parts(const v1::Conflict& conflict)
                 .policy = {},
                 // It went ahead over pinned memory: whether a policy wanted that or none was there.
                 .alert = !enforced};
-    if (enforced && verdict.name == "hold") {
+    if (enforced && verdict.verdict == "hold") {
         parts.outcome = "unknown";
         parts.type = "info";
     }
     parts.message = who(conflict.caller()) + ": " + conflict.operation() +
                     (conflict.has_file() ? " of " + what(conflict.file()) : std::string()) +
                     " met pinned memory: " + conflict.reason();
-    parts.own.text("verdict", verdict.name).text("mode", verdict.mode);
+    parts.own.text("verdict", verdict.verdict).text("mode", verdict.mode);
     if (!conflict.error().empty()) {
         parts.own.text("errno", conflict.error());
     }

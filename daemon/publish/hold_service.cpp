@@ -16,12 +16,7 @@ namespace pinwarden {
 grpc::Status HoldService::ListHolds(const grpc::ServerContextBase& /*context*/, const v1::ListHoldsRequest& /*request*/,
                                     v1::ListHoldsResponse& response)
 {
-    const Result<HoldsView> view = pipeline_.holds();
-    if (!view) {
-        return to_status(view.error());
-    }
-    response = holds_to_proto(*view);
-    return grpc::Status::OK;
+    return answer_with(pipeline_.holds(), response, holds_to_proto);
 }
 
 grpc::Status HoldService::ReleaseHold(const grpc::ServerContextBase& context, const v1::ReleaseHoldRequest& request,

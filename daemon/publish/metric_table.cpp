@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "publish/convert.h"
+#include "publish/verdict_mode.h"
 
 namespace pinwarden {
 namespace {
@@ -17,19 +18,15 @@ constexpr std::array<std::string_view, 7> kOperations{"collapse_range", "insert_
 // Nothing can stop these.
 constexpr std::array<std::string_view, 5> kInvalidations{"invalidate", "madvise", "mmap_fixed", "mremap", "munmap"};
 
-struct Verdict {
-    std::string_view verdict;
-    std::string_view mode;
-};
-constexpr std::array<Verdict, 9> kVerdicts{{{"allow", "none"},
-                                            {"deny", "enforce"},
-                                            {"deny", "monitor"},
-                                            {"hold", "enforce"},
-                                            {"hold", "monitor"},
-                                            {"notify", "enforce"},
-                                            {"notify", "monitor"},
-                                            {"signal", "enforce"},
-                                            {"signal", "monitor"}}};
+constexpr std::array<VerdictMode, 9> kVerdicts{{{"allow", "none"},
+                                                {"deny", "enforce"},
+                                                {"deny", "monitor"},
+                                                {"hold", "enforce"},
+                                                {"hold", "monitor"},
+                                                {"notify", "enforce"},
+                                                {"notify", "monitor"},
+                                                {"signal", "enforce"},
+                                                {"signal", "monitor"}}};
 constexpr std::size_t kInvalidationVerdicts = 5;  // allow, notify and signal
 
 // What pinning pages fails with; anything else is "other".
@@ -51,15 +48,6 @@ constexpr std::size_t histogram_series(const std::array<double, N>& /*bounds*/)
     return N + 3;  // the bucket without a bound, sum and count
 }
 
-Verdict split(std::string_view verdict)
-{
-    constexpr std::string_view kWould = "would_";
-    if (verdict.starts_with(kWould)) {
-        return {verdict.substr(kWould.size()), "monitor"};
-    }
-    return {verdict, verdict == "allow" ? "none" : "enforce"};
-}
-
 std::string folded_operation(const std::string& operation)
 {
     return operation.starts_with("madv_") && operation != "madv_remove" ? "madvise" : operation;
@@ -73,7 +61,7 @@ bool can_be(std::string_view verdict, bool operation)
 void fill_conflicts(MetricSource& source, Series& out)
 {
     const auto zeros = [&out](std::string_view operation, bool is_operation) {
-        for (const Verdict& one : kVerdicts) {
+        for (const VerdictMode& one : kVerdicts) {
             if (can_be(one.verdict, is_operation)) {
                 out.add({std::string(operation), std::string(one.verdict), std::string(one.mode)}, std::uint64_t{0});
             }
@@ -86,7 +74,7 @@ void fill_conflicts(MetricSource& source, Series& out)
         zeros(operation, false);
     }
     for (const auto& [key, count] : source.now.operations) {
-        const Verdict one = split(key.second);
+        const VerdictMode one = take_apart(key.second);
         out.add({folded_operation(key.first), std::string(one.verdict), std::string(one.mode)}, count);
     }
 }
@@ -94,13 +82,13 @@ void fill_conflicts(MetricSource& source, Series& out)
 void fill_conflicts_by_driver(MetricSource& source, Series& out)
 {
     for (const std::string& driver : source.memory.drivers.known()) {
-        for (const Verdict& one : kVerdicts) {
+        for (const VerdictMode& one : kVerdicts) {
             out.add({driver, std::string(one.verdict), std::string(one.mode)}, std::uint64_t{0});
         }
     }
     for (const auto& [key, count] : source.now.conflicts) {
         const auto& [operation, driver, verdict] = key;
-        const Verdict one = split(verdict);
+        const VerdictMode one = take_apart(verdict);
         out.add({source.memory.drivers.label(driver), std::string(one.verdict), std::string(one.mode)}, count);
     }
 }
@@ -195,12 +183,6 @@ void fill_decisions(MetricSource& source, Series& out)
         out.add({label, "enforce"}, policy.decided);
         out.add({label, "monitor"}, policy.would_have);
     }
-}
-
-double seconds(Nanoseconds time)
-{
-    constexpr double kNano = 1e-9;
-    return static_cast<double>(time) * kNano;
 }
 
 std::vector<Metric> pin_metrics()

@@ -16,6 +16,12 @@
 
 namespace pinwarden {
 
+inline double seconds(Nanoseconds time)
+{
+    constexpr double kNano = 1e-9;
+    return static_cast<double>(time) * kNano;
+}
+
 // The values of one metric by its label values. Adding to the same labels twice sums up.
 class Series {
 public:

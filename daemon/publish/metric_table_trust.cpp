@@ -53,12 +53,6 @@ void fill_tables(MetricSource& source, Series& out, std::uint64_t MetricsSnapsho
     }
 }
 
-double seconds(Nanoseconds time)
-{
-    constexpr double kNano = 1e-9;
-    return static_cast<double>(time) * kNano;
-}
-
 std::vector<Metric> hook_metrics()
 {
     return {

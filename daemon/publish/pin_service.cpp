@@ -94,23 +94,14 @@ grpc::Status PinService::GroupPins(const grpc::ServerContextBase& context, const
 grpc::Status PinService::ListFailures(const grpc::ServerContextBase& /*context*/,
                                       const v1::ListFailuresRequest& request, v1::ListFailuresResponse& response)
 {
-    const Result<FailureList> list = pipeline_.failures();
-    if (!list) {
-        return to_status(list.error());
-    }
-    response = failures_to_proto(*list, request);
-    return grpc::Status::OK;
+    return answer_with(pipeline_.failures(), response,
+                       [&request](const FailureList& list) { return failures_to_proto(list, request); });
 }
 
 grpc::Status PinService::ListNotifiers(const grpc::ServerContextBase& /*context*/,
                                        const v1::ListNotifiersRequest& /*request*/, v1::ListNotifiersResponse& response)
 {
-    const Result<NotifiersView> view = pipeline_.notifiers();
-    if (!view) {
-        return to_status(view.error());
-    }
-    response = notifiers_to_proto(*view);
-    return grpc::Status::OK;
+    return answer_with(pipeline_.notifiers(), response, notifiers_to_proto);
 }
 
 grpc::Status PinService::AcknowledgeRevocation(const grpc::ServerContextBase& context,

@@ -69,12 +69,7 @@ grpc::Status PolicyService::ApplyPolicy(const grpc::ServerContextBase& context, 
 grpc::Status PolicyService::ListPolicies(const grpc::ServerContextBase& /*context*/,
                                          const v1::ListPoliciesRequest& /*request*/, v1::ListPoliciesResponse& response)
 {
-    const Result<Snapshot> snapshot = pipeline_.snapshot();
-    if (!snapshot) {
-        return to_status(snapshot.error());
-    }
-    response = policies_to_proto(*snapshot);
-    return grpc::Status::OK;
+    return answer_with(pipeline_.snapshot(), response, policies_to_proto);
 }
 
 grpc::Status PolicyService::DeletePolicy(const grpc::ServerContextBase& context, const v1::DeletePolicyRequest& request,

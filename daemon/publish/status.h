@@ -58,4 +58,15 @@ grpc::Status refuse_field(const std::string& field, const std::string& what);
 // By the error's code; see Pipeline.
 grpc::Status to_status(const Error& error, const Subject& subject = {});
 
+// OK with the answer made of the result, or why there is none.
+template <typename T, typename Response, typename Convert>
+grpc::Status answer_with(const Result<T>& result, Response& response, Convert convert)
+{
+    if (!result) {
+        return to_status(result.error());
+    }
+    response = convert(*result);
+    return grpc::Status::OK;
+}
+
 }  // namespace pinwarden

@@ -5,14 +5,13 @@
 #include <google/protobuf/util/time_util.h>
 #include <pinwarden/v1/conflicts.pb.h>
 #include <pinwarden/v1/pinwarden.pb.h>
-#include <unistd.h>
 
-#include <array>
 #include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "base/host_name.h"
 #include "publish/conflict_service.h"
 #include "publish/convert.h"
 #include "publish/pin_groups.h"
@@ -51,12 +50,6 @@ std::string quoted(const std::string& text)
     google::protobuf::Value value;
     value.set_string_value(valid_utf8(text));
     return json_of(value);
-}
-
-std::string host_name()
-{
-    std::array<char, 256> name{};
-    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 // What is left where names are not shown: which operation, when, and what was decided.

@@ -16,12 +16,7 @@ namespace pinwarden {
 grpc::Status StatusService::GetStatus(const grpc::ServerContextBase& /*context*/,
                                       const v1::GetStatusRequest& /*request*/, v1::GetStatusResponse& response)
 {
-    const Result<Snapshot> snapshot = pipeline_.snapshot();
-    if (!snapshot) {
-        return to_status(snapshot.error());
-    }
-    response = status_to_proto(*snapshot);
-    return grpc::Status::OK;
+    return answer_with(pipeline_.snapshot(), response, status_to_proto);
 }
 
 }  // namespace pinwarden

@@ -25,21 +25,10 @@ Style of(std::size_t columns)
     return {.columns = columns};
 }
 
-std::vector<std::string> lines_of(const std::string& text)
-{
-    std::vector<std::string> lines;
-    for (std::size_t from = 0; from < text.size();) {
-        const std::size_t end = std::min(text.find('\n', from), text.size());
-        lines.push_back(text.substr(from, end - from));
-        from = end + 1;
-    }
-    return lines;
-}
-
 std::size_t widest(const std::string& text)
 {
     std::size_t most = 0;
-    for (const std::string& line : lines_of(text)) {
+    for (const std::string& line : split_lines(text)) {
         most = std::max(most, width(line));
     }
     return most;
