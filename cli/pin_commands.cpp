@@ -114,8 +114,11 @@ int perform(const LeaksCommand& command, Session& session)
             session.style.columns = 0;
         }
         const int result = session.answer(status, groups, [&] {
-            return command.folded ? render_folded(groups)
-                                  : render_groups(groups, command.by, before ? &*before : nullptr, session.style);
+            if (command.folded) {
+                return render_folded(groups);
+            }
+            const std::string text = render_groups(groups, command.by, before ? &*before : nullptr, session.style);
+            return command.user_stack ? text + user_stacks_text(groups) : text;
         });
         before = std::move(groups);
         return result;

@@ -88,9 +88,10 @@ int perform(const ReportCommand& command, const Arguments& arguments, const Stre
     } else if (command.groups.folded) {
         streams.out << render_folded(report->groups());
     } else {
-        streams.out << wrapped(
-            head_text(*report) + "\n" + render_groups(report->groups(), command.groups.by, nullptr, style),
-            style.columns, kHang);
+        streams.out << wrapped(head_text(*report) + "\n" +
+                                   render_groups(report->groups(), command.groups.by, nullptr, style) +
+                                   (command.groups.user_stack ? user_stacks_text(report->groups()) : ""),
+                               style.columns, kHang);
     }
     streams.out << std::flush;
     return status_of(*report, streams);

@@ -17,6 +17,8 @@ std::string render_pins(const v1::ListPinsResponse& pins, const Style& style);
 // `before`: what was shown before, to say what has changed; or nullptr.
 std::string render_groups(const v1::GroupPinsResponse& groups, v1::PinGrouping by, const v1::GroupPinsResponse* before,
                           const Style& style);
+// Why there are no user stacks, where none of the pins has one; else nothing.
+std::string user_stacks_text(const v1::GroupPinsResponse& groups);
 // A line for each call stack, as flame graph tools take it: outermost;...;innermost PAGES.
 std::string render_folded(const v1::GroupPinsResponse& groups);
 // The same with the pages of both, as differential flame graphs take it.

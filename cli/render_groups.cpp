@@ -294,6 +294,16 @@ std::string render_groups(const v1::GroupPinsResponse& groups, v1::PinGrouping b
     return text + gone_text(groups, before, by) + left_out_text(groups) + trust_text(groups.trust(), style);
 }
 
+std::string user_stacks_text(const v1::GroupPinsResponse& groups)
+{
+    const bool any =
+        std::ranges::any_of(groups.groups(), [](const v1::PinGroup& group) { return group.user_stack_size() > 0; });
+    return any || groups.groups().empty()
+               ? ""
+               : "Of none of these is it known what of the program asked for it: pinwardend records that with "
+                 "--user-stacks (user_stacks: true), for pins that are made from then on.\n";
+}
+
 std::string render_folded(const v1::GroupPinsResponse& groups)
 {
     std::string text;

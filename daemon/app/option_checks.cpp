@@ -130,6 +130,12 @@ std::string check_certificate_name(const std::string& text)
     return text.empty() ? "wants a name that is in a client's certificate" : "";
 }
 
+std::string check_event_log(const std::string& text)
+{
+    return text.empty() || text.ends_with('/') ? "wants the path of a file, such as /var/log/pinwarden/events.json"
+                                               : "";
+}
+
 std::string check_event_log_size(const std::string& text)
 {
     const auto bytes = parse_size(text);

@@ -22,6 +22,7 @@ std::string check_address(const std::string& text);
 std::string check_tls_address(const std::string& text);
 std::string check_pem(const std::string& text);
 std::string check_certificate_name(const std::string& text);
+std::string check_event_log(const std::string& text);
 std::string check_event_log_size(const std::string& text);
 
 // Nothing: it is no number, or too many.

@@ -360,7 +360,7 @@ const std::array kOptions{
                .help =
                    "where conflicts and what was decided about them are written, as lines of JSON for whoever ships "
                    "logs; when it is full it is put aside, and four such files are kept; none if not given",
-               .check = check_file,
+               .check = check_event_log,
                .set = set_text<&Options::event_log>,
                .get = get_given_text<&Options::event_log>,
                .is_path = true},

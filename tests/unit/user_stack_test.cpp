@@ -104,6 +104,9 @@ TEST_CASE("pins are grouped by user stack where that is asked for", "[user_stack
     const std::string text = render_groups(groups, v1::PIN_GROUPING_STACK, nullptr, Style{});
     CHECK_THAT(text, Catch::Contains("    0x2 [build id ab0000000000]\n"));
     CHECK_THAT(render_folded(groups), Catch::Contains("0x2 [build id ab0000000000];"));
+    CHECK(user_stacks_text(groups).empty());
+    CHECK(user_stacks_text({}).empty());
+    CHECK_THAT(user_stacks_text(by_stack({file_pin(1, 0, 16)}, true)), Catch::Contains("--user-stacks"));
 
     v1::GroupPinsRequest request;
     request.set_by(v1::PIN_GROUPING_DRIVER);
