@@ -69,8 +69,9 @@ def running(command, log):
 
 def samples(text):
     """name -> set of label names; of histograms by their base name."""
-    found = {}
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    # Of one that has no series at this moment its type is told.
+    found = {name: set() for name in types}
     for name, labels in re.findall(r"^([a-z_:]+)(?:\{(.*)\})? ", text, re.M):
         base = re.sub(r"_(bucket|sum|count)$", "", name)
         if types.get(base) == "histogram":
