@@ -22,6 +22,13 @@ double seconds_of(clockid_t clock)
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * kNano;
 }
 
+// Taken once: two clocks are never read at the same moment, and a start that moved would look like another start.
+double boot_time()
+{
+    static const double time = seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME);
+    return time;
+}
+
 }  // namespace
 
 std::optional<ProcessUse> read_process_use()
@@ -47,9 +54,7 @@ std::optional<ProcessUse> read_process_use()
         switch (number) {
             case kUserTime:
             case kSystemTime: use.cpu_seconds += std::stod(field) / ticks; break;
-            case kStart:
-                use.start_time = seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) + std::stod(field) / ticks;
-                break;
+            case kStart: use.start_time = boot_time() + std::stod(field) / ticks; break;
             case kVirtual: use.virtual_bytes = std::stoull(field); break;
             case kResident:
                 use.resident_bytes = std::stoull(field) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));

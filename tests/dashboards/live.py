@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import catalogue
@@ -145,6 +146,9 @@ def main():
         if given.keep_open:
             input(f"metrics {metrics}, Prometheus {prometheus}, Alertmanager http://127.0.0.1:{alert_port}; return ends it: ")
         check_catalogue(get(metrics), results)
+        query = urllib.parse.urlencode({"query": 'changes(process_start_time_seconds{job="pinwarden"}[10m])'})
+        starts = json.loads(get(f"{prometheus}/api/v1/query?{query}"))["data"]["result"]
+        results("the daemon looks as if it had started once", [one["value"][1] for one in starts] == ["0"])
         evaluated = subprocess.run([str(HERE / "evaluate.py"), prometheus, "--range", "2m"], check=False)
         results("every expression has an answer", evaluated.returncode == 0)
         alerts = {alert["labels"]["alertname"]: alert
