@@ -69,7 +69,8 @@ pw_file_key EventScript::file_key()
 
 std::uint64_t EventScript::known_pin()
 {
-    return last_pin_ - std::min<std::uint64_t>(last_pin_ - 1, below(8));
+    // Records of a pin may come before any was announced.
+    return last_pin_ == 0 ? 1 : last_pin_ - std::min<std::uint64_t>(last_pin_ - 1, below(8));
 }
 
 Bytes EventScript::pin()
@@ -99,7 +100,7 @@ Bytes EventScript::range()
 {
     pw_range raw = test::raw_range();
     raw.header.time = time_;
-    raw.pin = last_pin_ == 0 ? 1 : known_pin();
+    raw.pin = known_pin();
     raw.address = test::kAddress + (below(100) << PW_PAGE_SHIFT);
     raw.page_index = mostly(below(100), kLongestFile);
     raw.pages = mostly(1 + below(100), kLongestFile);
@@ -112,7 +113,7 @@ Bytes EventScript::range()
 
 Bytes EventScript::pages()
 {
-    const std::uint64_t id = last_pin_ == 0 ? 1 : known_pin();
+    const std::uint64_t id = known_pin();
     Announced& pin = announced_[id];
     const std::uint64_t left = pin.pages > pin.listed ? pin.pages - pin.listed : 0;
     // All that is left as a rule, as one run or scattered. Longer lists would only make it slower.
