@@ -5,18 +5,11 @@
 
 #include <array>
 #include <climits>
-#include <cstddef>
-#include <cstring>
-#include <fstream>
-#include <new>
-#include <sstream>
-#include <string_view>
+
+#include "base/cgroup_tree.h"
 
 namespace pinwarden {
 namespace {
-
-// FILEID_KERNFS of include/linux/exportfs.h: the handle is the node's 64-bit id, which for a cgroup is the cgroup's.
-constexpr int kKernfsHandle = 0xfe;
 
 std::string read_link(const std::string& path)
 {
@@ -27,34 +20,12 @@ std::string read_link(const std::string& path)
 
 }  // namespace
 
-std::string cgroup_mountpoint(const std::string& mountinfo)
-{
-    // "36 35 98:0 /root /mountpoint options tags... - type source options", see proc(5).
-    std::istringstream lines(mountinfo);
-    for (std::string line; std::getline(lines, line);) {
-        const auto separator = line.find(" - ");
-        if (separator == std::string::npos || !std::string_view(line).substr(separator + 3).starts_with("cgroup2 ")) {
-            continue;
-        }
-        std::istringstream fields(line);
-        std::string skipped;
-        std::string mountpoint;
-        if (fields >> skipped >> skipped >> skipped >> skipped >> mountpoint) {
-            return mountpoint;
-        }
-    }
-    return {};
-}
-
 bool CgroupTree::find_mount()
 {
     if (mount_.valid()) {
         return true;
     }
-    const std::ifstream file("/proc/self/mountinfo");
-    std::ostringstream text;
-    text << file.rdbuf();
-    mountpoint_ = cgroup_mountpoint(text.str());
+    mountpoint_ = find_cgroup_tree();
     if (!mountpoint_.empty()) {
         mount_ = OwnedFd(open(mountpoint_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     }
@@ -63,13 +34,7 @@ bool CgroupTree::find_mount()
 
 std::string CgroupTree::look_up(std::uint64_t id) const
 {
-    // The handle's own bytes follow the struct.
-    alignas(file_handle) std::array<std::byte, sizeof(file_handle) + sizeof(id)> handle{};
-    auto* head = ::new (handle.data()) file_handle{};
-    head->handle_bytes = sizeof(id);
-    head->handle_type = kKernfsHandle;
-    std::memcpy(handle.data() + offsetof(file_handle, f_handle), &id, sizeof(id));
-    const OwnedFd cgroup(open_by_handle_at(mount_.get(), head, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const OwnedFd cgroup = open_cgroup(mount_, id);
     if (!cgroup.valid()) {
         return {};
     }

@@ -11,9 +11,6 @@
 
 namespace pinwarden {
 
-// The mountpoint of the first cgroup2 file system in the text of /proc/self/mountinfo; empty when there is none.
-std::string cgroup_mountpoint(const std::string& mountinfo);
-
 class CgroupTree {
 public:
     // Beyond this many the paths are looked up anew. A cgroup's path never changes, and its id is not used again.

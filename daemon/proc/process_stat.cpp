@@ -10,6 +10,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "base/cgroup_tree.h"
 #include "base/fd.h"
 
 namespace pinwarden {
@@ -166,12 +167,9 @@ std::optional<Task> read_task(std::uint32_t pid)
     task.uid = parse_id(*status, "Uid").value_or(0);
     task.gid = parse_id(*status, "Gid").value_or(0);
     task.comm = stat->comm;
-    // A cgroup's id is the inode number of its folder.
-    struct stat cgroup{};
     if (const auto text = read_text_file(folder + "/cgroup"); text) {
-        const auto path = parse_cgroup(*text);
-        if (path && ::stat(("/sys/fs/cgroup" + *path).c_str(), &cgroup) == 0) {
-            task.cgroup = cgroup.st_ino;
+        if (const auto path = parse_cgroup(*text)) {
+            task.cgroup = cgroup_called(*path);
         }
     }
     return task;

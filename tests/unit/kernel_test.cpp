@@ -3,8 +3,9 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "kernel/cgroups.h"
+#include "base/cgroup_tree.h"
 #include "kernel/kallsyms.h"
 #include "kernel/privileges.h"
 
@@ -108,8 +109,9 @@ TEST_CASE("the cgroup v2 tree is found among the mounts", "[kernel]")
         "30 25 0:26 / /sys/fs/cgroup ro - tmpfs cgroup2 ro,mode=755\n"
         "32 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
         "a line that is none\n";
-    CHECK(cgroup_mountpoint(others).empty());
-    CHECK(cgroup_mountpoint("").empty());
-    CHECK(cgroup_mountpoint(others + "31 30 0:27 / /sys/fs/cgroup/unified rw shared:9 master:2 - cgroup2 c rw\n" +
-                            "40 1 0:27 / /elsewhere rw - cgroup2 c rw\n") == "/sys/fs/cgroup/unified");
+    CHECK(cgroup_mountpoints(others).empty());
+    CHECK(cgroup_mountpoints("").empty());
+    CHECK(cgroup_mountpoints(others + "31 30 0:27 / /sys/fs/cgroup/unified rw shared:9 master:2 - cgroup2 c rw\n" +
+                             "40 1 0:27 / /elsewhere rw - cgroup2 c rw\n") ==
+          std::vector<std::string>{"/sys/fs/cgroup/unified", "/elsewhere"});
 }
