@@ -47,9 +47,9 @@ Nanoseconds now()
 }  // namespace
 
 Result<std::unique_ptr<PipelineThread>> PipelineThread::start(Engine& engine, RingReader& ring, HolderSearch& holders,
-                                                              HealthReader& health)
+                                                              HealthReader& health, HostRoot root)
 {
-    auto self = std::unique_ptr<PipelineThread>(new PipelineThread(engine, ring, holders, health));
+    auto self = std::unique_ptr<PipelineThread>(new PipelineThread(engine, ring, holders, health, std::move(root)));
     self->epoll_ = OwnedFd(epoll_create1(EPOLL_CLOEXEC));
     self->wake_ = OwnedFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     // The kernel reports POLLPRI on this file when a mount comes or goes.
@@ -232,7 +232,7 @@ Result<DryRunView> PipelineThread::test(DryRunQuestion question)
 {
     // On the serving thread: a file system may take long to answer.
     if (!question.path.empty()) {
-        auto found = find_file(question.path);
+        auto found = find_file(root_, question.path);
         if (!found) {
             return std::unexpected(found.error());
         }

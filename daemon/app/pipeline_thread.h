@@ -7,6 +7,7 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "app/engine.h"
@@ -14,6 +15,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "kernel/ring_reader.h"
+#include "policy/host_root.h"
 #include "publish/snapshot.h"
 
 namespace pinwarden {
@@ -23,7 +25,7 @@ public:
     // `engine`, `ring` and `health` must outlive the thread and are its own while it runs; `holders`, which must
     // outlive it as well, is used by the serving threads.
     static Result<std::unique_ptr<PipelineThread>> start(Engine& engine, RingReader& ring, HolderSearch& holders,
-                                                         HealthReader& health);
+                                                         HealthReader& health, HostRoot root = HostRoot());
     ~PipelineThread() override;
 
     // Refuses further requests, handles what is in the ring, ends the thread.
@@ -57,8 +59,8 @@ public:
     Result<DryRunView> test(DryRunQuestion question) override;
 
 private:
-    PipelineThread(Engine& engine, RingReader& ring, HolderSearch& holders, HealthReader& health)
-        : engine_(engine), ring_(ring), holders_(holders), health_(health)
+    PipelineThread(Engine& engine, RingReader& ring, HolderSearch& holders, HealthReader& health, HostRoot root)
+        : engine_(engine), ring_(ring), holders_(holders), health_(health), root_(std::move(root))
     {
     }
 
@@ -77,6 +79,7 @@ private:
     RingReader& ring_;
     HolderSearch& holders_;
     HealthReader& health_;
+    const HostRoot root_;
     OwnedFd epoll_;
     OwnedFd wake_;
     OwnedFd mounts_;

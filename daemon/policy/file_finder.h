@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/host_root.h"
 #include "policy/policy_set.h"
 
 namespace pinwarden {
@@ -21,7 +22,8 @@ struct FoundFile {
     std::vector<DirectoryId> directories;  // its own id, and those above it up to the root of its file system
 };
 
-// `path` must be absolute. Error code ENOENT: there is no such file; EINVAL: it is not absolute.
-Result<FoundFile> find_file(const std::string& path);
+// `path` is one of the machine's, and must be absolute. Error code ENOENT: there is no such file; EINVAL: it is not
+// absolute.
+Result<FoundFile> find_file(const HostRoot& root, const std::string& path);
 
 }  // namespace pinwarden

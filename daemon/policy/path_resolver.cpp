@@ -5,11 +5,8 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
-#include <climits>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -18,6 +15,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/cgroup_tree.h"
 #include "ledger/owner_names.h"
 
 namespace pinwarden {
@@ -96,7 +94,7 @@ bool is_absent(const Error& error)
 
 }  // namespace
 
-Result<std::vector<Mount>> read_mounts()
+Result<std::vector<Mount>> read_mounts(const HostRoot& root)
 {
     std::ifstream file("/proc/self/mountinfo");
     std::ostringstream text;
@@ -105,13 +103,21 @@ Result<std::vector<Mount>> read_mounts()
         return fail("cannot read /proc/self/mountinfo: mounts below a path prefix would be missed; is /proc mounted?",
                     EIO);
     }
-    return parse_mountinfo(text.str());
+    std::vector<Mount> mounts = parse_mountinfo(text.str());
+    std::erase_if(mounts, [&](Mount& mount) {
+        auto there = root.of_machine(mount.mountpoint);
+        const bool of_machine = there.has_value();
+        mount.mountpoint = std::move(there).value_or("");
+        return !of_machine;
+    });
+    return mounts;
 }
 
-Result<DirectoryId> identify(const std::string& path, const std::vector<Mount>& mounts)
+Result<DirectoryId> identify(const HostRoot& root, const std::string& path, const std::vector<Mount>& mounts)
 {
     struct statx status = {};
-    if (::statx(AT_FDCWD, path.c_str(), AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, &status) != 0) {
+    if (::statx(AT_FDCWD, root.here(path).c_str(), AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID,
+                &status) != 0) {
         return std::unexpected(system_error("cannot look up " + path, errno));
     }
     // The device that stat reports may be made up per subvolume (btrfs) or layer (overlayfs); in the kernel a file is
@@ -122,28 +128,7 @@ Result<DirectoryId> identify(const std::string& path, const std::vector<Mount>& 
     return DirectoryId{status.stx_ino, device};
 }
 
-Result<std::string> real_path(const std::string& path)
-{
-    std::array<char, PATH_MAX> real{};
-    if (::realpath(path.c_str(), real.data()) == nullptr) {
-        return std::unexpected(system_error("cannot look up " + path, errno));
-    }
-    return std::string(real.data());
-}
-
 namespace {
-
-// Where the tree of cgroups can be seen; nothing when it cannot.
-std::optional<std::string> cgroup_tree()
-{
-    const auto mounts = read_mounts();
-    if (!mounts) {
-        return std::nullopt;
-    }
-    const auto found = std::ranges::find_if(
-        *mounts, [](const Mount& mount) { return mount.filesystem == "cgroup2" && mount.root == "/"; });
-    return found == mounts->end() ? std::nullopt : std::optional(found->mountpoint);
-}
 
 // The inode number of a cgroup's directory is the cgroup's id.
 std::optional<std::uint64_t> cgroup_id(const std::string& directory)
@@ -190,7 +175,7 @@ std::optional<MountedPath> SystemPathResolver::mounted(std::uint32_t device, con
     if (auto found = find_mounted(mounts_, device, path)) {
         return found;
     }
-    auto mounts = read_mounts();
+    auto mounts = read_mounts(root_);
     if (!mounts) {
         return std::nullopt;
     }
@@ -208,20 +193,20 @@ struct Found {
 };
 
 // Nothing when the path does not exist (yet).
-Result<std::optional<Found>> find_at(const std::string& path)
+Result<std::optional<Found>> find_at(const HostRoot& root, const std::string& path)
 {
     const auto absent = [](const Error& error) -> Result<std::optional<Found>> {
         return is_absent(error) ? Result<std::optional<Found>>(std::nullopt) : std::unexpected(error);
     };
-    auto real = real_path(path);
+    auto real = root.real_path(path);
     if (!real) {
         return absent(real.error());
     }
-    auto mounts = read_mounts();
+    auto mounts = read_mounts(root);
     if (!mounts) {
         return std::unexpected(mounts.error());
     }
-    const auto id = identify(*real, *mounts);
+    const auto id = identify(root, *real, *mounts);
     if (!id) {
         return absent(id.error());
     }
@@ -236,7 +221,7 @@ Result<std::optional<Found>> find_at(const std::string& path)
 // listed.
 Result<ResolvedPath> SystemPathResolver::resolve(const std::string& path)
 {
-    const auto at = find_at(path);
+    const auto at = find_at(root_, path);
     if (!at) {
         return std::unexpected(at.error());
     }
@@ -250,8 +235,8 @@ Result<ResolvedPath> SystemPathResolver::resolve(const std::string& path)
             continue;
         }
         // One that cannot be looked up is gone again, or hidden below another mount: no path leads there.
-        if (const auto root = identify(mount.mountpoint, mounts)) {
-            found.insert(*root);
+        if (const auto top = identify(root_, mount.mountpoint, mounts)) {
+            found.insert(*top);
         }
     }
     return ResolvedPath{real, {found.begin(), found.end()}};
@@ -260,7 +245,7 @@ Result<ResolvedPath> SystemPathResolver::resolve(const std::string& path)
 // Of several mounts on top of each other statx() sees the uppermost.
 Result<ResolvedPath> SystemPathResolver::mounted_at(const std::string& path)
 {
-    const auto at = find_at(path);
+    const auto at = find_at(root_, path);
     if (!at) {
         return std::unexpected(at.error());
     }
@@ -272,7 +257,7 @@ Result<ResolvedPath> SystemPathResolver::mounted_at(const std::string& path)
 // In the kernel a program is found by its directory entry, which another file may take over, as updates do.
 Result<std::optional<ProgramId>> SystemPathResolver::program(const std::string& path)
 {
-    const auto real = real_path(path);
+    const auto real = root_.real_path(path);
     if (real && *real != path) {
         return fail("\"" + path + "\" is a symbolic link, or leads through one; write the program it leads to, \"" +
                         *real + "\"",
@@ -280,7 +265,7 @@ Result<std::optional<ProgramId>> SystemPathResolver::program(const std::string& 
     }
     const std::size_t slash = path.rfind('/');
     const std::string folder = slash == 0 ? "/" : path.substr(0, slash);
-    const auto at = find_at(folder);
+    const auto at = find_at(root_, folder);
     if (!at) {
         return std::unexpected(at.error());
     }
@@ -289,24 +274,24 @@ Result<std::optional<ProgramId>> SystemPathResolver::program(const std::string& 
 
 std::optional<std::uint64_t> SystemPathResolver::cgroup(const std::string& path)
 {
-    const auto tree = cgroup_tree();
-    return tree ? cgroup_id(path == "/" ? *tree : *tree + path) : std::nullopt;
+    const std::string tree = find_cgroup_tree();
+    return tree.empty() ? std::nullopt : cgroup_id(path == "/" ? tree : tree + path);
 }
 
 std::vector<std::uint64_t> SystemPathResolver::container(const std::string& id)
 {
     std::vector<std::uint64_t> found;
-    const auto tree = cgroup_tree();
-    if (!tree) {
+    const std::string tree = find_cgroup_tree();
+    if (tree.empty()) {
         return found;
     }
     // Cgroups come and go while this looks: one that is gone is no error, and one that comes is seen the next time.
     std::error_code error;
     std::filesystem::recursive_directory_iterator entry(
-        *tree, std::filesystem::directory_options::skip_permission_denied, error);
+        tree, std::filesystem::directory_options::skip_permission_denied, error);
     while (!error && entry != std::filesystem::recursive_directory_iterator()) {
         std::error_code gone;
-        if (entry->is_directory(gone) && container_of_cgroup(entry->path().string().substr(tree->size())) == id) {
+        if (entry->is_directory(gone) && container_of_cgroup(entry->path().string().substr(tree.size())) == id) {
             if (const auto cgroup = cgroup_id(entry->path())) {
                 found.push_back(*cgroup);
             }

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "policy/host_root.h"
 #include "policy/policy_set.h"
 
 namespace pinwarden {
@@ -26,16 +28,16 @@ std::vector<Mount> parse_mountinfo(const std::string& text);
 std::optional<MountedPath> find_mounted(const std::vector<Mount>& mounts, std::uint32_t device,
                                         const std::string& path);
 
-// /proc/self/mountinfo.
-Result<std::vector<Mount>> read_mounts();
-// realpath(3).
-Result<std::string> real_path(const std::string& path);
-// What is at the path now: with several mounts on top of each other, the root of the uppermost. Without asking a
-// network file system's server, which might be dead, and without making an automount happen.
-Result<DirectoryId> identify(const std::string& path, const std::vector<Mount>& mounts);
+// Those of /proc/self/mountinfo that show the machine's files, with the mountpoints that they have there.
+Result<std::vector<Mount>> read_mounts(const HostRoot& root);
+// What is at the path of the machine's now: with several mounts on top of each other, the root of the uppermost.
+// Without asking a network file system's server, which might be dead, and without making an automount happen.
+Result<DirectoryId> identify(const HostRoot& root, const std::string& path, const std::vector<Mount>& mounts);
 
 class SystemPathResolver final : public PathResolver {
 public:
+    explicit SystemPathResolver(HostRoot root = HostRoot()) : root_(std::move(root)) {}
+
     Result<ResolvedPath> resolve(const std::string& path) override;
     Result<ResolvedPath> mounted_at(const std::string& path) override;
     Result<std::optional<ProgramId>> program(const std::string& path) override;
@@ -45,6 +47,7 @@ public:
     void mounts_changed() override { mounts_.clear(); }
 
 private:
+    HostRoot root_;
     std::vector<Mount> mounts_;  // when they were last needed
 };
 

@@ -29,7 +29,7 @@ TEST_CASE("a file is found through links, with the directories above it", "[file
     std::filesystem::create_directories(folder.file("a/b"));
     std::ofstream(folder.file("a/b/file")) << "12345";
     std::filesystem::create_symlink("a/b/file", folder.file("link"));
-    const auto found = find_file(folder.file("link"));
+    const auto found = find_file(HostRoot(), folder.file("link"));
     REQUIRE(found);
     CHECK(found->path == std::filesystem::canonical(folder.file("a/b/file")));
     CHECK(found->size == 5);
@@ -52,10 +52,10 @@ TEST_CASE("a file is found through links, with the directories above it", "[file
 TEST_CASE("a folder is no regular file, and what is not there is not found", "[file_finder]")
 {
     const test::TemporaryFolder folder;
-    CHECK_FALSE(find_file(folder.file(""))->regular);
-    CHECK(find_file(folder.file("absent")).error().code == ENOENT);
-    CHECK(find_file("relative").error().code == EINVAL);
-    CHECK(find_file("/")->mountpoint == "/");
+    CHECK_FALSE(find_file(HostRoot(), folder.file(""))->regular);
+    CHECK(find_file(HostRoot(), folder.file("absent")).error().code == ENOENT);
+    CHECK(find_file(HostRoot(), "relative").error().code == EINVAL);
+    CHECK(find_file(HostRoot(), "/")->mountpoint == "/");
 }
 
 TEST_CASE("the type of a file system is read, without its subtype", "[file_finder]")

@@ -11,6 +11,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "policy/file_finder.h"
+#include "support/publish_fixtures.h"
+
 namespace pinwarden {
 namespace {
 
@@ -102,6 +105,47 @@ TEST_CASE("a plain directory is found by itself", "[path_resolver]")
     REQUIRE_FALSE(looped);
     CHECK(looped.error().code == ELOOP);
     std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("of a machine that is seen below a folder, paths are the machine's, and links stay on it", "[path_resolver]")
+{
+    const test::TemporaryFolder folder;
+    std::filesystem::create_directories(folder.file("machine/data/sub"));
+    std::ofstream(folder.file("machine/data/sub/file")) << "x";
+    std::filesystem::create_symlink("/data", folder.file("machine/absolute"));
+    std::filesystem::create_symlink("../../../../../../../../data", folder.file("machine/outside"));
+    const HostRoot root(folder.file("machine") + "/");
+
+    CHECK(root.here("/data") == folder.file("machine/data"));
+    CHECK(root.here("/") == folder.file("machine"));
+    CHECK(root.of_machine(folder.file("machine")) == "/");
+    CHECK(root.of_machine(folder.file("machine/data")) == "/data");
+    CHECK_FALSE(root.of_machine(folder.file("machinery")));
+    CHECK(root.real_path("/absolute/sub").value() == "/data/sub");
+    CHECK(root.real_path("/outside/sub").value() == "/data/sub");
+    CHECK(root.real_path("/").value() == "/");
+    CHECK(root.real_path("/absent").error().code == ENOENT);
+    CHECK(HostRoot("/nonexistent").real_path("/data").error().message.find("/nonexistent") != std::string::npos);
+
+    SystemPathResolver resolver(root);
+    const auto resolved = resolver.resolve("/absolute");
+    REQUIRE(resolved);
+    CHECK(resolved->path == "/data");
+    CHECK(has_inode(*resolved, inode_of(folder.file("machine/data"))));
+    CHECK(resolver.resolve(folder.file("machine/data"))->directories.empty());
+
+    // Such a folder is a mount's; of this one it cannot be told which mount shows it.
+    CHECK(find_file(root, "/absolute/sub/file").error().message.find("/data/sub/file") != std::string::npos);
+}
+
+TEST_CASE("the root of all is the same as none", "[path_resolver]")
+{
+    const HostRoot root("/");
+    CHECK(root.here("/data") == "/data");
+    CHECK(root.here("/") == "/");
+    CHECK(root.of_machine("/") == "/");
+    CHECK(root.of_machine("/data") == "/data");
+    CHECK(read_mounts(root)->size() == read_mounts(HostRoot())->size());
 }
 
 TEST_CASE("below the root lie the roots of other mounts", "[path_resolver]")
