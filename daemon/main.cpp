@@ -34,7 +34,7 @@ int report(const Result<void>& result)
 
 int check(const CommandLine& line)
 {
-    SystemPathResolver paths;
+    SystemPathResolver paths(HostRoot(load_configuration(line).configuration.options.host_root));
     const ConfigCheck checked = check_config(line, paths);
     std::fputs(checked.text.c_str(), stdout);
     return complain(checked.errors);

@@ -17,6 +17,7 @@
 #include "app/api_sockets.h"
 #include "app/audit_syncer.h"
 #include "app/config_book.h"
+#include "app/config_watch.h"
 #include "app/daemon_signals.h"
 #include "app/engine.h"
 #include "app/event_writer.h"
@@ -66,13 +67,12 @@ void start_log(const std::string& level)
     set_log_level(level);
 }
 
-// `reload` is called on SIGHUP, `now_and_then` once a minute.
-void wait_for_stop(const DaemonSignals& signals, const std::function<void()>& reload,
+// `reload` is called on SIGHUP, `now_and_then` when there was no signal for that long.
+void wait_for_stop(const DaemonSignals& signals, std::chrono::seconds between, const std::function<void()>& reload,
                    const std::function<void()>& now_and_then)
 {
-    constexpr std::chrono::minutes kMinute{1};
     for (;;) {
-        switch (signals.next(kMinute)) {
+        switch (signals.next(between)) {
             case DaemonSignals::Told::kStop: return;
             case DaemonSignals::Told::kReload: reload(); break;
             case DaemonSignals::Told::kNothing: now_and_then(); break;
@@ -176,6 +176,7 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
 {
     const Options& options = configuration.options;
     start_log(options.log_level);
+    ConfigWatch config_watch(line);
     FreeMemory::keep_what_is_given_back();
     const auto signals = DaemonSignals::block();
     if (!signals) {
@@ -220,7 +221,8 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     const SystemClock clock;
     KernelVerdicts verdicts(**maps, **programs, geometry);
     KernelHolds held(holds, **guardian, geometry);
-    SystemPathResolver paths;
+    const HostRoot root(options.host_root);
+    SystemPathResolver paths(root);
     PidfdSignals signals_sent;
     AuditTail audit_tail(kMaxAuditReaders, kSubscriberQueue, kTooManyAuditReaders);
     AuditFile audit_file(options.audit_log);
@@ -318,7 +320,7 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
         return std::unexpected(ring.error());
     }
     KernelWatch watch(**programs, scopes, clock);
-    auto pipeline = PipelineThread::start(engine, **ring, holders, watch);
+    auto pipeline = PipelineThread::start(engine, **ring, holders, watch, root);
     if (!pipeline) {
         return std::unexpected(pipeline.error());
     }
@@ -389,7 +391,15 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
         // What it left to the pipeline is done by then.
         (*pipeline)->on_engine([](Engine& /*engine*/) { ServiceNotifier::reloaded(); });
     };
-    wait_for_stop(*signals, reload, look_after_memory);
+    constexpr std::chrono::seconds kMinute{60};
+    constexpr std::chrono::seconds kWatch{10};
+    wait_for_stop(*signals, options.watch_config ? kWatch : kMinute, reload, [&] {
+        look_after_memory();
+        if (options.watch_config && config_watch.changed()) {
+            spdlog::info("files of the configuration or of policies have changed");
+            reload();
+        }
+    });
     service.stopping();
     spdlog::info("stopping");
     // While those who ask again can still be answered.

@@ -85,6 +85,14 @@ std::string check_folder(const std::string& text)
                : "";
 }
 
+std::string check_host_root(const std::string& text)
+{
+    std::error_code error;
+    return text.starts_with('/') && std::filesystem::is_directory(text, error)
+               ? ""
+               : "wants the absolute path of a folder that is there, such as /host";
+}
+
 std::string check_protected(const std::string& text)
 {
     const auto protects = ProtectedProcesses::with({text});

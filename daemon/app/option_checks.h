@@ -16,6 +16,7 @@ std::string check_socket(const std::string& text);
 std::string check_policy(const std::string& text);
 std::string check_group(const std::string& text);
 std::string check_folder(const std::string& text);
+std::string check_host_root(const std::string& text);
 std::string check_protected(const std::string& text);
 std::string check_log_level(const std::string& text);
 std::string check_address(const std::string& text);

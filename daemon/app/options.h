@@ -32,12 +32,14 @@ struct Options {
     TlsOptions tls;
     std::string metrics_address = "127.0.0.1:9877";
     std::vector<std::string> policies;  // files or folders
+    std::string host_root = "/";
     std::uint32_t ring_bytes = 16U << 20U;
     std::string log_level = "info";
     Nanoseconds leak_after = 30'000'000'000;
     bool readers = true;  // have a socket
     bool track_short_term = false;
     bool user_stacks = false;
+    bool watch_config = false;
     std::uint32_t cgroup_metrics = 0;
     std::string event_log = {};  // empty: none
     std::uint64_t event_log_bytes = 64U << 20U;
