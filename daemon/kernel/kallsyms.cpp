@@ -64,6 +64,9 @@ void SymbolTable::add_line(std::string_view line)
     }
     line.remove_prefix(digits + 3);
     const std::string_view name = line.substr(0, std::min(line.find_first_of(" \t"), kLongestName));
+    if (name.empty()) {
+        return;
+    }
     if (const auto open = line.find('['); open != std::string_view::npos && line.back() == ']') {
         entry.module = module_number(line.substr(open + 1, line.size() - open - 2));
     }

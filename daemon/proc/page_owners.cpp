@@ -156,7 +156,7 @@ std::vector<MappedRange> parse_maps(std::string_view text)
         std::uint32_t minor = 0;
         const bool bounds = take_number(line, 16, range.start) && take(line, '-') && take_number(line, 16, range.end);
         constexpr std::size_t kFlags = 6;  // with the spaces around
-        if (!bounds || line.size() < kFlags) {
+        if (!bounds || range.start >= range.end || line.size() < kFlags) {
             continue;
         }
         line.remove_prefix(kFlags);
