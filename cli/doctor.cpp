@@ -165,16 +165,16 @@ bool has(const ProcessRights& rights, unsigned bit)
 
 bool may_trace(const ProcessRights& rights)
 {
-    return has(rights, CAP_SYS_ADMIN) || (has(rights, CAP_BPF) && has(rights, CAP_PERFMON));
+    return has(rights, CAP_SYS_ADMIN);  // stands for CAP_BPF and CAP_PERFMON as well
 }
 
 void look_at_rights(const DoctorFacts& facts, Report& report)
 {
     if (facts.daemon) {
         if (!may_trace(*facts.daemon)) {
-            report.bad("capabilities", "pinwardend has neither CAP_SYS_ADMIN nor CAP_BPF with CAP_PERFMON",
+            report.bad("capabilities", "pinwardend has not CAP_SYS_ADMIN",
                        "it cannot listen to functions any more that become needed",
-                       "start it as root, or as a service that is given both");
+                       "start it as root, or as a service that is given it");
             return;
         }
         std::string missing;
@@ -205,8 +205,8 @@ void look_at_rights(const DoctorFacts& facts, Report& report)
     if (facts.own && may_trace(*facts.own)) {
         report.ok("capabilities", "who started this could start pinwardend");
     } else {
-        report.warn("capabilities", "who started this has neither CAP_SYS_ADMIN nor CAP_BPF with CAP_PERFMON",
-                    "pinwardend cannot be started from here", "start it as root, or as a service that is given both");
+        report.warn("capabilities", "who started this has not CAP_SYS_ADMIN", "pinwardend cannot be started from here",
+                    "start it as root, or as a service that is given it");
     }
 }
 

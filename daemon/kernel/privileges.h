@@ -14,8 +14,8 @@ std::string kernel_release();
 // Whether bpf is among the active security modules.
 bool bpf_lsm_active();
 
-// Error when the effective capabilities (hexadecimal CapEff of /proc/self/status) do not allow tracing programs:
-// CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN.
+// Error when the effective capabilities (hexadecimal CapEff of /proc/self/status) do not allow tracing programs that
+// look into modules: CAP_SYS_ADMIN.
 Result<void> check_capabilities(const std::string& status_text);
 
 // Error when the lockdown state (text of /sys/kernel/security/lockdown, empty when unknown) forbids BPF to read kernel

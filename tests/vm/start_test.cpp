@@ -129,6 +129,7 @@ TEST_CASE("what cannot start says why in one message, and leaves nothing behind"
     const TemporaryFolder folder;
     write_file(folder.file("good.yaml"), to_yaml({}));
     write_file(folder.file("twice.yaml"), to_yaml({}));
+    write_file(folder.file("mistaken.yaml"), "leak_aftre: 5s\n");
     write_file(folder.file("bad.yaml"),
                "name: bad\nmode: enforce\nmatch: {operations: [truncate], flie: {}}\naction: {deny: {}}\n");
     const std::string socket = folder.file("run/other.sock");
@@ -158,12 +159,41 @@ TEST_CASE("what cannot start says why in one message, and leaves nothing behind"
         {"no privileges",
          "setpriv --bounding-set -all --inh-caps -all " + other + elsewhere,
          1,
-         {"CAP_BPF", "CAP_PERFMON"}},
+         {"CAP_SYS_ADMIN", "CAP_BPF", "CAP_PERFMON"}},
         {"no BTF",
          "unshare --mount bash -c 'mount -t tmpfs none /sys/kernel/btf; exec " + other + elsewhere + "'",
          1,
          {"/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF"}},
         {"another user", "setpriv --reuid 1234 --regid 1234 --clear-groups " + other + elsewhere, 1, {"CAP_BPF"}},
+        {"not all privileges",
+         "setpriv --bounding-set -all,+bpf,+perfmon --inh-caps -all " + other + elsewhere,
+         1,
+         {"CAP_SYS_ADMIN"}},
+        {"no bpf system call",
+         std::string(PINWARDEN_SOURCE_DIR) + "/tests/vm/without_bpf.py " + other + elsewhere,
+         1,
+         {"bpf system call", "seccomp"}},
+        {"no /proc", "unshare --mount bash -c 'umount -l /proc; exec " + other + elsewhere + "'", 1, {"/proc"}},
+        {"mistake in the configuration",
+         other + elsewhere + " --config " + folder.file("mistaken.yaml"),
+         1,
+         {"mistaken.yaml:1:1", "leak_aftre", "leak_after"}},
+        {"no such configuration", other + elsewhere + " --config " + folder.file("none.yaml"), 1, {"none.yaml"}},
+        {"no address", other + " --metrics-address nowhere", 2, {"--metrics-address", "port"}},
+        {"no such group", other + elsewhere + " --operator-group nosuch", 2, {"--operator-group", "groupadd"}},
+        {"a state folder that is none",
+         other + elsewhere + " --state-dir " + folder.file("good.yaml"),
+         2,
+         {"good.yaml", "no folder"}},
+        {"no such root", other + elsewhere + " --host-root /nonexistent", 2, {"--host-root", "folder"}},
+        {"a socket beneath a file",
+         "pinwardend --socket " + folder.file("good.yaml/x.sock") + elsewhere,
+         1,
+         {"good.yaml"}},
+        {"an event log that is a folder",
+         other + elsewhere + " --event-log " + folder.file(""),
+         2,
+         {"--event-log", "a file"}},
     };
     for (const Refusal& refusal : refusals) {
         INFO(refusal.what << ": " << refusal.command);
