@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -311,6 +312,7 @@ void PipelineThread::tick()
 
 void PipelineThread::run()
 {
+    prctl(PR_SET_NAME, "pw-pipeline");  // for whoever looks at threads
     Nanoseconds next_regular = now();
     bool more = true;
     while (!stopping_) {
