@@ -391,10 +391,22 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
         // What it left to the pipeline is done by then.
         (*pipeline)->on_engine([](Engine& /*engine*/) { ServiceNotifier::reloaded(); });
     };
+    const auto look_after_kept = [&] {
+        const auto mended = (*programs)->mend_kept();
+        if (!mended) {
+            spdlog::warn("what is to stay in force without a daemon would not: {}", mended.error().message);
+        } else if (*mended > 0) {
+            spdlog::warn(
+                "somebody removed {} of what is to stay in force without a daemon from the BPF file system; it "
+                "is there again",
+                *mended);
+        }
+    };
     constexpr std::chrono::seconds kMinute{60};
     constexpr std::chrono::seconds kWatch{10};
     wait_for_stop(*signals, options.watch_config ? kWatch : kMinute, reload, [&] {
         look_after_memory();
+        look_after_kept();
         if (options.watch_config && config_watch.changed()) {
             spdlog::info("files of the configuration or of policies have changed");
             reload();
@@ -402,6 +414,7 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     });
     service.stopping();
     spdlog::info("stopping");
+    look_after_kept();
     // While those who ask again can still be answered.
     if (!(*pipeline)->stop_holding()) {
         spdlog::warn("somebody is held still; the guardian continues them");

@@ -1,8 +1,10 @@
 #include "kernel/kept_links.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
@@ -39,6 +41,21 @@ Result<void> make_kept_links()
 int keep_link(const std::string& name, bpf_link& link)
 {
     return bpf_link__pin(&link, (own_set() + "/" + name).c_str());
+}
+
+Result<bool> mend_kept_link(const std::string& name, const bpf_link& link)
+{
+    const std::string path = own_set() + "/" + name;
+    std::error_code error;
+    if (std::filesystem::exists(path, error) || error) {
+        return false;
+    }
+    std::filesystem::create_directories(own_set(), error);
+    // Past libbpf, for which it is there.
+    if (bpf_obj_pin(bpf_link__fd(&link), path.c_str()) != 0) {
+        return std::unexpected(system_error("keep " + name + " attached", errno));
+    }
+    return true;
 }
 
 void remove_kept_links()

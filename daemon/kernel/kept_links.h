@@ -15,6 +15,8 @@ namespace pinwarden {
 Result<void> make_kept_links();
 // Puts a link in. 0, or a negative errno.
 int keep_link(const std::string& name, bpf_link& link);
+// Puts a link that keep_link() put in back where somebody has taken it out: true then, false when it is there.
+Result<bool> mend_kept_link(const std::string& name, const bpf_link& link);
 // Takes the set away again once all links have left it.
 void remove_kept_links();
 // Detaches the sets of all other processes; returns how many there were.

@@ -372,6 +372,23 @@ void Programs::detach_program(const std::string& name)
     links_.erase(attached);
 }
 
+Result<std::size_t> Programs::mend_kept()
+{
+    const std::scoped_lock lock(links_mutex_);
+    std::size_t mended = 0;
+    if (!kept_ || detached_) {
+        return mended;
+    }
+    for (const auto& [name, link] : links_) {
+        const auto again = mend_kept_link(name, *link);
+        if (!again) {
+            return std::unexpected(again.error());
+        }
+        mended += *again ? 1U : 0U;
+    }
+    return mended;
+}
+
 void Programs::detach()
 {
     const std::scoped_lock lock(links_mutex_);

@@ -156,6 +156,8 @@ public:
     // Keeps what is attached where it is, also after this process has ended, or only while it lives. Needs a BPF file
     // system.
     Result<void> keep(bool on);
+    // Keeps again what somebody has removed from the BPF file system: how many links that were.
+    Result<std::size_t> mend_kept();
 
     // With the current counts of missed runs.
     [[nodiscard]] std::vector<HookStatus> hooks() const;
