@@ -210,9 +210,19 @@ journalctl --no-pager --unit pinwardend.service --priority err --output=cat --gr
 refused $data/kept
 rm /etc/pinwarden/policies.d/broken.yaml
 systemctl reset-failed pinwardend.service
+
+chapter "events in the journal"
+echo 'event_journal: true' > /etc/pinwarden/pinwarden.d/events.yaml
 systemctl start pinwardend.service
 [[ $(pinctl policy list) == *kept* ]] || failed "the policy is not known any more"
 refused $data/kept
+event() {
+    journalctl --no-pager --output=json --lines 1 PINWARDEN_DATASET=pinwarden.conflict _SYSTEMD_UNIT=pinwardend.service |
+        jq -r '.PINWARDEN_EVENT' | jq -c '[.file.path, .event.outcome, .rule.name]' > event 2>&1
+    [ "$(cat event)" = "[\"$data/kept\",\"failure\",\"kept\"]" ]
+}
+eventually "the journal has the denial, for whoever ships it" 20 event
+cat event
 
 chapter "remove"
 dpkg -r pinwarden
