@@ -27,7 +27,7 @@ namespace {
 
 std::uint64_t number_of(const char* variable, std::uint64_t otherwise)
 {
-    const char* const text = std::getenv(variable);
+    const char* const text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): before there are threads
     return text == nullptr ? otherwise : std::stoull(text);
 }
 

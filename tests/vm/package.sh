@@ -215,6 +215,8 @@ chapter "events in the journal"
 echo 'event_journal: true' > /etc/pinwarden/pinwarden.d/events.yaml
 systemctl start pinwardend.service
 [[ $(pinctl policy list) == *kept* ]] || failed "the policy is not known any more"
+# Before, it is the links of the one before that deny, of which nobody reads.
+eventually "the new daemon has taken over" 60 one_set_kept
 refused $data/kept
 event() {
     journalctl --no-pager --output=json --lines 1 PINWARDEN_DATASET=pinwarden.conflict _SYSTEMD_UNIT=pinwardend.service |
