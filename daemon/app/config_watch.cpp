@@ -1,7 +1,5 @@
 #include "app/config_watch.h"
 
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "app/configuration.h"
@@ -38,12 +36,7 @@ std::map<std::string, std::string> ConfigWatch::read() const
         add_file(file, texts);
     }
     for (const std::string& path : loaded.configuration.policy_paths) {
-        std::error_code error;
-        if (!std::filesystem::is_directory(path, error)) {
-            add_file(path, texts);
-            continue;
-        }
-        const auto files = list_yaml_files(path, "policy");
+        const auto files = list_files_at(path, "policy");
         if (!files) {
             texts[path] = files.error().message;
             continue;

@@ -3,10 +3,8 @@
 #include <pinwarden/abi.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <map>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "policy/policy_yaml.h"
@@ -51,12 +49,7 @@ void read_file(const std::string& path, LoadedPolicies& into)
 
 void read_path(const std::string& path, LoadedPolicies& into)
 {
-    std::error_code error;
-    if (!std::filesystem::is_directory(path, error)) {
-        read_file(path, into);
-        return;
-    }
-    const auto files = list_yaml_files(path, "policy");
+    const auto files = list_files_at(path, "policy");
     if (!files) {
         into.errors.push_back(files.error());
         return;

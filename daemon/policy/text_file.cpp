@@ -68,4 +68,10 @@ Result<std::vector<std::string>> list_yaml_files(const std::string& folder, cons
     return files;
 }
 
+Result<std::vector<std::string>> list_files_at(const std::string& path, const std::string& what)
+{
+    std::error_code error;
+    return std::filesystem::is_directory(path, error) ? list_yaml_files(path, what) : std::vector<std::string>{path};
+}
+
 }  // namespace pinwarden

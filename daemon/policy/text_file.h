@@ -20,5 +20,7 @@ Result<std::string> read_text_file(const std::string& path, const std::string& w
 // Every *.yaml in the folder, in the order of their names; hidden files are skipped. A *.yml is refused, so that it is
 // not overlooked.
 Result<std::vector<std::string>> list_yaml_files(const std::string& folder, const std::string& what);
+// The same of a folder; of everything else, also of what is not there, the path itself.
+Result<std::vector<std::string>> list_files_at(const std::string& path, const std::string& what);
 
 }  // namespace pinwarden

@@ -1,10 +1,6 @@
 #!/bin/sh
-# Checks the dashboards against Grafana's own types, of the versions in package-lock.json. Needs node and npm; installs into
-# node_modules beside this file, and nothing when that is there already.
+# Checks the dashboards against Grafana's own types, of the versions in package-lock.json.
 set -eu
 cd "$(dirname "$0")"
-if ! cmp -s package-lock.json node_modules/.installed; then
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-    cp package-lock.json node_modules/.installed
-fi
+../npm-install.sh .
 exec node schema.mjs "$@"
