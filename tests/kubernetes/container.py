@@ -118,4 +118,5 @@ def main():
     os.execve(command[0], command, {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOSTNAME': 'node'})
 
 
-main()
+if __name__ == '__main__':
+    main()
