@@ -61,7 +61,9 @@ Result<std::string> HostRoot::real_path(const std::string& path) const
     }
     const OwnedFd found = open_below(root.get(), path);
     if (!found.valid()) {
-        return std::unexpected(system_error("cannot look up " + path + " below " + folder_, errno));
+        return std::unexpected(system_error("cannot look up " + path + " below " + folder_ +
+                                                " (what is mounted on the machine must be seen there, too)",
+                                            errno));
     }
     const std::string link = "/proc/self/fd/" + std::to_string(found.get());
     const ssize_t length = ::readlink(link.c_str(), real.data(), real.size());
