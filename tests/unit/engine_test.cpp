@@ -371,6 +371,7 @@ TEST_CASE("what was told of the kernel's side is kept while only time passes", "
     world.engine.tick(health);
     world.finish_audits();
     world.engine.tick();
+    world.finish_audits();
     CHECK(world.engine.metrics().hooks.size() == 1);
     const auto losses = world.engine.metrics().losses;
     CHECK(std::ranges::any_of(
@@ -379,6 +380,7 @@ TEST_CASE("what was told of the kernel's side is kept while only time passes", "
     world.sink.counted_losses = 1;
     world.engine.tick();
     CHECK_FALSE(world.engine.ledger().certain());
+    REQUIRE(world.engine.next_tick().has_value());
     world.clock.time = *world.engine.next_tick();
     world.engine.tick();
     world.finish_audits();
