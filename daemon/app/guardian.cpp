@@ -12,6 +12,7 @@
 #include <csignal>
 #include <utility>
 
+#include "app/confinement.h"
 #include "app/free_memory.h"
 #include "base/clock.h"
 #include "proc/stopped_process.h"
@@ -87,6 +88,9 @@ void close_all_but(int first, int second)
     // What the daemon has let go so far, and gives back for itself only when it has started.
     FreeMemory().give_back();
     close_all_but(pipe, table.fd());
+    // What it could not give up it does not use.
+    static_cast<void>(keep_capabilities(kGuardianCapabilities));
+    static_cast<void>(forbid_system_calls());
     if (chdir("/") != 0) {
         _exit(1);
     }
