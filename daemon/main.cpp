@@ -61,6 +61,7 @@ int perform(const CommandLine& line)
         case Errand::kProbe: return report(probe());
         case Errand::kReleaseHolds: return report(release_holds());
         case Errand::kReleaseKept: return report(release_kept());
+        case Errand::kRepair: return report(mend(load_configuration(line).configuration.options));
     }
     return kWrongUsage;
 }

@@ -129,13 +129,18 @@ std::expected<CommandLine, EarlyExit> parse_command_line(int count, const char* 
     app.add_flag("--check-config", asked_for[Errand::kCheckConfig],
                  "only read the configuration and all policies, and tell what would be in force: status 0, or 1 and "
                  "everything that is wrong");
-    app.add_flag("--probe", asked_for[Errand::kProbe],
-                 "only tell whether this kernel can run pinwardend: status 0, or 1 and the reason");
+    app.add_flag(
+        "--probe", asked_for[Errand::kProbe],
+        "only tell whether this kernel can run pinwardend: status 0 and what it makes of each program, or 1 and the "
+        "reason");
     app.add_flag("--release-holds", asked_for[Errand::kReleaseHolds],
                  "only continue whoever a daemon that was killed left stopped in a held operation; for what a service "
                  "manager runs after it");
     app.add_flag("--release-kept", asked_for[Errand::kReleaseKept],
                  "only end what policies with when_unattended: keep left in force when their daemon ended");
+    app.add_flag("--repair", asked_for[Errand::kRepair],
+                 "only mend what daemons that ended badly have left: files that are damaged or not finished are put "
+                 "aside, programs nobody needs are removed. What is in force stays so");
     const CLI::Option& replay =
         *app.add_option("--replay", line.recording,
                         "only run this recording of `pinctl record` through the pipeline, on any machine, and print "

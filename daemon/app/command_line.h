@@ -13,7 +13,7 @@ namespace pinwarden {
 
 inline constexpr const char* kDefaultConfig = "/etc/pinwarden/pinwarden.yaml";
 
-enum class Errand : std::uint8_t { kRun, kCheckConfig, kProbe, kReleaseHolds, kReleaseKept, kReplay };
+enum class Errand : std::uint8_t { kRun, kCheckConfig, kProbe, kReleaseHolds, kReleaseKept, kRepair, kReplay };
 
 // That an option was given, with values that have passed its check.
 struct Setting {

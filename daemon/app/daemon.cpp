@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -18,16 +19,20 @@
 #include "app/audit_syncer.h"
 #include "app/config_book.h"
 #include "app/config_watch.h"
+#include "app/confinement.h"
 #include "app/daemon_signals.h"
 #include "app/engine.h"
 #include "app/event_writer.h"
+#include "app/former_daemon.h"
 #include "app/free_memory.h"
 #include "app/guardian.h"
 #include "app/kernel_adapters.h"
 #include "app/kernel_watch.h"
+#include "app/pin_keeper.h"
 #include "app/pipeline_thread.h"
 #include "app/recording_desk.h"
 #include "app/reload.h"
+#include "app/repair.h"
 #include "app/service_notify.h"
 #include "kernel/kept_links.h"
 #include "kernel/preemption.h"
@@ -67,15 +72,15 @@ void start_log(const std::string& level)
     set_log_level(level);
 }
 
-// `reload` is called on SIGHUP, `now_and_then` when there was no signal for that long.
-void wait_for_stop(const DaemonSignals& signals, std::chrono::seconds between, const std::function<void()>& reload,
-                   const std::function<void()>& now_and_then)
+// `reload` is called on SIGHUP, `now_and_then` when there was no signal for as long as it said the last time.
+void wait_for_stop(const DaemonSignals& signals, const std::function<void()>& reload,
+                   const std::function<std::chrono::seconds()>& now_and_then)
 {
-    for (;;) {
+    for (std::chrono::seconds between = now_and_then();;) {
         switch (signals.next(between)) {
             case DaemonSignals::Told::kStop: return;
             case DaemonSignals::Told::kReload: reload(); break;
-            case DaemonSignals::Told::kNothing: now_and_then(); break;
+            case DaemonSignals::Told::kNothing: between = now_and_then(); break;
         }
     }
 }
@@ -159,6 +164,24 @@ Result<void> release_kept()
     return {};
 }
 
+Result<void> mend(const Options& options)
+{
+    const auto repairs = repair({.state = options.state_dir});
+    if (!repairs) {
+        return std::unexpected(repairs.error());
+    }
+    for (const std::string& line : repairs->done) {
+        std::printf("%s\n", line.c_str());
+    }
+    for (const std::string& line : repairs->left) {
+        std::printf("%s\n", line.c_str());
+    }
+    if (repairs->done.empty() && repairs->left.empty()) {
+        std::printf("nothing to mend\n");
+    }
+    return {};
+}
+
 Result<void> probe()
 {
     auto btf = checked_btf();
@@ -168,6 +191,13 @@ Result<void> probe()
     auto programs = load_programs(*btf, Options());
     if (!programs) {
         return std::unexpected(programs.error());
+    }
+    std::printf("%-34s %-10s %9s  %s\n", "PROGRAM", "PURPOSE", "VERIFIED", "HOOK, OR WHY NOT");
+    for (const ProgramVerdict& verdict : (*programs)->verdicts()) {
+        const std::string verified = verdict.reason.empty() ? std::to_string(verdict.verified) : "-";
+        const std::string hook = verdict.hook.empty() ? "run by the daemon" : verdict.hook;
+        std::printf("%-34s %-10s %9s  %s\n", verdict.program.c_str(), verdict.purpose.c_str(), verified.c_str(),
+                    (verdict.reason.empty() ? hook : verdict.reason).c_str());
     }
     return {};
 }
@@ -193,6 +223,10 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     auto checked = checked_btf();
     if (!checked) {
         return std::unexpected(checked.error());
+    }
+    join_groups(reader_groups(options));
+    if (auto kept = keep_capabilities(kDaemonCapabilities); !kept) {
+        return std::unexpected(kept.error());
     }
     // Some megabytes: let go when the programs are fitted to the kernel.
     std::optional<KernelBtf> btf = std::move(*checked);
@@ -274,6 +308,7 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
                    .cgroups = cgroups,
                    .fanout = fanout,
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); },
+                   .memory_in_use = FreeMemory::in_use,
                    .policies = options.state ? &store : nullptr,
                    .conflicts = &conflicts},
                   geometry, kernel_release(), std::move(*engine_settings));
@@ -324,6 +359,12 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     if (!pipeline) {
         return std::unexpected(pipeline.error());
     }
+    PinKeeper pins_kept(
+        options.state_dir,
+        {.programs = **programs, .ring = **ring, .clock = clock, .geometry = geometry, .on_engine = [&](auto act) {
+             (*pipeline)->on_engine(std::move(act));
+         }});
+    FormerDaemon former(options.state ? &pins_kept : nullptr, processes);
     ConfigBook book(configuration);
     auto metrics = MetricsServer::start(
         options.metrics_address, **pipeline,
@@ -338,6 +379,7 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     if (!api) {
         return std::unexpected(api.error());
     }
+    former.ends_at(clock.now());
     // Last: whoever cannot be served must not be enforced upon.
     if (auto attached = (*programs)->attach(); !attached) {
         return std::unexpected(attached.error());
@@ -346,16 +388,9 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     (*pipeline)->follow();
     // Now, so that the first pin is decided upon without waiting for it.
     names.reload();
-    // What an earlier daemon left in force stays so until what is pinned is known here.
-    const auto forget = [] {
-        if (auto forgotten = forget_kept_links(); !forgotten) {
-            spdlog::warn("what an earlier daemon left in force stays so: {}", forgotten.error().message);
-        }
-    };
-    if (options.census) {
-        (*pipeline)->adopt_what_is_pinned(forget);
-    } else {
-        forget();
+    former.hand_over(**pipeline, options.census);
+    if (auto forbidden = forbid_system_calls(); !forbidden) {
+        spdlog::warn("{}: all are allowed", forbidden.error().message);
     }
     std::string missing;
     for (const HookState& hook : KernelWatch(**programs, scopes, clock).read().hooks) {
@@ -392,6 +427,9 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
         (*pipeline)->on_engine([](Engine& /*engine*/) { ServiceNotifier::reloaded(); });
     };
     const auto look_after_kept = [&] {
+        if (access(kKeptHolds, F_OK) != 0 && errno == ENOENT) {
+            static_cast<void>(holds.keep_at(kKeptHolds));  // where it cannot be, that was said at the start
+        }
         const auto mended = (*programs)->mend_kept();
         if (!mended) {
             spdlog::warn("what is to stay in force without a daemon would not: {}", mended.error().message);
@@ -402,15 +440,24 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
                 *mended);
         }
     };
-    constexpr std::chrono::seconds kMinute{60};
-    constexpr std::chrono::seconds kWatch{10};
-    wait_for_stop(*signals, options.watch_config ? kWatch : kMinute, reload, [&] {
+    const auto keep_pins = [&](const Result<void>& kept) {
+        if (!kept) {
+            spdlog::warn("what is known of pins is not kept for the next daemon: {}", kept.error().message);
+        }
+    };
+    constexpr std::chrono::seconds kSoon{1};
+    constexpr std::chrono::seconds kLook{10};
+    wait_for_stop(*signals, reload, [&] {
         look_after_memory();
         look_after_kept();
+        if (options.state && former.is_over()) {
+            keep_pins(pins_kept.look());
+        }
         if (options.watch_config && config_watch.changed()) {
             spdlog::info("files of the configuration or of policies have changed");
             reload();
         }
+        return former.is_over() ? kLook : kSoon;
     });
     service.stopping();
     spdlog::info("stopping");
@@ -423,6 +470,10 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     HoldTable(holds).leave();
     (*programs)->detach();
     (*pipeline)->stop();
+    // Until then what the daemon before wrote is worth more.
+    if (options.state && former.is_over()) {
+        keep_pins(pins_kept.end(engine));
+    }
     scopes.detach();
     fanout.close();
     holds.forget_kept(kKeptHolds);

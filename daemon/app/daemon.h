@@ -12,6 +12,8 @@ Result<void> probe();
 Result<void> release_holds();
 // Ends what policies left in force when their daemon ended.
 Result<void> release_kept();
+// See repair.h; prints what was done, and what is left to do.
+Result<void> mend(const Options& options);
 
 // Runs until SIGTERM or SIGINT; on SIGHUP it reads the configuration of that command line anew. Error: what kept it
 // from starting; nothing is left behind then.

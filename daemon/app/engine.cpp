@@ -74,6 +74,15 @@ void Engine::step(std::span<const std::byte> record)
 
 void Engine::on(PinEvent& event)
 {
+    const auto former = taken_over_.extract(event.pin);
+    if (former) {
+        take_over(event, former.mapped());
+    }
+    if (full_ && event.error == 0) {
+        ++daemon_losses_.memory_limit;
+        inferred_.erase(event.pin);
+        return;
+    }
     if (event.error == 0 && !event.long_term) {
         // Most are gone in a moment: who it was is asked when it stays.
         ledger_.pin(event, {});
@@ -83,7 +92,10 @@ void Engine::on(PinEvent& event)
         event.owner = std::move(found.mapped());
         event.inferred = true;
     }
-    event.owner.names = owners_.of(event.owner);
+    // Of a former owner this daemon was not told which program it runs.
+    if (!former) {
+        event.owner.names = owners_.of(event.owner);
+    }
     if (event.error != 0) {
         on_failed(event);
         return;
@@ -97,6 +109,9 @@ void Engine::on(PinEvent& event)
     ++acquired_[driver];
     unannounced_[event.pin] = event.time;
     ledger_.pin(event, driver);
+    if (former && former.mapped().owner_exited) {
+        on(ExitEvent{former.mapped().orphaned, event.owner.process});
+    }
 }
 
 void Engine::start_is_told(bool certain)
@@ -236,38 +251,6 @@ void Engine::on(InvalidationEvent& event)
     }
 }
 
-void Engine::on(const ExitEvent& event)
-{
-    for (const PinId id : ledger_.exit(event)) {
-        if (around_.fanout.has_subscribers()) {
-            PinView view = view_pin(*ledger_.find(id), ledger_, around_.names);
-            if (unannounced_.erase(id) != 0) {
-                announce(view.pin.acquired, PinnedNotice{view});
-            }
-            announce(event.time, OrphanedNotice{std::move(view)});
-        }
-    }
-    notifiers_.exit(event.process);
-    owners_.exit(event.process);
-}
-
-// What no record tells: owners whose exit got lost, and orphans that stay.
-void Engine::look_after_owners()
-{
-    const Nanoseconds now = around_.clock.now();
-    for (const ProcessId& process : owner_check_.look(ledger_, now)) {
-        on(ExitEvent{now, process});
-    }
-    if (now < options_.leak_after) {
-        return;
-    }
-    for (const PinId id : ledger_.take_leaks(now - options_.leak_after)) {
-        if (around_.fanout.has_subscribers()) {
-            announce(now, LeakNotice{view_pin(*ledger_.find(id), ledger_, around_.names)});
-        }
-    }
-}
-
 void Engine::look_for_long_lived()
 {
     const Nanoseconds now = around_.clock.now();
@@ -318,7 +301,7 @@ std::optional<Nanoseconds> Engine::next_tick() const
     };
     earlier(ledger_.orphans().next(), options_.leak_after);
     earlier(ledger_.oldest_brief(), options_.long_lived_after);
-    if (!ledger_.certain() && audits_.empty()) {
+    if (!ledger_.certain() && !full_ && audits_.empty()) {
         earlier(next_repair_, 0);
     }
     return next;
@@ -358,7 +341,8 @@ void Engine::warn(const Result<void>& result)
 void Engine::look_after_losses()
 {
     const std::uint64_t in_kernel = around_.verdicts.losses();
-    const std::uint64_t elsewhere = daemon_losses_.missed_runs + daemon_losses_.undecodable + blind_looks_;
+    const std::uint64_t elsewhere =
+        daemon_losses_.missed_runs + daemon_losses_.undecodable + daemon_losses_.memory_limit + blind_looks_;
     if (in_kernel == kernel_losses_ && elsewhere == other_losses_) {
         return;
     }
@@ -463,6 +447,7 @@ void Engine::look_after_switch()
 
 void Engine::tick()
 {
+    look_after_memory();
     look_after_losses();
     mend_ledger();
     look_for_old_pins();

@@ -57,8 +57,9 @@ struct Surroundings {
     CgroupNamer& cgroups;
     Fanout& fanout;
     std::function<void(const std::string&)> log_warning;
-    PolicyStore* policies = nullptr;       // where they are kept; nullptr: nowhere
-    ConflictHistory* conflicts = nullptr;  // where they are remembered; the same
+    std::function<std::uint64_t()> memory_in_use = {};  // bytes; nothing: it is not limited
+    PolicyStore* policies = nullptr;                    // where they are kept; nullptr: nowhere
+    ConflictHistory* conflicts = nullptr;               // where they are remembered; the same
 };
 
 // What the kernel side knows about itself, read from time to time.
@@ -77,6 +78,7 @@ struct EngineOptions {
     // Every pin must have been followed by its object for that long before the functions that release pages are
     // listened to no more; 0: they always are.
     Nanoseconds quiet_after = 30'000'000'000;
+    std::uint64_t memory_limit = 512U << 20U;     // bytes the daemon may use, as far as that depends on what is pinned
     bool track_short_term = false;                // all pins are recorded
     std::size_t cgroup_metrics = 0;               // so many of the cgroups that hold most are told of in metrics
     ProtectedProcesses protected_processes = {};  // nobody signals these
@@ -141,9 +143,9 @@ public:
     // thread. Who does not want it any more gets an Error with code ECANCELED, unless it repairs and has begun.
     using AuditDone = std::function<void(const Result<AuditView>&)>;
     void audit(AuditOptions options, AuditDone done, AuditWatch watch = {});
-    // Looks through all of memory for pins from before the start, once what is pinned from now on is seen. `done` is
-    // called on the pipeline thread.
-    void adopt_what_is_pinned(std::function<void()> done = {});
+    // Looks through all of memory for pins from before the start, once what is pinned from now on is seen. What
+    // `former` knows of them is known here then, too; it must live until `done` is called, on the pipeline thread.
+    void adopt_what_is_pinned(std::function<void()> done = {}, FormerPins* former = nullptr);
     // Does a part of the audit that is under way, if it is due. To be called when the ring is empty.
     void step_audit();
     // When step_audit() has something to do; nothing while there is no audit.
@@ -162,6 +164,12 @@ public:
 
     [[nodiscard]] const Ledger& ledger() const { return ledger_; }
     [[nodiscard]] std::uint64_t policy_generation() const { return enforcer_.generation(); }
+    // In the order of their slots.
+    [[nodiscard]] std::vector<std::string> policy_names() const;
+    // Losses on the kernel's side that the ledger is known to lack, or was mended after.
+    [[nodiscard]] std::uint64_t kernel_losses() const { return kernel_losses_; }
+    // An operation that was decided while no daemon was there to hear of it, by a policy of that name or none.
+    void tell_unattended(Conflict conflict, const std::string& policy);
     // Of a recording: all is told that was pinned when it began, by records of pins and of those pages that were pinned
     // still. `certain`: whether the daemon that recorded was, of that.
     void start_is_told(bool certain);
@@ -171,8 +179,9 @@ public:
 private:
     void on(PinEvent& event);
     void on_failed(const PinEvent& event);
+    void take_over(PinEvent& event, const PinRecord& former);
     void on(const RangeEvent& event) { ledger_.range(event); }
-    void on(const PagesEvent& event) { ledger_.pages(event); }
+    void on(const PagesEvent& event);
     void on(UserStackEvent& event) { ledger_.user_stack(event); }
     void on(const ReleaseEvent& event);
     void on(FileEvent& event);
@@ -218,7 +227,6 @@ private:
                                                  const std::vector<PolicyChange>& changes);
     [[nodiscard]] Result<void> expect_generation(std::optional<std::uint64_t> wanted) const;
     [[nodiscard]] Result<Policy> find_policy(const std::string& name) const;
-    [[nodiscard]] std::vector<std::string> policy_names() const;
     void tell_operator(const std::string& what);
     void preview_signals(const Conflict& conflict, const Policy& policy, DryRunView& view);
     [[nodiscard]] Result<PolicySet> policies_to_test(const DryRunQuestion& question) const;
@@ -226,6 +234,7 @@ private:
     void look_for_long_lived();
     void record_files(PinId id);
     void look_after_losses();
+    void look_after_memory();
     void look_after_cgroups();
     void tell_changed_files();
     void look_after_switch();
@@ -303,7 +312,9 @@ private:
     Nanoseconds next_repair_ = 0;
     Nanoseconds next_sample_ = 0;
     AuditCounters audit_counters_;
-    std::map<PinId, Task> inferred_;  // owners of pins that were adopted and are not here yet
+    std::map<PinId, Task> inferred_;         // owners of pins that were adopted and are not here yet
+    std::map<PinId, PinRecord> taken_over_;  // what the daemon before knew of such pins
+    FormerPins* former_ = nullptr;           // while they are looked for
     std::string kernel_release_;
     Nanoseconds started_;
     std::vector<std::string> notices_;
@@ -330,6 +341,7 @@ private:
     RecentPeak ring_used_;
     std::uint64_t ring_size_ = 0;
     bool first_of_batch_ = false;
+    bool full_ = false;  // the memory limit is reached: no more pins are followed
 };
 
 }  // namespace pinwarden

@@ -92,7 +92,9 @@ void Engine::start_audit()
                                 .clock = around_.clock,
                                 .release = [this](const ReleaseEvent& event) { on(event); },
                                 .owners = &around_.owners,
-                                .inferred = [this](PinId id, const Task& owner) { inferred_[id] = owner; }},
+                                .inferred = [this](PinId id, const Task& owner) { inferred_[id] = owner; },
+                                .former = former_,
+                                .taken_over = [this](PinId id, const PinRecord& pin) { taken_over_.emplace(id, pin); }},
                    audits_.front().options);
 }
 
@@ -104,7 +106,7 @@ void Engine::finish_audit(const Result<void>& result)
     look_after_losses();
     const bool lost_more = losses_before_audit_ != kernel_losses_ + other_losses_;
     if (result) {
-        if (report.differing_folios > 0) {
+        if (report.differing_folios > 0 && !(report.surplus_pins == 0 && report.former_pins == report.missing_pins)) {
             log_differences(report);
         }
         ++audit_counters_.runs;
@@ -163,15 +165,34 @@ void Engine::log_differences(const AuditReport& report)
     }
 }
 
-void Engine::adopt_what_is_pinned(std::function<void()> done)
+// What the record of an adopted pin does not tell, and its numbers of objects and address spaces, which are another
+// daemon's, cannot.
+void Engine::take_over(PinEvent& event, const PinRecord& former)
 {
+    event.time = former.acquired;
+    event.long_term = former.long_term;
+    event.writable = former.writable;
+    event.owner = former.owner;
+    event.inferred = former.inferred;
+    event.stack = former.stack;
+    event.user_stack = former.user_stack;
+    if (event.function == PW_ADOPTED && former.function != PW_MEMFD_PIN_FOLIOS && former.function != PW_ADOPTED_FOLIO) {
+        event.function = former.function;
+    }
+}
+
+void Engine::adopt_what_is_pinned(std::function<void()> done, FormerPins* former)
+{
+    former_ = former;
     audit({.whole_memory = true, .repair = true}, [this, done = std::move(done)](const Result<AuditView>& view) {
+        former_ = nullptr;
         if (!view) {
             around_.log_warning("memory could not be searched for pins from before the start: " + view.error().message);
-        } else if (view->report.adopted_pins > 0) {
-            around_.log_warning(std::to_string(view->report.adopted_pins) +
-                                " pinned pages were found that somebody pinned before the start; the owners of " +
-                                std::to_string(view->report.inferred_pins) + " could be inferred");
+        } else if (const AuditReport& report = view->report; report.adopted_pins > report.former_pins) {
+            around_.log_warning(std::to_string(report.adopted_pins) +
+                                " pinned pages were found that somebody pinned before the start; of " +
+                                std::to_string(report.former_pins) + " the daemon before knew all, of " +
+                                std::to_string(report.inferred_pins) + " the owners could be inferred");
         }
         if (done) {
             done();
@@ -183,7 +204,8 @@ void Engine::adopt_what_is_pinned(std::function<void()> done)
 void Engine::mend_ledger()
 {
     const Nanoseconds now = around_.clock.now();
-    if (!audits_.empty()) {
+    // While there is no room for more, what is found could not be taken in.
+    if (!audits_.empty() || full_) {
         return;
     }
     if (ledger_.complete() && !ledger_.certain() && now >= next_repair_) {

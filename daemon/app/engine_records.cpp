@@ -5,6 +5,7 @@
 
 #include "act/audit_records.h"
 #include "app/engine.h"
+#include "app/views.h"
 
 namespace pinwarden {
 namespace {
@@ -105,6 +106,34 @@ void Engine::record_decision(const Conflict& conflict)
                                              .held = held_pins(conflict),
                                              .error = operation.error,
                                              .unresolved = operation.unresolved}));
+}
+
+void Engine::tell_unattended(Conflict conflict, const std::string& policy)
+{
+    OperationEvent& event = conflict.operation;
+    event.caller.names = owners_.of(event.caller);
+    for (PinRecord& pin : conflict.pins) {
+        pin.driver = drivers_.of(pin.stack);
+    }
+    count_conflict(to_string(event.operation), conflict.pins, event.verdict);
+    if (event.verdict == PW_VERDICT_DENY) {
+        look_at_record(around_.audit_log.denied({.policy = policy,
+                                                 .generation = event.generation,
+                                                 .operation = met_operation(conflict),
+                                                 .held = held_pins(conflict),
+                                                 .error = event.error,
+                                                 .unresolved = event.unresolved}));
+    }
+    Policy named;
+    named.name = policy;
+    const Policy* const by = policy.empty() ? nullptr : &named;
+    if (around_.conflicts != nullptr) {
+        around_.conflicts->add(past_conflict(conflict, by));
+    }
+    if (around_.fanout.has_subscribers()) {
+        const Nanoseconds time = event.time;
+        announce(time, ConflictNotice{view_conflict(std::move(conflict), by)});
+    }
 }
 
 void Engine::record_hold_end(const OperationEvent& operation, const HoldEndEvent& event, Nanoseconds lasted)

@@ -23,6 +23,12 @@ void FreeMemory::keep_what_is_given_back()
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 }
 
+std::uint64_t FreeMemory::in_use()
+{
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
 void FreeMemory::give_back()
 {
     malloc_trim(0);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace pinwarden {
 
@@ -11,6 +12,8 @@ public:
     // From now on the kernel does not fill this process's memory up to huge pages. Where they are always on, khugepaged
     // finds what was given back between two used pieces, and makes it resident again, two mebibytes at a time.
     static void keep_what_is_given_back();
+    // What this process has allocated and not let go, in bytes.
+    [[nodiscard]] static std::uint64_t in_use();
     // Whoever allocates meanwhile may wait for some milliseconds.
     void give_back();
     // The same, if it is worth it by now.

@@ -55,7 +55,7 @@ MissedCalls count_missed(const std::vector<HookStatus>& hooks, const CaughtCalls
 std::vector<LossState> list_losses(const KernelCounters& kernel, const DaemonLosses& daemon)
 {
     std::vector<LossState> losses;
-    losses.reserve(kCauses.size() + 6);
+    losses.reserve(kCauses.size() + 7);
     for (const Cause& cause : kCauses) {
         losses.push_back({std::string(cause.name), kernel.at(cause.counter), pw_affects_ledger(cause.counter) != 0});
     }
@@ -63,6 +63,7 @@ std::vector<LossState> list_losses(const KernelCounters& kernel, const DaemonLos
     losses.push_back({"missed_report", daemon.missed_reports, false});
     losses.push_back({"undecodable", daemon.undecodable, true});
     losses.push_back({"switched_off", daemon.switched_off, true});
+    losses.push_back({"memory_limit", daemon.memory_limit, true});
     losses.push_back({"notifier_table_full", daemon.notifiers_left_out, false});
     losses.push_back({"subscriber_slow", daemon.subscriber_dropped, false});
     return losses;

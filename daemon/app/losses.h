@@ -22,6 +22,7 @@ struct DaemonLosses {
     std::uint64_t notifiers_left_out = 0;  // mmu notifiers there was no room for
     std::uint64_t subscriber_dropped = 0;  // events not sent to a slow subscriber
     std::uint64_t switched_off = 0;        // times nothing was seen, for as long as it took
+    std::uint64_t memory_limit = 0;        // pins that were not followed, because the daemon may not take more memory
 };
 
 struct MissedCalls {

@@ -18,6 +18,7 @@ namespace pinwarden {
 namespace {
 
 constexpr std::uint64_t kSmallestRing = 4096;
+constexpr std::uint64_t kSmallestMemory = 32U << 20U;  // some three times what it takes when nothing is pinned
 constexpr std::uint64_t kLargestRing = 1U << 30U;
 constexpr std::uint64_t kSmallestEventLog = 1U << 20U;
 constexpr std::uint64_t kLargestEventLog = 1ULL << 36U;
@@ -30,6 +31,14 @@ std::string check_ring_size(const std::string& text)
     return bytes && std::has_single_bit(*bytes) && *bytes >= kSmallestRing && *bytes <= kLargestRing
                ? ""
                : "\"" + text + "\" is not possible; wants a power of two from 4KiB to 1GiB, such as 16MiB";
+}
+
+std::string check_memory_limit(const std::string& text)
+{
+    const auto bytes = parse_size(text);
+    return bytes && *bytes >= kSmallestMemory
+               ? ""
+               : "\"" + text + "\" is not possible; wants a size from 32MiB on, such as 512MiB";
 }
 
 std::optional<std::uint32_t> parse_cgroup_metrics(const std::string& text)

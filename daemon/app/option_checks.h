@@ -9,6 +9,7 @@
 namespace pinwarden {
 
 std::string check_ring_size(const std::string& text);
+std::string check_memory_limit(const std::string& text);
 std::string check_cgroup_metrics(const std::string& text);
 std::string check_duration(const std::string& text);
 std::string check_file(const std::string& text);

@@ -135,6 +135,16 @@ Values get_ring(const Options& options)
     return {format_size(options.ring_bytes)};
 }
 
+void set_memory_limit(Options& options, const Values& values)
+{
+    options.memory_limit = parse_size(values.front()).value_or(options.memory_limit);
+}
+
+Values get_memory_limit(const Options& options)
+{
+    return {format_size(options.memory_limit)};
+}
+
 // The group that is asked for, or else the usual one where there is one.
 Values group_in_force(const std::optional<std::string>& asked_for, const char* usual)
 {
@@ -283,6 +293,15 @@ const std::array kOptions{
                .check = check_ring_size,
                .set = set_ring,
                .get = get_ring},
+    OptionSpec{.name = "memory-limit",
+               .type = "SIZE",
+               .help =
+                   "how much memory may be used for what is pinned: from there on no more pins are followed, which is "
+                   "counted and mended when there is room again",
+               .check = check_memory_limit,
+               .set = set_memory_limit,
+               .get = get_memory_limit,
+               .at_run_time = true},
     OptionSpec{.name = "log-level",
                .type = "LEVEL",
                .help = "how much to log: debug, info, warning, error",

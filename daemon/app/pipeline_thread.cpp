@@ -140,11 +140,6 @@ void PipelineThread::on_engine(std::function<void(Engine&)> act)
     post([this, act = std::move(act)] { act(engine_); });
 }
 
-void PipelineThread::adopt_what_is_pinned(std::function<void()> done)
-{
-    post([this, done = std::move(done)] { engine_.adopt_what_is_pinned(done); });
-}
-
 Result<Snapshot> PipelineThread::snapshot()
 {
     return ask<Snapshot>([this]() -> Result<Snapshot> {

@@ -38,7 +38,6 @@ public:
     void follow();
     // Has `act` run by the thread that owns the engine, in the order of calls; not when the daemon is stopping.
     void on_engine(std::function<void(Engine&)> act);
-    void adopt_what_is_pinned(std::function<void()> done);
 
     Result<Snapshot> snapshot() override;
     Result<PinBatch> pins(const PinFilter& filter, PinId from) override;

@@ -16,6 +16,7 @@ Result<EngineOptions> engine_options(const Options& options)
     return EngineOptions{.leak_after = options.leak_after,
                          .long_lived_after = options.long_lived_after,
                          .quiet_after = options.quiet_after,
+                         .memory_limit = options.memory_limit,
                          .track_short_term = options.track_short_term,
                          .cgroup_metrics = options.cgroup_metrics,
                          .protected_processes = std::move(*protected_processes)};

@@ -29,7 +29,8 @@ std::vector<std::string> stack_text(std::span<const Frame> frames)
             continue;
         }
         // A function that is listened to calls a trampoline, which has another number each time and calls the function.
-        if (frame.symbol.starts_with("bpf_trampoline_")) {
+        // In an old stack that memory may be a program's by now.
+        if (frame.symbol.starts_with("bpf_trampoline_") || frame.module == "bpf") {
             called = last;
             continue;
         }

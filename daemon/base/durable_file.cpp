@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -13,12 +14,12 @@
 namespace pinwarden {
 namespace {
 
-constexpr mode_t kFileMode = 0640;
 constexpr mode_t kFolderMode = 0750;
+constexpr std::size_t kFirstRead = 4096;
 
-Result<void> write_synced(const std::string& path, std::string_view text)
+Result<void> write_synced(const std::string& path, std::string_view text, mode_t mode)
 {
-    const OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, kFileMode));
+    const OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
     if (!fd.valid()) {
         return std::unexpected(system_error("make the file " + path, errno));
     }
@@ -82,14 +83,14 @@ Result<void> write_all(int fd, std::string_view text)
     return {};
 }
 
-Result<void> replace_file(const std::string& path, std::string_view text)
+Result<void> replace_file(const std::string& path, std::string_view text, mode_t mode)
 {
     const std::string folder = folder_of(path);
     if (auto made = make_folder(folder); !made) {
         return made;
     }
     const std::string beside = path + ".new";
-    if (auto written = write_synced(beside, text); !written) {
+    if (auto written = write_synced(beside, text, mode); !written) {
         unlink(beside.c_str());
         return written;
     }
@@ -108,9 +109,12 @@ Result<std::string> read_small_file(const std::string& path, std::size_t most)
     if (!fd.valid()) {
         return std::unexpected(system_error("open " + path, errno));
     }
-    std::string text(most + 1, '\0');
+    std::string text;
     std::size_t size = 0;
-    while (size < text.size()) {
+    while (size <= most) {
+        if (size == text.size()) {
+            text.resize(std::min(most + 1, std::max(kFirstRead, 2 * size)));
+        }
         const ssize_t got = read(fd.get(), text.data() + size, text.size() - size);
         if (got < 0 && errno == EINTR) {
             continue;

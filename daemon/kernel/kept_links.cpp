@@ -4,7 +4,9 @@
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 #include <system_error>
 
@@ -43,7 +45,23 @@ int keep_link(const std::string& name, bpf_link& link)
     return bpf_link__pin(&link, (own_set() + "/" + name).c_str());
 }
 
+int keep_map(const std::string& name, int map)
+{
+    return bpf_obj_pin(map, (own_set() + "/" + name).c_str()) == 0 ? 0 : -errno;
+}
+
+void drop_kept_map(const std::string& name)
+{
+    std::error_code gone_already;
+    std::filesystem::remove(own_set() + "/" + name, gone_already);
+}
+
 Result<bool> mend_kept_link(const std::string& name, const bpf_link& link)
+{
+    return mend_kept_map(name, bpf_link__fd(&link));
+}
+
+Result<bool> mend_kept_map(const std::string& name, int map)
 {
     const std::string path = own_set() + "/" + name;
     std::error_code error;
@@ -52,7 +70,7 @@ Result<bool> mend_kept_link(const std::string& name, const bpf_link& link)
     }
     std::filesystem::create_directories(own_set(), error);
     // Past libbpf, for which it is there.
-    if (bpf_obj_pin(bpf_link__fd(&link), path.c_str()) != 0) {
+    if (bpf_obj_pin(map, path.c_str()) != 0) {
         return std::unexpected(system_error("keep " + name + " attached", errno));
     }
     return true;
@@ -64,6 +82,44 @@ void remove_kept_links()
     for (const std::string& folder : {own_set(), std::string(kSets), std::string(kFolder)}) {
         std::filesystem::remove(folder, not_empty);
     }
+}
+
+Result<KeptMaps> open_kept_maps(std::uint64_t set)
+{
+    const std::string folder = std::string(kSets) + "/" + std::to_string(set) + "/";
+    KeptMaps kept{OwnedFd(bpf_obj_get((folder + kKeptRing).c_str())),
+                  OwnedFd(bpf_obj_get((folder + kKeptCounters).c_str()))};
+    if (!kept.ring.valid() || !kept.counters.valid()) {
+        return std::unexpected(system_error("open what is kept in " + folder, errno));
+    }
+    bpf_map_info ring{};
+    bpf_map_info counters{};
+    __u32 length = sizeof(ring);
+    if (bpf_obj_get_info_by_fd(kept.ring.get(), &ring, &length) != 0 ||
+        bpf_obj_get_info_by_fd(kept.counters.get(), &counters, &(length = sizeof(counters))) != 0) {
+        return std::unexpected(system_error("ask what is kept in " + folder, errno));
+    }
+    if (ring.type != BPF_MAP_TYPE_RINGBUF || counters.type != BPF_MAP_TYPE_PERCPU_ARRAY) {
+        return fail("what is kept in " + folder + " is not what it is called", EINVAL);
+    }
+    kept.ring_id = ring.id;
+    return kept;
+}
+
+std::vector<std::uint64_t> other_kept_sets()
+{
+    std::vector<std::uint64_t> sets;
+    std::error_code error;
+    for (const auto& set : std::filesystem::directory_iterator(kSets, error)) {
+        const std::string name = set.path().filename();
+        std::uint64_t number = 0;
+        const auto [end, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
+        if (wrong == std::errc() && end == name.data() + name.size() && set.path() != own_set()) {
+            sets.push_back(number);
+        }
+    }
+    std::ranges::sort(sets);
+    return sets;
 }
 
 Result<std::size_t> forget_kept_links()

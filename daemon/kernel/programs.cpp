@@ -386,7 +386,20 @@ Result<std::size_t> Programs::mend_kept()
         }
         mended += *again ? 1U : 0U;
     }
+    for (const auto& [name, map] : kept_maps()) {
+        const auto again = mend_kept_map(name, map);
+        if (!again) {
+            return std::unexpected(again.error());
+        }
+        mended += *again ? 1U : 0U;
+    }
     return mended;
+}
+
+std::array<std::pair<const char*, int>, 2> Programs::kept_maps() const
+{
+    const MapFds fds = maps();
+    return {std::pair(kKeptRing, fds.events), std::pair(kKeptCounters, fds.counters)};
 }
 
 void Programs::detach()
@@ -414,6 +427,11 @@ Result<void> Programs::keep(bool on)
     if (auto folder = on ? make_kept_links() : Result<void>(); !folder) {
         return folder;
     }
+    for (const auto& [name, map] : kept_maps()) {
+        if (const int error = on ? keep_map(name, map) : 0; error != 0) {
+            return std::unexpected(system_error(std::string("keep the ") + name, error));
+        }
+    }
     for (const auto& [name, link] : links_) {
         const int error = on ? keep_link(name, *link) : bpf_link__unpin(link);
         if (error != 0) {
@@ -423,6 +441,9 @@ Result<void> Programs::keep(bool on)
     }
     kept_ = on;
     if (!on) {
+        for (const auto& [name, map] : kept_maps()) {
+            drop_kept_map(name);
+        }
         remove_kept_links();
     }
     return {};

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -65,6 +66,15 @@ constexpr bool is_for_ledger(std::string_view purpose)
 struct CaughtCalls {
     std::uint64_t ledger = 0;
     std::uint64_t operations = 0;
+};
+
+// What the kernel said of one program.
+struct ProgramVerdict {
+    std::string program;
+    std::string hook;            // what it is for; empty: the daemon runs it itself
+    std::string purpose;         // of the hook
+    std::string reason = {};     // why it was left out; empty: it is loaded
+    std::uint32_t verified = 0;  // instructions the verifier looked at, on all paths
 };
 
 struct ProgramOptions {
@@ -159,6 +169,8 @@ public:
     // Keeps again what somebody has removed from the BPF file system: how many links that were.
     Result<std::size_t> mend_kept();
 
+    // Of every program there is, by name.
+    [[nodiscard]] std::vector<ProgramVerdict> verdicts() const;
     // With the current counts of missed runs.
     [[nodiscard]] std::vector<HookStatus> hooks() const;
     [[nodiscard]] CaughtCalls caught_calls() const;
@@ -167,6 +179,8 @@ public:
     // Totals over all processors, by enum pw_counter.
     [[nodiscard]] Result<std::array<std::uint64_t, PW_COUNTERS>> counters() const;
     [[nodiscard]] MapFds maps() const;
+    // The kernel's number of the ring; 0: not known.
+    [[nodiscard]] std::uint32_t ring_id() const;
     [[nodiscard]] SharedVariables shared() const;
     [[nodiscard]] AuditHandles audit() const;
     [[nodiscard]] PageArray page_array() const;
@@ -181,6 +195,8 @@ private:
     void find_fds();
     void destroy_links();
     [[nodiscard]] bool attached_for_releases(const HookEntry& hook) const;
+    // By the names they are kept under.
+    [[nodiscard]] std::array<std::pair<const char*, int>, 2> kept_maps() const;
 
     pinwarden_bpf* skeleton_;
     bool gives_back_folios_ = false;  // io_uring does, through unpin_user_folio, of huge pages
@@ -194,5 +210,10 @@ private:
     bool attached_ = false;
     bool kept_ = false;
 };
+
+// Totals over all processors of such a map, by enum pw_counter.
+Result<std::array<std::uint64_t, PW_COUNTERS>> read_counters(int map);
+// Of these, what was lost that the ledger may lack.
+std::uint64_t ledger_losses(const std::array<std::uint64_t, PW_COUNTERS>& counters);
 
 }  // namespace pinwarden

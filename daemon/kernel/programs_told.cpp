@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <pinwarden.skel.h>
 
+#include <map>
 #include <string>
 #include <utility>
 
@@ -32,6 +33,43 @@ std::uint64_t Programs::missed_for_ledger() const
         missed += is_for_ledger(kHooks.at(i).purpose) ? read_missed(fds_.at(i)) : 0;
     }
     return missed;
+}
+
+std::vector<ProgramVerdict> Programs::verdicts() const
+{
+    std::map<std::string, ProgramVerdict> by_name;
+    for (const HookEntry& hook : kHooks) {
+        const std::string name(hook.program);
+        by_name[name] = {.program = name, .hook = std::string(hook.hook), .purpose = std::string(hook.purpose)};
+    }
+    const std::scoped_lock lock(links_mutex_);
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, skeleton_->obj)
+    {
+        const std::string name = bpf_program__name(program);
+        const bool second = name.ends_with(kSecond);
+        const std::string first = second ? name.substr(0, name.size() - kSecond.size()) : name;
+        ProgramVerdict& verdict = by_name[name];
+        verdict.program = name;
+        verdict.hook = by_name[first].hook;
+        verdict.purpose = by_name[first].purpose;
+        if (const auto reason = left_out_.find(first); reason != left_out_.end()) {
+            verdict.reason = reason->second;
+        } else if (bpf_program__fd(program) < 0) {
+            verdict.reason = std::string(kNotUsed) + ": nothing preempts programs here";
+        } else {
+            bpf_prog_info info{};
+            __u32 length = sizeof(info);
+            if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0) {
+                verdict.verified = info.verified_insns;
+            }
+        }
+    }
+    std::vector<ProgramVerdict> verdicts;
+    for (auto& [name, verdict] : by_name) {
+        verdicts.push_back(std::move(verdict));
+    }
+    return verdicts;
 }
 
 std::vector<HookStatus> Programs::hooks() const
@@ -75,6 +113,20 @@ CaughtCalls Programs::caught_calls() const
 
 Result<std::array<std::uint64_t, PW_COUNTERS>> Programs::counters() const
 {
+    return read_counters(bpf_map__fd(skeleton_->maps.counters));
+}
+
+std::uint64_t ledger_losses(const std::array<std::uint64_t, PW_COUNTERS>& counters)
+{
+    std::uint64_t lost = 0;
+    for (__u32 counter = 0; counter < PW_COUNTERS; ++counter) {
+        lost += pw_affects_ledger(counter) != 0 ? counters.at(counter) : 0;
+    }
+    return lost;
+}
+
+Result<std::array<std::uint64_t, PW_COUNTERS>> read_counters(int map)
+{
     const int processors = libbpf_num_possible_cpus();
     if (processors < 0) {
         return std::unexpected(system_error("count the processors", processors));
@@ -82,7 +134,7 @@ Result<std::array<std::uint64_t, PW_COUNTERS>> Programs::counters() const
     std::array<std::uint64_t, PW_COUNTERS> totals{};
     std::vector<std::uint64_t> values(static_cast<std::size_t>(processors));
     for (__u32 counter = 0; counter < PW_COUNTERS; ++counter) {
-        const int error = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.counters), &counter, values.data());
+        const int error = bpf_map_lookup_elem(map, &counter, values.data());
         if (error != 0) {
             return std::unexpected(system_error("read the kernel-side counters", error));
         }
@@ -91,6 +143,13 @@ Result<std::array<std::uint64_t, PW_COUNTERS>> Programs::counters() const
         }
     }
     return totals;
+}
+
+std::uint32_t Programs::ring_id() const
+{
+    bpf_map_info info{};
+    __u32 length = sizeof(info);
+    return bpf_obj_get_info_by_fd(bpf_map__fd(skeleton_->maps.events), &info, &length) == 0 ? info.id : 0;
 }
 
 MapFds Programs::maps() const

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace pinwarden {
 namespace {
@@ -108,6 +109,37 @@ std::uint64_t RingReader::consumed() const
 std::uint64_t RingReader::used() const
 {
     return load<std::uint64_t>(producer_.at()) - consumed();
+}
+
+Result<bool> RingReader::read_again(std::uint64_t from)
+{
+    const std::uint64_t end = consumed();
+    std::vector<std::byte> copy;
+    while (from < end) {
+        auto record = at(from, BPF_RINGBUF_HDR_SZ);
+        if (!record) {
+            return std::unexpected(record.error());
+        }
+        const auto length = load<std::uint32_t>(*record);
+        const std::size_t size = length & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+        // Whatever stands there, if it is no record any more: it is not looked at before that is known.
+        if (size <= bytes_) {
+            record = at(from, BPF_RINGBUF_HDR_SZ + size);
+            if (!record) {
+                return std::unexpected(record.error());
+            }
+            copy.assign(*record, *record + BPF_RINGBUF_HDR_SZ + size);
+        }
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (load<std::uint64_t>(producer_.at()) - from > bytes_) {
+            return false;
+        }
+        if ((length & BPF_RINGBUF_DISCARD_BIT) == 0) {
+            handle(copy.data() + BPF_RINGBUF_HDR_SZ, size);
+        }
+        from += room_for(size);
+    }
+    return from == end;
 }
 
 Result<std::size_t> RingReader::consume(std::size_t limit)

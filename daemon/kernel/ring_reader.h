@@ -23,7 +23,7 @@ public:
     using Handler = std::function<void(std::span<const std::byte>)>;
 
     // `ring_fd` and `waits`, which the programs look at (reader_waits in bpf/shared.bpf.h), are borrowed and must
-    // outlive the reader.
+    // outlive the reader. Without `waits`, wait_for_next() is not to be called.
     static Result<std::unique_ptr<RingReader>> open(int ring_fd, __u64* waits, Handler handler);
 
     // Becomes readable when somebody has to be woken for what there is to read. Borrowed.
@@ -33,6 +33,9 @@ public:
     [[nodiscard]] bool wait_for_next();
     // Handles what is there, at most `limit` records; returns how many were handled.
     Result<std::size_t> consume(std::size_t limit);
+    // Handles once more what was read already, from that position on; to be followed by consume(). Records stay in the
+    // ring until others need their room. False: some of these have given it up, and what was handled is not all.
+    Result<bool> read_again(std::uint64_t from);
     // Bytes that were read since the ring was made.
     [[nodiscard]] std::uint64_t consumed() const;
     // Bytes of what was not read yet, and of the whole ring.

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "ledger/former_pins.h"
 #include "ledger/ledger.h"
 #include "ledger/owner_search.h"
 #include "ledger/page_truth.h"
@@ -63,6 +64,7 @@ struct AuditReport {
     std::uint64_t surplus_pins = 0;            // the ledger had, the kernel has not
     std::uint64_t adopted_pins = 0;            // of the missing, now in the ledger
     std::uint64_t inferred_pins = 0;           // of the adopted, with an owner that was found
+    std::uint64_t former_pins = 0;             // of the adopted, known from the daemon before
     std::uint64_t dropped_pins = 0;            // of the surplus, no longer in the ledger
     bool ambiguous = false;                    // with unheard: it cannot be said whose pins are gone; they were left
     bool vague = false;                        // of a large folio: which of its pages were dropped is a guess
@@ -103,6 +105,9 @@ public:
         OwnerSearch* owners = nullptr;                     // finds whose pins are adopted; without it nobody's
         // Told of a pin that is adopted for that owner; its records are still on their way.
         std::function<void(PinId, const Task&)> inferred = {};
+        FormerPins* former = nullptr;  // what the daemon before knew; without it nothing
+        // Told of a pin that is adopted as (a part of) that one; its records are still on their way.
+        std::function<void(PinId, const PinRecord&)> taken_over = {};
     };
 
     // All parts must outlive the audit.
@@ -153,8 +158,13 @@ private:
     [[nodiscard]] bool steady(const Suspect& suspect, Nanoseconds now) const;
     void settled();
     bool look_for_owners(const std::vector<Suspect>& differing);
+    [[nodiscard]] std::vector<FormerPins::Holding> former_holdings(const Suspect& suspect) const;
+    void drop_surplus(const Suspect& suspect);
     void note(const Suspect& suspect);
     [[nodiscard]] bool is_clear_who(const Suspect& suspect) const;
+    // Pages of former pins, by pin and by their position in it.
+    using Former = std::map<PinId, std::pair<std::shared_ptr<const PinRecord>, std::map<std::uint64_t, PageNumber>>>;
+    std::uint64_t plan_taking_over(const Suspect& suspect, Former& former);
     void plan_repair(const std::vector<Suspect>& differing);
     void finish();
 
@@ -179,7 +189,8 @@ private:
     struct Adoption {
         std::vector<PageNumber> pages;
         bool folio = false;
-        std::optional<Task> owner;
+        std::optional<Task> owner = {};
+        std::shared_ptr<const PinRecord> former = {};
     };
     std::vector<Adoption> to_adopt_;
     std::uint64_t all_adoptions_ = 0;  // of this repair

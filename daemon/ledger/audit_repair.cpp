@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <ranges>
 #include <span>
 #include <utility>
 
@@ -17,6 +18,12 @@ constexpr Nanoseconds kSearchSoon = 300'000'000;
 
 // In one listed difference, so that nothing can grow beyond its type.
 constexpr std::uint64_t kMostJoined = 1U << 30U;
+
+// Whether what the pin holds of a large folio is no list of its pages.
+bool counts_by_folio(const PinRecord& pin)
+{
+    return pin.coalesced || pin.function == PW_MEMFD_PIN_FOLIOS || pin.function == PW_ADOPTED_FOLIO;
+}
 
 }  // namespace
 
@@ -61,8 +68,68 @@ bool Audit::is_clear_who(const Suspect& suspect) const
     return surplus == unfollowed || surplus == all;
 }
 
+// Of what is missing, what the daemon before knew. Nothing where its knowledge does not agree with the kernel's count.
+std::vector<FormerPins::Holding> Audit::former_holdings(const Suspect& suspect) const
+{
+    const PageState& state = suspect.state;
+    if (parts_.former == nullptr || state.pins <= suspect.ledger_pins) {
+        return {};
+    }
+    std::vector<FormerPins::Holding> holdings = parts_.former->on({state.folio, state.folio_pages});
+    std::uint64_t known = 0;
+    for (const FormerPins::Holding& holding : holdings) {
+        known += holding.pages.count;
+    }
+    const std::uint64_t missing = state.pins - suspect.ledger_pins;
+    const bool agrees = known == missing || (known < missing && parts_.former->complete());
+    return agrees ? holdings : std::vector<FormerPins::Holding>();
+}
+
+// Returns how many of the missing pins that are.
+std::uint64_t Audit::plan_taking_over(const Suspect& suspect, Former& former)
+{
+    std::uint64_t taken = 0;
+    for (const FormerPins::Holding& holding : former_holdings(suspect)) {
+        taken += holding.pages.count;
+        parts_.former->forget(holding);
+        if (suspect.state.folio_pages > 1 && counts_by_folio(*holding.pin)) {
+            to_adopt_.push_back({.pages = std::vector<PageNumber>(holding.pages.count, suspect.state.folio),
+                                 .folio = true,
+                                 .former = holding.pin});
+            continue;
+        }
+        auto& [pin, pages] = former[holding.pin->id];
+        pin = holding.pin;
+        for (std::uint64_t i = 0; i < holding.pages.count; ++i) {
+            pages[holding.position + i] = holding.pages.first + i;
+        }
+    }
+    return taken;
+}
+
+void Audit::drop_surplus(const Suspect& suspect)
+{
+    const PageState& state = suspect.state;
+    if (options_.unheard && !is_clear_who(suspect)) {
+        report_.ambiguous = true;
+        return;
+    }
+    ReleaseEvent gone;
+    gone.time = parts_.clock.now();
+    gone.runs = {{state.folio, suspect.ledger_pins - state.pins}};
+    gone.span = state.folio_pages;
+    gone.repair = true;
+    gone.unheard = options_.unheard;
+    parts_.release(gone);
+    report_.dropped_pins += suspect.ledger_pins - state.pins;
+    report_.vague = report_.vague || state.folio_pages > 1;
+}
+
 void Audit::plan_repair(const std::vector<Suspect>& differing)
 {
+    if (parts_.former != nullptr) {
+        parts_.former->refresh();
+    }
     const auto owner_of = [this](const PageState& state) -> std::optional<Task> {
         const auto found = owners_ ? owners_->find(state.folio) : std::map<PageNumber, Task>::iterator();
         return owners_ && found != owners_->end() ? std::optional(found->second) : std::nullopt;
@@ -72,44 +139,39 @@ void Audit::plan_repair(const std::vector<Suspect>& differing)
     };
     // Pages of one owner, or of none that is known, make pins together.
     std::map<std::optional<Task>, std::vector<PageNumber>, decltype(by_process)> together(by_process);
+    Former former;
     for (const Suspect& suspect : differing) {
         const PageState& state = suspect.state;
-        if (suspect.ledger_pins > state.pins && options_.unheard && !is_clear_who(suspect)) {
-            report_.ambiguous = true;
-            continue;
-        }
         if (suspect.ledger_pins > state.pins) {
-            ReleaseEvent gone;
-            gone.time = parts_.clock.now();
-            gone.runs = {{state.folio, suspect.ledger_pins - state.pins}};
-            gone.span = state.folio_pages;
-            gone.repair = true;
-            gone.unheard = options_.unheard;
-            parts_.release(gone);
-            report_.dropped_pins += suspect.ledger_pins - state.pins;
-            report_.vague = report_.vague || state.folio_pages > 1;
+            drop_surplus(suspect);
             continue;
         }
-        const std::uint64_t missing = state.pins - suspect.ledger_pins;
+        const std::uint64_t missing = state.pins - suspect.ledger_pins - plan_taking_over(suspect, former);
+        if (missing == 0) {
+            continue;
+        }
         if (state.folio_pages == 1) {
             // A page once, as a call would have pinned it; what it has beyond that are pins of their own.
             together[owner_of(state)].push_back(state.folio);
             for (std::uint64_t i = 1; i < missing; ++i) {
-                to_adopt_.push_back({{state.folio}, false, owner_of(state)});
+                to_adopt_.push_back({.pages = {state.folio}, .owner = owner_of(state)});
             }
         } else if (missing == state.folio_pages) {
             for (std::uint64_t i = 0; i < missing; ++i) {
                 together[owner_of(state)].push_back(state.folio + i);
             }
         } else {
-            to_adopt_.push_back({std::vector<PageNumber>(missing, state.folio), true, owner_of(state)});
+            to_adopt_.push_back(
+                {.pages = std::vector<PageNumber>(missing, state.folio), .folio = true, .owner = owner_of(state)});
         }
     }
-    for (const auto& [owner, pages] : together) {
-        for (std::size_t at = 0; at < pages.size(); at += PageTruth::kBatch) {
-            const auto batch = std::span(pages).subspan(at, std::min(PageTruth::kBatch, pages.size() - at));
-            to_adopt_.push_back({{batch.begin(), batch.end()}, false, owner});
-        }
+    for (auto& [owner, pages] : together) {
+        to_adopt_.push_back({.pages = std::move(pages), .owner = owner});
+    }
+    for (const auto& [id, part] : former) {
+        const auto& [pin, pages] = part;
+        const auto in_order = std::views::values(pages);
+        to_adopt_.push_back({.pages = {in_order.begin(), in_order.end()}, .former = pin});
     }
     report_.dropped_pins += parts_.ledger.drop_unlisted(report_.started);
 }
@@ -120,9 +182,16 @@ bool Audit::look_for_owners(const std::vector<Suspect>& differing)
     if (!options_.repair || parts_.owners == nullptr || owners_) {
         return false;
     }
+    if (parts_.former != nullptr) {
+        parts_.former->refresh();
+    }
     std::vector<PageState> missing;
     for (const Suspect& suspect : differing) {
-        if (suspect.state.pins > suspect.ledger_pins) {
+        std::uint64_t known = suspect.ledger_pins;
+        for (const FormerPins::Holding& holding : former_holdings(suspect)) {
+            known += holding.pages.count;
+        }
+        if (suspect.state.pins > known) {
             missing.push_back(suspect.state);
             missing.back().page = suspect.state.folio;
         }
@@ -151,6 +220,10 @@ Result<bool> Audit::adopt_next()
         return std::unexpected(pin.error());
     }
     report_.adopted_pins += batch;
+    if (adoption.former && parts_.taken_over) {
+        parts_.taken_over(*pin, *adoption.former);
+        report_.former_pins += batch;
+    }
     if (adoption.owner && parts_.inferred) {
         parts_.inferred(*pin, *adoption.owner);
         report_.inferred_pins += batch;

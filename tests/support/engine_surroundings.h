@@ -1,6 +1,7 @@
 // What an engine has around it, out of a struct that holds the stand-ins.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "app/engine.h"
@@ -25,6 +26,12 @@ Surroundings surroundings_of(World& world, VerdictSink& verdicts, PolicyStore* p
             .cgroups = world.cgroups,
             .fanout = world.fanout,
             .log_warning = [&world](const std::string& text) { world.warnings.push_back(text); },
+            .memory_in_use = [&world]() -> std::uint64_t {
+                if constexpr (requires { world.memory; }) {
+                    return world.memory;
+                }
+                return 0;
+            },
             .policies = policies};
 }
 

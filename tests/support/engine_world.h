@@ -64,6 +64,7 @@ struct World {
     FixedCgroups cgroups;
     Fanout fanout{4, 64};
     std::vector<std::string> warnings;
+    std::uint64_t memory = 0;  // that the daemon is said to use
     Bytes on_its_way;
     Engine engine{surroundings_of(*this, sink, &store),
                   kGeometry,

@@ -104,6 +104,7 @@ TEST_CASE("options: one of the errands, and what they read", "[options]")
     CHECK(parse_line({"--probe"})->errand == Errand::kProbe);
     CHECK(parse_line({"--release-holds"})->errand == Errand::kReleaseHolds);
     CHECK(parse_line({"--release-kept"})->errand == Errand::kReleaseKept);
+    CHECK(parse_line({"--repair"})->errand == Errand::kRepair);
     const auto check = parse_line({"--check-config", "--config", "/x/y.yaml", "--no-census=false"});
     CHECK(check->errand == Errand::kCheckConfig);
     CHECK(check->config == "/x/y.yaml");
@@ -161,7 +162,7 @@ TEST_CASE("losses: of skipped runs those that a second program did not make good
 TEST_CASE("losses: every cause is listed from the start, once", "[options]")
 {
     const auto losses = list_losses({}, {});
-    CHECK(losses.size() == PW_COUNTERS - 1 + 6);
+    CHECK(losses.size() == PW_COUNTERS - 1 + 7);
     CHECK(ledger_losses(losses) == 0);
     KernelCounters counters{};
     counters.at(PW_LOST_PIN) = 3;

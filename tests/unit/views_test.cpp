@@ -31,9 +31,12 @@ TEST_CASE("a shown stack has the kernel's own functions, and nothing of how they
                   {.symbol = "recurses", .module = "", .offset = 2},
                   {.symbol = "bpf_trampoline_7", .module = "bpf", .offset = 1},
                   {.symbol = "ib_umem_get", .module = "ib_uverbs", .offset = 0x79},
-                  {.symbol = "bpf_struct_ops_call", .module = "", .offset = 3}});
+                  {.symbol = "bpf_struct_ops_call", .module = "", .offset = 3},
+                  // Where a trampoline was when the stack was taken.
+                  {.symbol = "bpf_prog_2_late", .module = "bpf", .offset = 0xbd},
+                  {.symbol = "bpf_struct_ops_call", .module = "", .offset = 9}});
     PinRecord pin;
-    pin.stack = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    pin.stack = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
     const PinView view = view_pin(pin, Ledger(), names);
     CHECK(view.stack == std::vector<std::string>{"pin_user_pages_fast+0x5", "recurses+0x1", "recurses+0x2",
                                                  "ib_umem_get+0x79 [ib_uverbs]", "bpf_struct_ops_call+0x3"});
