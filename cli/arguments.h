@@ -98,7 +98,9 @@ struct ConflictsCommand {
     std::uint32_t pid = 0;                   // 0: any
 };
 
-struct DoctorCommand {};
+struct DoctorCommand {
+    bool repair = false;
+};
 
 struct ExplainCommand {
     std::string subject;  // a path, DEVICE:INODE, or a pid

@@ -32,10 +32,15 @@ void add_conflicts(CLI::App& app, std::optional<Command>& command)
 
 void add_doctor(CLI::App& app, std::optional<Command>& command)
 {
-    app.add_subcommand("doctor",
-                       "Look at kernel, privileges, hooks and losses: what is wrong, what follows, what to do; also "
-                       "where no daemon runs. Status 1 if something is bad")
-        ->callback([&command] { command = DoctorCommand{}; });
+    const auto chosen = std::make_shared<DoctorCommand>();
+    CLI::App& doctor = *app.add_subcommand(
+        "doctor",
+        "Look at kernel, privileges, hooks and losses: what is wrong, what follows, what to do; also where no daemon "
+        "runs. Status 1 if something is bad");
+    doctor.add_flag("--repair", chosen->repair,
+                    "First mend what daemons that ended badly have left (`pinwardend --repair`, for root): damaged or "
+                    "half-written state, programs nobody needs. What is in force stays so");
+    doctor.callback([chosen, &command] { command = *chosen; });
 }
 
 void add_explain(CLI::App& app, std::optional<Command>& command)

@@ -230,6 +230,22 @@ void look_at_mounts(const DoctorFacts& facts, Report& report)
     }
 }
 
+void look_at_left_behind(const DoctorFacts& facts, Report& report)
+{
+    for (const std::uint32_t pid : facts.left_behind) {
+        const std::string state = "daemon " + std::to_string(pid) + " is gone, and its policies are in force";
+        if (facts.status) {
+            report.warn("left behind", state, "an operation may be denied by a policy nobody sees",
+                        "the daemon that runs ends them within a minute of its start; later, run `pinctl doctor "
+                        "--repair`");
+        } else {
+            report.warn("left behind", state, "operations are denied, and nobody hears of it until a daemon runs",
+                        "start pinwardend, which takes them over without a gap, or end them with `pinwardend "
+                        "--release-kept`");
+        }
+    }
+}
+
 void look_at_counters(const DoctorFacts& facts, Report& report)
 {
     if (!facts.pins_acquired || !facts.pins_released) {
@@ -340,6 +356,7 @@ v1::Diagnosis diagnose(const DoctorFacts& facts)
     look_at_switches(facts, report);
     look_at_rights(facts, report);
     look_at_mounts(facts, report);
+    look_at_left_behind(facts, report);
     look_at_counters(facts, report);
     look_at_clock(facts, report);
     if (facts.status) {

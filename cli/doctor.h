@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/text.h"
 
@@ -32,6 +33,8 @@ struct DoctorFacts {
     std::string cgroup_tree;                     // where the cgroup v2 tree is mounted; the same
     std::optional<std::uint64_t> pins_acquired;  // nr_foll_pin_acquired of /proc/vmstat
     std::optional<std::uint64_t> pins_released;
+    // Daemons that are gone, and whose programs are attached still; where that may be seen.
+    std::vector<std::uint32_t> left_behind;
     std::optional<ProcessRights> own;     // of pinctl
     std::optional<ProcessRights> daemon;  // of pinwardend, where its pid is one of ours
     std::optional<v1::GetStatusResponse> status;

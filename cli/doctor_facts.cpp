@@ -1,5 +1,7 @@
 #include <sys/utsname.h>
 
+#include <algorithm>
+#include <charconv>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -83,6 +85,24 @@ std::optional<ProcessRights> read_rights(const std::string& process, const std::
     return told ? std::optional(rights) : std::nullopt;
 }
 
+// See daemon/kernel/kept_links.h.
+std::vector<std::uint32_t> left_behind(const std::filesystem::path& root)
+{
+    std::vector<std::uint32_t> gone;
+    std::error_code forbidden;
+    for (const auto& set : std::filesystem::directory_iterator(root / "sys/fs/bpf/pinwarden/links", forbidden)) {
+        const std::string name = set.path().filename();
+        std::uint32_t pid = 0;
+        const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+        const auto rights = read_rights(name, root);
+        if (error == std::errc() && end == name.data() + name.size() && (!rights || rights->comm != "pinwardend")) {
+            gone.push_back(pid);
+        }
+    }
+    std::ranges::sort(gone);
+    return gone;
+}
+
 DoctorFacts read_machine(const std::string& root)
 {
     const std::filesystem::path at(root);
@@ -105,6 +125,7 @@ DoctorFacts read_machine(const std::string& root)
     facts.bpf_filesystem = mounted_at(mounts, "bpf");
     facts.cgroup_tree = mounted_at(mounts, "cgroup2");
     read_vmstat(read_file(proc / "vmstat").value_or(""), facts);
+    facts.left_behind = left_behind(at);
     facts.own = read_rights("self", root);
     facts.now = std::time(nullptr);
     return facts;

@@ -12,6 +12,7 @@
 #include "cli/explain.h"
 #include "cli/files.h"
 #include "cli/fit.h"
+#include "cli/mend.h"
 #include "cli/render.h"
 #include "cli/render_config.h"
 #include "cli/render_conflicts.h"
@@ -21,6 +22,16 @@ namespace pinwarden::cli {
 namespace {
 
 using google::protobuf::util::TimeUtil;
+
+// True as well when that was not asked for.
+bool mended(const DoctorCommand& command, bool json, const Streams& streams)
+{
+    const auto done = command.repair ? mend(json) : std::expected<void, std::string>();
+    if (!done) {
+        streams.err << "pinctl: " << done.error() << "\n";
+    }
+    return done.has_value();
+}
 
 // Status 1 when something is bad.
 int tell(const DoctorFacts& facts, bool json, const Streams& streams, const Style& style)
@@ -129,8 +140,11 @@ int perform(const ConflictsCommand& command, Session& session)
     return session.answer(status, response, [&] { return render_conflicts(response, session.style); });
 }
 
-int perform(const DoctorCommand& /*command*/, Session& session)
+int perform(const DoctorCommand& command, Session& session)
 {
+    if (!mended(command, session.arguments.json, session.streams)) {
+        return kFailed;
+    }
     return tell(examine(session), session.arguments.json, session.streams, session.style);
 }
 
@@ -199,9 +213,12 @@ int perform(const AuditLogCommand& command, Session& session)
     return status.ok() ? 0 : session.failed(status);
 }
 
-int perform(const DoctorCommand& /*command*/, const DoctorFacts& machine, const Arguments& arguments,
+int perform(const DoctorCommand& command, const DoctorFacts& machine, const Arguments& arguments,
             const Streams& streams, const Style& style)
 {
+    if (!mended(command, arguments.json, streams)) {
+        return kFailed;
+    }
     return tell(machine, arguments.json, streams, style);
 }
 

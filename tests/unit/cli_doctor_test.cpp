@@ -182,6 +182,26 @@ TEST_CASE("each thing that is wrong is found, with what follows and what to do")
     }
 }
 
+TEST_CASE("programs of a daemon that is gone are found, and what to do depends on whether another runs")
+{
+    DoctorFacts facts = healthy();
+    facts.left_behind = {600};
+    const auto advice = [](const DoctorFacts& of) {
+        const v1::Diagnosis diagnosis = diagnose(of);
+        for (const v1::Finding& finding : diagnosis.findings()) {
+            if (finding.subject() == "left behind") {
+                CHECK(finding.severity() == v1::SEVERITY_WARN);
+                CHECK(finding.state().find("daemon 600") != std::string::npos);
+                return finding.advice();
+            }
+        }
+        return std::string();
+    };
+    CHECK(advice(facts).find("pinctl doctor --repair") != std::string::npos);
+    facts.status.reset();
+    CHECK(advice(facts).find("pinwardend --release-kept") != std::string::npos);
+}
+
 TEST_CASE("what is as it should be in another way is not complained about")
 {
     DoctorFacts facts = healthy();

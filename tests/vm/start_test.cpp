@@ -215,6 +215,7 @@ TEST_CASE("--probe tells whether this kernel will do, and attaches nothing")
     const Outcome probe = shell("pinwardend --probe");
     CHECK(probe.status == 0);
     CHECK(probe.err.empty());
+    CHECK(probe.out.find("pin_user_pages_fast_exit") != std::string::npos);
     const Outcome refused = shell("setpriv --bounding-set -all --inh-caps -all pinwardend --probe");
     CHECK(refused.status == 1);
     CHECK(refused.err.find("CAP_BPF") != std::string::npos);
