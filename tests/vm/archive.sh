@@ -1,11 +1,13 @@
 #!/bin/bash
-# Sourced by kernel.sh and emulator.sh: packages of one Debian suite, downloaded and unpacked without installing them.
+# Sourced by kernel.sh, emulator.sh and liburing.sh: packages of one Debian suite, downloaded and unpacked without installing
+# them.
 # They come from the mirror that this machine's apt uses, through apt itself, so that signatures are checked.
 #   archive_open FOLDER        FOLDER is scratch space
 #   archive_read SUITE         reads the suite's package list; the functions below take suites that were read
 #   archive_version SUITE PACKAGE
 #   archive_depends SUITE PACKAGE            everything it depends on, one name a line
 #   archive_unpack SUITE FOLDER PACKAGE...   unpacks these packages, and no others, into FOLDER
+#   archive_source SUITE FOLDER PACKAGE      makes FOLDER with the package's source; the suite need not have been read
 # Errors go to standard error and end the script. The caller sets `what`: what all this is for, in a few words.
 # Needs: apt, dpkg, debian-archive-keyring.
 
@@ -58,11 +60,12 @@ archive_errors() {
     grep -E '^(E:|W:|Err)' "$1" | head -5
 }
 
+# archive_read SUITE [KIND]: KIND is deb, or deb-src.
 archive_read() {
-    local dir=$archive/$1
+    local dir=$archive/$1 kind=${2:-deb}
     mkdir -p "$dir"/{lists/partial,cache/archives/partial,none}
     : > "$dir/status"
-    printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' $archive_keyring "$mirror" "$1" > "$dir/sources.list"
+    printf '%s [arch=amd64 signed-by=%s] %s %s main\n' "$kind" $archive_keyring "$mirror" "$1" > "$dir/sources.list"
     archive_apt apt-get "$1" -o APT::Update::Error-Mode=any update > "$dir/log" 2>&1 ||
         die "cannot read the package list of Debian's suite $1 for $what" "$(archive_errors "$dir/log")" \
             "check that 'apt-get update' works on this machine, then try again"
@@ -88,6 +91,17 @@ archive_unpack() {
         dpkg-deb -x "$deb" "$target" || die "cannot unpack $what: dpkg-deb failed on $(basename "$deb")" "is the disk full?"
     done
     rm -rf "$debs"
+}
+
+archive_source() {
+    local suite=$1 target=$2 package=$3 unpacked
+    archive_read "$suite" deb-src
+    unpacked=$(mktemp -d "$archive/source.XXXXXX")
+    (cd "$unpacked" && archive_apt apt-get "$suite" source "$package") > "$unpacked/log" 2>&1 ||
+        die "cannot download $what ($package)" "$(archive_errors "$unpacked/log")" \
+            "check the network and the space on the disk, then try again"
+    mv "$unpacked"/*/ "$target"
+    rm -rf "$unpacked"
 }
 
 # cached FOLDER FORMAT COMMAND...: makes FOLDER with COMMAND unless it is there in this FORMAT (a number that is raised
