@@ -24,10 +24,15 @@ Result<std::string> read_text_file(const std::string& path, const std::string& w
     if (!S_ISREG(status.st_mode)) {
         return fail(path + ": is not a regular file; a " + what + " is read from a file", EINVAL);
     }
-    std::string text(kMaxTextBytes + 1, '\0');
-    std::size_t size = 0;
-    while (size < text.size()) {
+    // One byte more than may be used tells that there is more.
+    constexpr std::size_t kMost = kMaxTextBytes + 1;
+    constexpr std::size_t kAtOnce = 16'384;
+    std::string text;
+    while (text.size() < kMost) {
+        const std::size_t size = text.size();
+        text.resize(std::min(size + kAtOnce, kMost));
         const ssize_t got = ::read(fd.get(), text.data() + size, text.size() - size);
+        text.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -37,9 +42,7 @@ Result<std::string> read_text_file(const std::string& path, const std::string& w
         if (got == 0) {
             break;
         }
-        size += static_cast<std::size_t>(got);
     }
-    text.resize(size);
     return text;
 }
 

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "policy/policy_files.h"
+#include "policy/text_file.h"
 #include "support/policies.h"
 
 namespace pinwarden {
@@ -114,6 +115,22 @@ TEST_CASE("everything that is wrong with policies is said, of each document the 
     CHECK_THAT(messages[2], Catch::StartsWith(third + ":7:7: mode: \"of\""));
     CHECK_THAT(messages[3], Catch::StartsWith("/nonexistent: cannot open policy"));
     CHECK(messages[4] == third + ":1:7: name: \"x\" is taken by the policy at " + first + ":4:7; rename one");
+}
+
+TEST_CASE("a text of any size is read whole, and of one that is too long enough to see it", "[policy_files]")
+{
+    const Folder folder;
+    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{16'383}, std::size_t{16'384},
+                                   std::size_t{16'385}, kMaxTextBytes, kMaxTextBytes + 1, kMaxTextBytes + 20'000}) {
+        std::string text(size, ' ');
+        for (std::size_t i = 0; i < size; ++i) {
+            text[i] = static_cast<char>('a' + i % 23);
+        }
+        const auto read = read_text_file(folder.write("text", text), "text");
+        INFO(size);
+        REQUIRE(read);
+        CHECK((*read == text.substr(0, kMaxTextBytes + 1)));
+    }
 }
 
 TEST_CASE("what cannot be read is said", "[policy_files]")
