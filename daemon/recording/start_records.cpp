@@ -4,6 +4,7 @@
 #include <pinwarden/overlap.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <limits>
 #include <ranges>
@@ -238,6 +239,36 @@ std::vector<v1::RecordingPages> tell_pages(const Ledger& ledger)
         next = extent.position + extent.count;
     }
     return all;
+}
+
+Result<std::uint64_t> count_pages(const v1::RecordingPages& pages)
+{
+    // As the decoder has them.
+    constexpr std::uint64_t kMostMemory = 1ULL << 40U;
+    constexpr std::uint64_t kLongestPin = 1ULL << 32U;
+    const auto wrong = [&](const std::string& what) {
+        return fail("the pages of pin " + std::to_string(pages.pin()) + " " + what, EILSEQ);
+    };
+    if (pages.runs_size() % 2 != 0) {
+        return wrong("end with half a run");
+    }
+    if (pages.position() > kLongestPin) {
+        return wrong("begin at position " + std::to_string(pages.position()) + ", which no pin has");
+    }
+    std::uint64_t count = 0;
+    for (int i = 0; i < pages.runs_size(); i += 2) {
+        const std::uint64_t first = pages.runs(i);
+        const std::uint64_t length = pages.runs(i + 1);
+        if (length == 0 || first >= kMostMemory || length > kMostMemory - first) {
+            return wrong("are " + std::to_string(length) + " from page " + std::to_string(first) +
+                         " on, which no memory has");
+        }
+        if (length > kLongestPin - pages.position() - count) {
+            return wrong("are more than a pin can have");
+        }
+        count += length;
+    }
+    return count;
 }
 
 void pages_as_records(const v1::RecordingPages& pages, const PageGeometry& geometry, const Tell& record)

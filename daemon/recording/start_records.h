@@ -4,10 +4,12 @@
 #include <pinwarden/v1/recording.pb.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
 
+#include "base/result.h"
 #include "decode/decoder.h"
 #include "ledger/ledger.h"
 
@@ -21,7 +23,12 @@ void tell_pins(const Ledger& ledger, const std::function<void(std::span<const st
 // Which pages the pins hold, in order of pin and position. Takes some hundred nanoseconds for each extent.
 std::vector<v1::RecordingPages> tell_pages(const Ledger& ledger);
 
-// The same as records of page lists, to be given to a pipeline whose pages are read with `geometry`.
+// How many pages they are. Error EILSEQ: no daemon has told them: half a run, an empty one, one beyond all memory, or
+// more than a pin can have.
+Result<std::uint64_t> count_pages(const v1::RecordingPages& pages);
+
+// What count_pages() has counted as records of page lists, to be given to a pipeline whose pages are read with
+// `geometry`. Takes time for every page.
 void pages_as_records(const v1::RecordingPages& pages, const PageGeometry& geometry,
                       const std::function<void(std::span<const std::byte>)>& record);
 

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <limits>
@@ -46,8 +47,9 @@ pw_header head_of(std::span<const std::byte> record)
 
 }  // namespace
 
-Replay::Replay(const v1::RecordingHead& head, std::function<void(const std::string&)> warn)
-    : geometry_(scrubbed_geometry(head.struct_page_bytes())),
+Replay::Replay(const v1::RecordingHead& head, std::function<void(const std::string&)> warn, ReplayLimits limits)
+    : limits_(limits),
+      geometry_(scrubbed_geometry(head.struct_page_bytes())),
       begun_(head.started_since_boot()),
       began_certain_(head.ledger_certain()),
       clock_(begun_, boot_to_unix(head)),
@@ -120,7 +122,21 @@ void Replay::step(std::span<const std::byte> record)
     engine_.step(std::as_bytes(std::span(&operation, 1)));
 }
 
-void Replay::play(const v1::RecordingPiece& piece)
+Result<void> Replay::play(const v1::RecordingPages& pages)
+{
+    const auto count = count_pages(pages);
+    if (!count) {
+        return std::unexpected(count.error());
+    }
+    if (*count > limits_.most_pages - pages_) {
+        return fail("more than " + std::to_string(limits_.most_pages) + " pages were pinned when it began", EILSEQ);
+    }
+    pages_ += *count;
+    pages_as_records(pages, geometry_, [this](std::span<const std::byte> record) { engine_.step(record); });
+    return {};
+}
+
+Result<void> Replay::play(const v1::RecordingPiece& piece)
 {
     for (const v1::RecordingSymbol& symbol : piece.symbols()) {
         names_.learn(symbol);
@@ -145,13 +161,16 @@ void Replay::play(const v1::RecordingPiece& piece)
         }
     }
     for (const v1::RecordingPages& pages : piece.pages()) {
-        pages_as_records(pages, geometry_, [this](std::span<const std::byte> record) { engine_.step(record); });
+        if (const auto played = play(pages); !played) {
+            return std::unexpected(played.error().within("the recording is damaged, or was made to mislead"));
+        }
     }
     if (piece.start_told()) {
         engine_.start_is_told(began_certain_);
     }
     engine_.flush();
     pass_on();
+    return {};
 }
 
 void Replay::play(const v1::RecordingState& state)
@@ -202,7 +221,10 @@ ReplaySummary Replay::play(RecordingReader& reader, const std::function<void(con
             break;
         }
         if ((*part)->has_piece()) {
-            play((*part)->piece());
+            if (const auto played = play((*part)->piece()); !played) {
+                summary_.damage = played.error().message + ". What comes before is shown";
+                break;
+            }
         } else if ((*part)->has_state()) {
             play((*part)->state());
         }

@@ -35,13 +35,21 @@ struct ReplaySummary {
     [[nodiscard]] bool agrees() const { return recorded_pins == pins && recorded_bytes == pinned_bytes; }
 };
 
+// What a recording may ask for: few bytes of a file can claim that any number of pages was pinned, and each takes time
+// and memory.
+struct ReplayLimits {
+    // Of those pinned when it began, each as often as it was: 16 TiB, for which the ledger takes 1.4 GiB and more.
+    std::uint64_t most_pages = 1ULL << 32U;
+};
+
 class Replay {
 public:
     // `warn` is told what the pipeline would log.
-    explicit Replay(const v1::RecordingHead& head, std::function<void(const std::string&)> warn = {});
+    explicit Replay(const v1::RecordingHead& head, std::function<void(const std::string&)> warn = {},
+                    ReplayLimits limits = {});
 
     // All that is left of the recording. `notice` is called for each thing that happened, in order. `damage` of the
-    // summary says so if it ends early.
+    // summary says so if it ends early: the file does, or something in it cannot be.
     ReplaySummary play(RecordingReader& reader, const std::function<void(const Notice&)>& notice = {});
 
     [[nodiscard]] Engine& engine() { return engine_; }
@@ -52,12 +60,15 @@ public:
     [[nodiscard]] const v1::RecordingState& last_state() const { return state_; }
 
 private:
-    void play(const v1::RecordingPiece& piece);
+    Result<void> play(const v1::RecordingPiece& piece);
+    Result<void> play(const v1::RecordingPages& pages);
     void play(const v1::RecordingState& state);
     void step(std::span<const std::byte> record);
     void run_until(Nanoseconds time);
     void pass_on();
 
+    ReplayLimits limits_;
+    std::uint64_t pages_ = 0;  // so many were told of the start
     PageGeometry geometry_;
     Nanoseconds begun_;
     bool began_certain_;

@@ -196,6 +196,43 @@ TEST_CASE("losses make the replayed ledger uncertain, and are told")
     CHECK_FALSE(replay.engine().ledger().certain());
 }
 
+TEST_CASE("pages of the start that nobody can have pinned end the replay at once")
+{
+    constexpr std::uint64_t kPages = 1ULL << 32U;
+    const auto with = [](std::uint64_t position, const std::vector<std::uint64_t>& runs) {
+        v1::RecordingPages pages;
+        pages.set_pin(5);
+        pages.set_position(position);
+        pages.mutable_runs()->Add(runs.begin(), runs.end());
+        return pages;
+    };
+    for (const auto& [pages, why] :
+         {std::pair{with(0, {100, 4, 200}), "half a run"}, std::pair{with(0, {100, 0}), "no memory has"},
+          std::pair{with(0, {1ULL << 40U, 1}), "no memory has"},
+          std::pair{with(0, {100, 1ULL << 40U}), "no memory has"}, std::pair{with(0, {~0ULL, ~0ULL}), "no memory has"},
+          std::pair{with(0, {0, kPages, kPages, 1}), "more than a pin can have"},
+          std::pair{with(kPages, {100, 1}), "more than a pin can have"},
+          std::pair{with(kPages + 1, {100, 1}), "no pin has"},
+          std::pair{with(0, {0, kPages - 11}), "more than 4294967296 pages"}}) {
+        RecordedWorld world;
+        world.pin_file();
+        world.start();
+        auto parts = world.finish();
+        const auto told = std::ranges::find_if(parts, [](const auto& part) { return part.piece().pages_size() > 0; });
+        REQUIRE(told != parts.end());
+        *told->mutable_piece()->add_pages() = pages;
+        const TemporaryFolder folder;
+        write_recording(folder.file("r"), parts);
+        auto reader = RecordingReader::open(folder.file("r")).value();
+        Replay replay(reader->head());
+        const ReplaySummary summary = replay.play(*reader);
+        INFO(why);
+        CHECK_THAT(summary.damage, Catch::Contains(why));
+        CHECK_FALSE(summary.recorded_pins);
+        CHECK(replay.engine().pins({}, 0).pins.size() == 1);
+    }
+}
+
 TEST_CASE("nothing of a recording can be changed")
 {
     RecordedWorld world;
