@@ -11,8 +11,8 @@
 #include "act/protected_processes.h"
 #include "app/api_sockets.h"
 #include "policy/units.h"
+#include "publish/http_address.h"
 #include "publish/metrics.h"
-#include "publish/metrics_server.h"
 
 namespace pinwarden {
 namespace {
@@ -118,7 +118,7 @@ std::string check_log_level(const std::string& text)
 
 std::string check_address(const std::string& text)
 {
-    const auto good = check_metrics_address(text);
+    const auto good = parse_http_address(text);
     return good ? "" : good.error().message;
 }
 

@@ -13,8 +13,6 @@
 #include "app/api_sockets.h"
 #include "app/option_checks.h"
 #include "policy/units.h"
-#include "publish/metrics.h"
-#include "publish/metrics_server.h"
 
 namespace pinwarden {
 namespace {

@@ -6,10 +6,8 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstring>
-#include <optional>
 #include <thread>
 #include <utility>
 
@@ -21,47 +19,6 @@ namespace {
 // So many are served at once: whoever sends its request slowly keeps one of them, for as long as civetweb waits.
 constexpr const char* kThreads = "16";
 constexpr const char* kRequestMilliseconds = "5000";
-
-std::unexpected<Error> bad_address(const std::string& text, const std::string& why)
-{
-    return fail("metrics address \"" + text + "\": " + why +
-                    "; give an IP address and a port, such as 127.0.0.1:9877, " + "with --metrics-address",
-                EINVAL);
-}
-
-std::optional<std::uint16_t> parse_port(std::string_view text)
-{
-    std::uint16_t port = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (text.empty() || error != std::errc{} || end != text.data() + text.size()) {
-        return std::nullopt;
-    }
-    return port;
-}
-
-bool set_socket_address(const std::string& host, HttpAddress& address)
-{
-    if (host.starts_with('[') && host.ends_with(']')) {
-        sockaddr_in6 ip{};
-        ip.sin6_family = AF_INET6;
-        ip.sin6_port = htons(address.port);
-        if (inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &ip.sin6_addr) != 1) {
-            return false;
-        }
-        std::memcpy(&address.socket, &ip, sizeof(ip));
-        address.socket_bytes = sizeof(ip);
-        return true;
-    }
-    sockaddr_in ip{};
-    ip.sin_family = AF_INET;
-    ip.sin_port = htons(address.port);
-    if (inet_pton(AF_INET, host.c_str(), &ip.sin_addr) != 1) {
-        return false;
-    }
-    std::memcpy(&address.socket, &ip, sizeof(ip));
-    address.socket_bytes = sizeof(ip);
-    return true;
-}
 
 const sockaddr* generic(const HttpAddress& address)
 {
@@ -193,8 +150,7 @@ public:
         if (mg_get_server_ports(context_, 1, &ports) != 1) {
             return fail("serve HTTP on " + port + ": which port was taken is not known");
         }
-        address_.port = static_cast<std::uint16_t>(ports.port);
-        set_socket_address(address_.host, address_);
+        address_.set_port(static_cast<std::uint16_t>(ports.port));
         return {};
     }
 
@@ -228,41 +184,6 @@ private:
 };
 
 }  // namespace
-
-bool HttpAddress::is_loopback() const
-{
-    if (socket.ss_family == AF_INET6) {
-        sockaddr_in6 ip{};
-        std::memcpy(&ip, &socket, sizeof(ip));
-        return IN6_IS_ADDR_LOOPBACK(&ip.sin6_addr);
-    }
-    sockaddr_in ip{};
-    std::memcpy(&ip, &socket, sizeof(ip));
-    constexpr std::uint32_t kLoopbackNet = 127;
-    return (ntohl(ip.sin_addr.s_addr) >> 24U) == kLoopbackNet;
-}
-
-Result<HttpAddress> parse_http_address(const std::string& text)
-{
-    const std::size_t colon = text.rfind(':');
-    if (colon == std::string::npos) {
-        return bad_address(text, "has no port");
-    }
-    HttpAddress address;
-    address.host = text.substr(0, colon);
-    if (address.host == "localhost") {
-        address.host = "127.0.0.1";
-    }
-    const std::optional<std::uint16_t> port = parse_port(std::string_view(text).substr(colon + 1));
-    if (!port) {
-        return bad_address(text, "\"" + text.substr(colon + 1) + "\" is not a port from 0 to 65535");
-    }
-    address.port = *port;
-    if (!set_socket_address(address.host, address)) {
-        return bad_address(text, "\"" + address.host + "\" is not an IP address (IPv6 goes in brackets)");
-    }
-    return address;
-}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const HttpAddress& address, Handler handler)
 {

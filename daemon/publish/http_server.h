@@ -1,8 +1,6 @@
 // A small HTTP server for what is only looked at: answers to GET and HEAD, each made in one piece.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,22 +8,9 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "publish/http_address.h"
 
 namespace pinwarden {
-
-// Where a server listens.
-struct HttpAddress {
-    std::string host;  // as it is written in front of the port: IPv6 in brackets
-    std::uint16_t port = 0;
-    sockaddr_storage socket{};
-    socklen_t socket_bytes = 0;
-
-    [[nodiscard]] bool is_loopback() const;
-    [[nodiscard]] std::string text() const { return host + ":" + std::to_string(port); }
-};
-
-// "127.0.0.1:9877", "[::1]:9877" or "localhost:9877". Error: what is wrong with it, for the option --metrics-address.
-Result<HttpAddress> parse_http_address(const std::string& text);
 
 // The other end of a connection.
 struct HttpPeer {

@@ -92,12 +92,6 @@ private:
 
 }  // namespace
 
-Result<void> check_metrics_address(const std::string& address)
-{
-    const auto parsed = parse_http_address(address);
-    return parsed ? Result<void>() : std::unexpected(parsed.error());
-}
-
 Result<std::unique_ptr<MetricsServer>> MetricsServer::start(const std::string& address, Pipeline& pipeline,
                                                             const WebSources& sources)
 {

@@ -16,9 +16,6 @@ namespace pinwarden {
 class Clock;
 class ConflictHistory;
 
-// Whether MetricsServer::start() understands the address; says what is wrong with it.
-Result<void> check_metrics_address(const std::string& address);
-
 // What else there is to be shown. nullptr: it is left out.
 struct WebSources {
     const ConfigSource* config = nullptr;
