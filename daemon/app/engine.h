@@ -68,6 +68,7 @@ struct KernelHealth {
     std::vector<HookState> hooks;
     MissedCalls missed;
     KernelPins pins;
+    std::uint64_t files = 0;  // in the table of files with pins
     bool switched_off = false;  // no hook on a kernel function runs
     std::uint64_t times_switched_off = 0;
 };

@@ -136,7 +136,7 @@ MetricsSnapshot Engine::metrics() const
     metrics.reader_lag = lag_.value(now);
     metrics.ring_used = ring_used_.value(now);
     metrics.ring_size = ring_size_;
-    metrics.tables = {{"files", ledger_.files_known(), kFilesMax},
+    metrics.tables = {{"files", health_.files, kFilesMax},
                       {"owners", ledger_.owners(), kOwnersMax},
                       {"holds", holds_.under_way(), PW_HOLDS}};
     metrics.subscribers = around_.fanout.subscribers();

@@ -44,6 +44,7 @@ KernelHealth KernelWatch::read()
     std::vector<HookStatus> owners = scopes_.hooks();
     health.missed = count_missed(hooks, programs_.caught_calls(), owners);
     std::ranges::move(owners, std::back_inserter(hooks));
+    health.files = *static_cast<const volatile __u64*>(programs_.shared().files_known);
     health.switched_off = switched_off_;
     health.times_switched_off = times_switched_off_;
     for (HookStatus& hook : hooks) {

@@ -105,6 +105,7 @@ struct MapFds {
 struct SharedVariables {
     std::uint32_t* policy_generation = nullptr;
     std::uint32_t* prefix_count = nullptr;
+    const __u64* files_known = nullptr;
     const __u64* cgroups_made = nullptr;
     __u64* cgroups_known = nullptr;
     const __u64* ledger_losses = nullptr;

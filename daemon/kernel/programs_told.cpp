@@ -174,6 +174,7 @@ SharedVariables Programs::shared() const
 {
     return {.policy_generation = &skeleton_->bss->policy_generation,
             .prefix_count = &skeleton_->bss->prefix_count,
+            .files_known = &skeleton_->bss->files_known,
             .cgroups_made = &skeleton_->bss->cgroups_made,
             .cgroups_known = &skeleton_->bss->cgroups_known,
             .ledger_losses = &skeleton_->data_shared->shared.ledger_losses,

@@ -37,6 +37,7 @@ bool certain(const Daemon& daemon)
 
 TEST_CASE("at its memory limit the daemon follows no more pins, denies all the same, and is exact again with room")
 {
+    Daemon::stop_shared();
     Daemon daemon({"--memory-limit", "32MiB"});
     const AppliedPolicy policy(daemon.api());
     PinnedFile before("tmpfs");

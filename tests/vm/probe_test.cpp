@@ -25,8 +25,8 @@ std::map<std::string, Verdict> read_table(std::istream& table)
     std::getline(table, line);
     // Columns: a program may have no purpose.
     constexpr std::size_t kPurpose = 35;
-    constexpr std::size_t kVerified = 46;
-    constexpr std::size_t kRest = 57;
+    constexpr std::size_t kVerified = 48;
+    constexpr std::size_t kRest = 59;
     while (std::getline(table, line)) {
         std::string verified = line.substr(kVerified, kRest - kVerified);
         std::erase(verified, ' ');
@@ -63,7 +63,7 @@ TEST_CASE("each program is taken or left out as it was, and none has become much
     REQUIRE(probe.status == 0);
     std::istringstream table(probe.out);
     const auto now = read_table(table);
-    CHECK(now.size() > 100);
+    CHECK(now.size() > 60);
     CHECK(now.size() == before.size());
     for (const auto& [program, verdict] : now) {
         INFO(program);
