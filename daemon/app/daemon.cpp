@@ -192,11 +192,12 @@ Result<void> probe()
     if (!programs) {
         return std::unexpected(programs.error());
     }
-    std::printf("%-34s %-12s %9s  %s\n", "PROGRAM", "PURPOSE", "VERIFIED", "HOOK, OR WHY NOT");
+    std::printf("%-40s %-12s %9s  %s\n", "PROGRAM", "PURPOSE", "VERIFIED", "HOOK, OR WHY NOT");
     for (const ProgramVerdict& verdict : (*programs)->verdicts()) {
         const std::string verified = verdict.reason.empty() ? std::to_string(verdict.verified) : "-";
+        const std::string purpose = verdict.purpose.empty() ? "-" : verdict.purpose;
         const std::string hook = verdict.hook.empty() ? "run by the daemon" : verdict.hook;
-        std::printf("%-34s %-12s %9s  %s\n", verdict.program.c_str(), verdict.purpose.c_str(), verified.c_str(),
+        std::printf("%-40s %-12s %9s  %s\n", verdict.program.c_str(), purpose.c_str(), verified.c_str(),
                     (verdict.reason.empty() ? hook : verdict.reason).c_str());
     }
     return {};

@@ -18,7 +18,7 @@ namespace pinwarden {
 namespace {
 
 constexpr std::uint64_t kSmallestRing = 4096;
-constexpr std::uint64_t kSmallestMemory = 32U << 20U;  // some three times what it takes when nothing is pinned
+constexpr std::uint64_t kSmallestMemory = 16U << 20U;  // not much more than it takes when nothing is pinned
 constexpr std::uint64_t kLargestRing = 1U << 30U;
 constexpr std::uint64_t kSmallestEventLog = 1U << 20U;
 constexpr std::uint64_t kLargestEventLog = 1ULL << 36U;
@@ -38,7 +38,7 @@ std::string check_memory_limit(const std::string& text)
     const auto bytes = parse_size(text);
     return bytes && *bytes >= kSmallestMemory
                ? ""
-               : "\"" + text + "\" is not possible; wants a size from 32MiB on, such as 512MiB";
+               : "\"" + text + "\" is not possible; wants a size from 16MiB on, such as 512MiB";
 }
 
 std::optional<std::uint32_t> parse_cgroup_metrics(const std::string& text)

@@ -38,14 +38,15 @@ bool certain(const Daemon& daemon)
 TEST_CASE("at its memory limit the daemon follows no more pins, denies all the same, and is exact again with room")
 {
     Daemon::stop_shared();
-    Daemon daemon({"--memory-limit", "32MiB"});
+    Daemon daemon({"--memory-limit", "16MiB"});
     const AppliedPolicy policy(daemon.api());
     PinnedFile before("tmpfs");
-    // Registers the same memory again and again.
+    // Registers one piece of memory after the other, until somebody ends it.
     Process many({"bash", "-c",
-                  "(echo anon 65536; yes 'pin " + Machine::instance().rdma("rw") + " 0 65536') | pinner > /dev/null"});
+                  "(echo anon 536870912; for ((i = 0;; i = (i + 65536) % 536870912)); do echo pin " +
+                      Machine::instance().rdma("rw") + " $i 65536; done) | pinner > /dev/null"});
     eventually("the limit is reached", [&] { return lost_to_memory(daemon) > 0; }, kMany);
-    CHECK(daemon.messages().find("memory_limit (32MiB) is reached") != std::string::npos);
+    CHECK(daemon.messages().find("memory_limit (16MiB) is reached") != std::string::npos);
     CHECK_FALSE(certain(daemon));
     const auto resident =
         std::stoul(shell("awk '/^VmRSS/ {print $2}' /proc/" + std::to_string(daemon.pid()) + "/status").out);
@@ -58,7 +59,11 @@ TEST_CASE("at its memory limit the daemon follows no more pins, denies all the s
     CHECK(try_truncate(after.path, 16384) == EBUSY);
 
     REQUIRE(shell("pkill -KILL -x pinner -P " + std::to_string(many.pid())).status == 0);
-    eventually("there is room again", [&] { return certain(daemon); }, kMany);
+    try {
+        eventually("there is room again", [&] { return certain(daemon); }, kMany);
+    } catch (const std::exception& error) {
+        FAIL(error.what() << "\n" << daemon.messages() << daemon.pinctl("status").out);
+    }
     CHECK(daemon.messages().find("there is room below memory_limit again") != std::string::npos);
     CHECK(daemon.pinctl("audit").status == 0);
     eventually("both are in the ledger", [&] { return daemon.api().status().pinned_bytes() == 2 * 16384; });

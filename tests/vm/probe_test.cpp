@@ -1,5 +1,4 @@
 // What each kernel makes of the programs, beside what it made of them when that was written down: tests/data/probe.
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <map>
@@ -17,21 +16,21 @@ struct Verdict {
     std::string rest;      // hook, or why not
 };
 
-// By program and purpose.
+// By program.
 std::map<std::string, Verdict> read_table(std::istream& table)
 {
     std::map<std::string, Verdict> verdicts;
     std::string line;
     std::getline(table, line);
-    // Columns: a program may have no purpose.
-    constexpr std::size_t kPurpose = 35;
-    constexpr std::size_t kVerified = 48;
-    constexpr std::size_t kRest = 59;
     while (std::getline(table, line)) {
-        std::string verified = line.substr(kVerified, kRest - kVerified);
-        std::erase(verified, ' ');
-        verdicts[line.substr(0, line.find(' '))] = {verified,
-                                                    line.substr(kPurpose, kVerified - kPurpose) + line.substr(kRest)};
+        std::istringstream words(line);
+        std::string program;
+        std::string purpose;
+        Verdict verdict;
+        words >> program >> purpose >> verdict.verified >> std::ws;
+        std::getline(words, verdict.rest);
+        verdict.rest = purpose + " " + verdict.rest;
+        verdicts[program] = verdict;
     }
     return verdicts;
 }
