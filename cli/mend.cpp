@@ -7,7 +7,7 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 namespace pinwarden::cli {
 namespace {
@@ -43,7 +43,8 @@ std::expected<void, std::string> mend(bool to_standard_error)
 {
     pid_t pid = 0;
     if (const int error = start(pid, to_standard_error); error != 0) {
-        return std::unexpected(std::string("cannot run `pinwardend --repair`: ") + std::strerror(error));
+        return std::unexpected(std::string("cannot run `pinwardend --repair`: ") +
+                               std::generic_category().message(error));
     }
     int status = 0;
     if (::waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {

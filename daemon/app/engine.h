@@ -68,7 +68,7 @@ struct KernelHealth {
     std::vector<HookState> hooks;
     MissedCalls missed;
     KernelPins pins;
-    std::uint64_t files = 0;  // in the table of files with pins
+    std::uint64_t files = 0;    // in the table of files with pins
     bool switched_off = false;  // no hook on a kernel function runs
     std::uint64_t times_switched_off = 0;
 };
@@ -289,6 +289,7 @@ private:
     bool switched_off_ = false;
     std::uint64_t blind_looks_ = 0;  // that found the hooks switched off, or on for the first time after that
     std::optional<std::uint64_t> told_complete_ = 0;
+    bool full_ = false;          // the memory limit is reached: no more pins are followed
     bool holds_nobody_ = false;  // and that was said
     bool by_folio_ = false;      // whether releases are told by folio, because
     PinId last_vague_pin_ = 0;   // up to this one, pins may be on other pages of their folios
@@ -342,7 +343,6 @@ private:
     RecentPeak ring_used_;
     std::uint64_t ring_size_ = 0;
     bool first_of_batch_ = false;
-    bool full_ = false;  // the memory limit is reached: no more pins are followed
 };
 
 }  // namespace pinwarden

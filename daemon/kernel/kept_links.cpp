@@ -95,8 +95,9 @@ Result<KeptMaps> open_kept_maps(std::uint64_t set)
     bpf_map_info ring{};
     bpf_map_info counters{};
     __u32 length = sizeof(ring);
+    __u32 length_of_counters = sizeof(counters);
     if (bpf_obj_get_info_by_fd(kept.ring.get(), &ring, &length) != 0 ||
-        bpf_obj_get_info_by_fd(kept.counters.get(), &counters, &(length = sizeof(counters))) != 0) {
+        bpf_obj_get_info_by_fd(kept.counters.get(), &counters, &length_of_counters) != 0) {
         return std::unexpected(system_error("ask what is kept in " + folder, errno));
     }
     if (ring.type != BPF_MAP_TYPE_RINGBUF || counters.type != BPF_MAP_TYPE_PERCPU_ARRAY) {

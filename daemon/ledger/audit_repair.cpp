@@ -89,6 +89,9 @@ std::vector<FormerPins::Holding> Audit::former_holdings(const Suspect& suspect) 
 std::uint64_t Audit::plan_taking_over(const Suspect& suspect, Former& former)
 {
     std::uint64_t taken = 0;
+    if (parts_.former == nullptr) {
+        return taken;
+    }
     for (const FormerPins::Holding& holding : former_holdings(suspect)) {
         taken += holding.pages.count;
         parts_.former->forget(holding);

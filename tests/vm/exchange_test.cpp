@@ -151,7 +151,7 @@ TEST_CASE("a daemon that follows a killed one, or one that was told to end, know
     expect_exact(*daemon);
 }
 
-TEST_CASE("without anything that stays in force, what the daemon before knew is taken for likely")
+TEST_CASE("without anything that stays in force, what the daemon before knew is taken for likely", "[alike]")
 {
     Daemon::stop_shared();
     const TemporaryFolder folder;
@@ -179,7 +179,8 @@ TEST_CASE("without anything that stays in force, what the daemon before knew is 
     expect_exact(*daemon);
 }
 
-TEST_CASE("what is kept of pins is damaged, of another version, or of another start: nothing is taken from it")
+TEST_CASE("what is kept of pins is damaged, of another version, or of another start: nothing is taken from it",
+          "[alike]")
 {
     Daemon::stop_shared();
     const TemporaryFolder folder;
