@@ -82,14 +82,7 @@ private:
 
 void put_extents(std::string& out, const Ledger& ledger)
 {
-    std::vector<Extent> extents;
-    extents.reserve(ledger.index().extents());
-    ledger.index().visit({0, std::numeric_limits<std::uint64_t>::max()}, [&extents](const Extent& extent) {
-        extents.push_back(extent);
-        return true;
-    });
-    // As the ledger takes them best.
-    std::ranges::sort(extents, {}, [](const Extent& extent) { return std::pair(extent.pin, extent.position); });
+    const std::vector<Extent> extents = extents_of(ledger);
     put(out, std::uint64_t{extents.size() * sizeof(RawExtent)});
     for (const Extent& extent : extents) {
         put(out, RawExtent{extent.pin, extent.position, extent.first, extent.count});

@@ -23,15 +23,15 @@ namespace pinwarden {
 inline constexpr std::uint32_t kRecordLayout = 1;
 
 struct CheckpointHead {
-    std::string boot_id = {};           // of the machine's start
-    Nanoseconds taken = 0;              // on that start's clock
-    std::uint64_t set = 0;              // which programs: see kernel/kept_links.h
-    std::uint32_t ring = 0;             // the kernel's id of their ring
-    std::uint64_t position = 0;         // up to which the ring had been read
-    std::uint64_t losses = 0;           // that may concern the ledger, as their kernel side counted them then
-    bool certain = false;               // whether the ledger was right
-    PageGeometry geometry = {};         // of the addresses
-    std::uint32_t generation = 0;       // of the policies in force
+    std::string boot_id = {};                // of the machine's start
+    Nanoseconds taken = 0;                   // on that start's clock
+    std::uint64_t set = 0;                   // which programs: see kernel/kept_links.h
+    std::uint32_t ring = 0;                  // the kernel's id of their ring
+    std::uint64_t position = 0;              // up to which the ring had been read
+    std::uint64_t losses = 0;                // that may concern the ledger, as their kernel side counted them then
+    bool certain = false;                    // whether the ledger was right
+    PageGeometry geometry = {};              // of the addresses
+    std::uint32_t generation = 0;            // of the policies in force
     std::vector<std::string> policies = {};  // their names, by slot
 };
 

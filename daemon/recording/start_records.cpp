@@ -211,7 +211,7 @@ void tell_pins(const Ledger& ledger, const Tell& record)
     }
 }
 
-std::vector<v1::RecordingPages> tell_pages(const Ledger& ledger)
+std::vector<Extent> extents_of(const Ledger& ledger)
 {
     std::vector<Extent> extents;
     extents.reserve(ledger.index().extents());
@@ -220,9 +220,14 @@ std::vector<v1::RecordingPages> tell_pages(const Ledger& ledger)
         return true;
     });
     std::ranges::sort(extents, {}, [](const Extent& extent) { return std::pair(extent.pin, extent.position); });
+    return extents;
+}
+
+std::vector<v1::RecordingPages> tell_pages(const Ledger& ledger)
+{
     std::vector<v1::RecordingPages> all;
     std::uint64_t next = 0;  // position behind the last run
-    for (const Extent& extent : extents) {
+    for (const Extent& extent : extents_of(ledger)) {
         if (all.empty() || all.back().pin() != extent.pin || next != extent.position) {
             v1::RecordingPages& pages = all.emplace_back();
             pages.set_pin(extent.pin);

@@ -20,6 +20,9 @@ namespace pinwarden {
 // had lost since are told as if they were mapped still.
 void tell_pins(const Ledger& ledger, const std::function<void(std::span<const std::byte>)>& record);
 
+// All extents, in order of pin and position.
+std::vector<Extent> extents_of(const Ledger& ledger);
+
 // Which pages the pins hold, in order of pin and position. Takes some hundred nanoseconds for each extent.
 std::vector<v1::RecordingPages> tell_pages(const Ledger& ledger);
 
