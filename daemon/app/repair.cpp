@@ -1,5 +1,7 @@
 #include "app/repair.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -37,7 +39,8 @@ public:
             const auto pid = number_of(entry.path().filename());
             std::string comm;
             std::getline(std::ifstream(entry.path() / "comm") >> std::ws, comm);
-            if (pid && comm == "pinwardend") {
+            // This process is called so as well.
+            if (pid && comm == "pinwardend" && *pid != static_cast<std::uint32_t>(getpid())) {
                 daemons_.push_back(*pid);
             }
         }

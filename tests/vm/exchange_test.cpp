@@ -115,6 +115,10 @@ TEST_CASE("a daemon that follows a killed one, or one that was told to end, know
     Truncating one(file.path);
     Truncating two(path);
     daemon.reset();
+    // What is in force is nothing to mend.
+    const Outcome mended = shell("pinwardend --repair --state-dir " + folder.file("state"));
+    INFO(mended.out);
+    CHECK(mended.out.find("stays: start pinwardend, which takes it over") != std::string::npos);
     const std::string unheard = folder.file("unheard");
     CHECK(shell("cp $(command -v truncate) " + unheard + " && ! " + unheard + " -s 16384 " + file.path).status == 0);
     daemon.emplace(options);
