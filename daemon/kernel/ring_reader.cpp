@@ -122,14 +122,16 @@ Result<bool> RingReader::read_again(std::uint64_t from)
         }
         const auto length = load<std::uint32_t>(*record);
         const std::size_t size = length & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-        // Whatever stands there, if it is no record any more: it is not looked at before that is known.
-        if (size <= bytes_) {
-            record = at(from, BPF_RINGBUF_HDR_SZ + size);
-            if (!record) {
-                return std::unexpected(record.error());
-            }
-            copy.assign(*record, *record + BPF_RINGBUF_HDR_SZ + size);
+        // No record is as large: what stands there is none any more.
+        if (size > bytes_ - BPF_RINGBUF_HDR_SZ) {
+            return false;
         }
+        record = at(from, BPF_RINGBUF_HDR_SZ + size);
+        if (!record) {
+            return std::unexpected(record.error());
+        }
+        copy.assign(*record, *record + BPF_RINGBUF_HDR_SZ + size);
+        // Only after it was copied can be known that nothing was written over it.
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (load<std::uint64_t>(producer_.at()) - from > bytes_) {
             return false;
