@@ -4,9 +4,7 @@
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <filesystem>
 #include <system_error>
 
@@ -71,7 +69,7 @@ Result<bool> mend_kept_map(const std::string& name, int map)
     std::filesystem::create_directories(own_set(), error);
     // Past libbpf, for which it is there.
     if (bpf_obj_pin(map, path.c_str()) != 0) {
-        return std::unexpected(system_error("keep " + name + " attached", errno));
+        return std::unexpected(system_error("keep " + name, errno));
     }
     return true;
 }
@@ -105,22 +103,6 @@ Result<KeptMaps> open_kept_maps(std::uint64_t set)
     }
     kept.ring_id = ring.id;
     return kept;
-}
-
-std::vector<std::uint64_t> other_kept_sets()
-{
-    std::vector<std::uint64_t> sets;
-    std::error_code error;
-    for (const auto& set : std::filesystem::directory_iterator(kSets, error)) {
-        const std::string name = set.path().filename();
-        std::uint64_t number = 0;
-        const auto [end, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
-        if (wrong == std::errc() && end == name.data() + name.size() && set.path() != own_set()) {
-            sets.push_back(number);
-        }
-    }
-    std::ranges::sort(sets);
-    return sets;
 }
 
 Result<std::size_t> forget_kept_links()

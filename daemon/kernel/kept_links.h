@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -36,8 +35,6 @@ inline constexpr const char* kKeptRing = "ring";
 inline constexpr const char* kKeptCounters = "counters";
 // Error code ENOENT: there is no such set, or one without them.
 Result<KeptMaps> open_kept_maps(std::uint64_t set);
-// The sets of all other processes, ascending.
-std::vector<std::uint64_t> other_kept_sets();
 
 // Takes the set away again once all links have left it.
 void remove_kept_links();
