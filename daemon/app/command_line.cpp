@@ -1,7 +1,10 @@
 #include "app/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <array>
+#include <expected>
 #include <map>
+#include <string>
 #include <utility>
 
 #include "cli/manual/command_tree.h"
@@ -64,14 +67,46 @@ std::vector<Setting> settings_of(const Given& given)
     return settings;
 }
 
-Errand errand_of(const std::map<Errand, bool>& asked_for)
+// What is only done once, in place of running.
+struct ErrandFlag {
+    Errand errand;
+    const char* flag;
+    const char* help;
+};
+
+constexpr std::array kErrands{
+    ErrandFlag{Errand::kCheckConfig, "--check-config",
+               "only read the configuration and all policies, and tell what would be in force: status 0, or 1 and "
+               "everything that is wrong"},
+    ErrandFlag{Errand::kProbe, "--probe",
+               "only tell whether this kernel can run pinwardend: status 0 and what it makes of each program, or 1 and "
+               "the reason"},
+    ErrandFlag{Errand::kReleaseHolds, "--release-holds",
+               "only continue whoever a daemon that was killed left stopped in a held operation; for what a service "
+               "manager runs after it"},
+    ErrandFlag{Errand::kReleaseKept, "--release-kept",
+               "only end what policies with when_unattended: keep left in force when their daemon ended"},
+    ErrandFlag{Errand::kRepair, "--repair",
+               "only mend what daemons that ended badly have left: files that are damaged or not finished are put "
+               "aside, programs nobody needs are removed. What is in force stays so"},
+};
+
+// Error: there are several.
+std::expected<Errand, std::string> errand_of(const std::map<Errand, bool>& asked_for, bool replay)
 {
-    for (const auto& [errand, asked] : asked_for) {
-        if (asked) {
-            return errand;
+    Errand chosen = replay ? Errand::kReplay : Errand::kRun;
+    std::string flag = "--replay";
+    for (const ErrandFlag& one : kErrands) {
+        if (!asked_for.at(one.errand)) {
+            continue;
         }
+        if (chosen != Errand::kRun) {
+            return std::unexpected(flag + " and " + one.flag + ": one at a time");
+        }
+        chosen = one.errand;
+        flag = one.flag;
     }
-    return Errand::kRun;
+    return chosen;
 }
 
 cli::ManualFacts manual_facts()
@@ -126,21 +161,9 @@ std::expected<CommandLine, EarlyExit> parse_command_line(int count, const char* 
         add_option(app, option, given);
     }
     exclude(given);
-    app.add_flag("--check-config", asked_for[Errand::kCheckConfig],
-                 "only read the configuration and all policies, and tell what would be in force: status 0, or 1 and "
-                 "everything that is wrong");
-    app.add_flag(
-        "--probe", asked_for[Errand::kProbe],
-        "only tell whether this kernel can run pinwardend: status 0 and what it makes of each program, or 1 and the "
-        "reason");
-    app.add_flag("--release-holds", asked_for[Errand::kReleaseHolds],
-                 "only continue whoever a daemon that was killed left stopped in a held operation; for what a service "
-                 "manager runs after it");
-    app.add_flag("--release-kept", asked_for[Errand::kReleaseKept],
-                 "only end what policies with when_unattended: keep left in force when their daemon ended");
-    app.add_flag("--repair", asked_for[Errand::kRepair],
-                 "only mend what daemons that ended badly have left: files that are damaged or not finished are put "
-                 "aside, programs nobody needs are removed. What is in force stays so");
+    for (const ErrandFlag& one : kErrands) {
+        app.add_flag(one.flag, asked_for[one.errand], one.help);
+    }
     const CLI::Option& replay =
         *app.add_option("--replay", line.recording,
                         "only run this recording of `pinctl record` through the pipeline, on any machine, and print "
@@ -162,7 +185,11 @@ std::expected<CommandLine, EarlyExit> parse_command_line(int count, const char* 
     if (manual.count() > 0) {
         return std::unexpected(EarlyExit{0, cli::manual_page(cli::describe(app), manual_facts())});
     }
-    line.errand = replay.count() > 0 ? Errand::kReplay : errand_of(asked_for);
+    const auto errand = errand_of(asked_for, replay.count() > 0);
+    if (!errand) {
+        return std::unexpected(wrong_usage(errand.error()));
+    }
+    line.errand = *errand;
     line.config_given = config.count() > 0;
     line.flags = settings_of(given);
     return line;

@@ -105,6 +105,10 @@ TEST_CASE("options: one of the errands, and what they read", "[options]")
     CHECK(parse_line({"--release-holds"})->errand == Errand::kReleaseHolds);
     CHECK(parse_line({"--release-kept"})->errand == Errand::kReleaseKept);
     CHECK(parse_line({"--repair"})->errand == Errand::kRepair);
+    const auto both = parse_line({"--repair", "--probe"});
+    REQUIRE_FALSE(both.has_value());
+    CHECK(both.error().status == 2);
+    CHECK(both.error().text.find("--probe and --repair: one at a time") != std::string::npos);
     const auto check = parse_line({"--check-config", "--config", "/x/y.yaml", "--no-census=false"});
     CHECK(check->errand == Errand::kCheckConfig);
     CHECK(check->config == "/x/y.yaml");
