@@ -192,7 +192,7 @@ Result<void> probe()
     if (!programs) {
         return std::unexpected(programs.error());
     }
-    std::printf("%-40s %-12s %9s  %s\n", "PROGRAM", "PURPOSE", "VERIFIED", "HOOK, OR WHY NOT");
+    std::printf("%-45s %-12s %9s  %s\n", "PROGRAM", "PURPOSE", "VERIFIED", "HOOK, OR WHY NOT");
     for (const ProgramVerdict& verdict : (*programs)->verdicts()) {
         const std::string verified = verdict.reason.empty() ? std::to_string(verdict.verified) : "-";
         const std::string purpose = verdict.purpose.empty() ? "-" : verdict.purpose;
