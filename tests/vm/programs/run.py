@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'support'))
 
-from guest import Conflicts, Daemon, Failed, metric_sum, script  # noqa: E402
+from guest import Conflicts, Daemon, end_with, metric_sum, script  # noqa: E402
 import programs  # noqa: E402
 
 PLACE = pathlib.Path('/mnt/programs')
@@ -141,13 +141,7 @@ def main():
     os.environ['LC_ALL'] = 'C'
     script('make-rdma.sh')
     script('make-loopfs.sh', 'ext4', str(PLACE), '1G')
-    try:
-        wrong = compare(table, chosen.turns or (1 if chosen.short else 2), chosen.planted)
-    except Failed as failure:
-        wrong = [str(failure)]
-    for one in wrong:
-        print(f'NOT SO: {one}')
-    sys.exit(1 if wrong else 0)
+    end_with(lambda: compare(table, chosen.turns or (1 if chosen.short else 2), chosen.planted))
 
 
 main()

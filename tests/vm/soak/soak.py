@@ -29,7 +29,7 @@ import urllib.request
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(REPOSITORY / 'tests/vm/support'))
 
-from guest import Conflicts, Daemon, Failed, Pinner, eventually, metric_sum, mount_tmpfs, run, script  # noqa: E402
+from guest import Conflicts, Daemon, Failed, Pinner, end_with, eventually, metric_sum, mount_tmpfs, run, script  # noqa: E402
 
 WARM_UP = 1 / 4
 SAMPLES = 16  # at least, however slow the machine is
@@ -291,13 +291,7 @@ def main():
     arguments.add_argument('--planted', action='store_true', help='with growth that must be found')
     chosen = arguments.parse_args()
     script('make-rdma.sh')
-    try:
-        wrong = soak(chosen.seconds, chosen.planted)
-    except Failed as failure:
-        wrong = [str(failure)]
-    for one in wrong:
-        print(f'NOT SO: {one}')
-    sys.exit(1 if wrong else 0)
+    end_with(lambda: soak(chosen.seconds, chosen.planted))
 
 
 main()

@@ -11,6 +11,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -34,6 +35,17 @@ def eventually(what, seconds, ask):
         if time.monotonic() > end:
             raise Failed(f'{what}: not so after {seconds} s')
         time.sleep(0.1)
+
+
+def end_with(find):
+    """Ends the program by what `find` says is wrong, or fails with."""
+    try:
+        wrong = find()
+    except Failed as failure:
+        wrong = [str(failure)]
+    for one in wrong:
+        print(f'NOT SO: {one}')
+    sys.exit(1 if wrong else 0)
 
 
 def run(*command):
