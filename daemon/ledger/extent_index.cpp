@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <optional>
 #include <span>
 #include <utility>
@@ -238,6 +239,34 @@ PageRun ExtentIndex::next_block(PageRun run, Block& block, PartTable::Place& las
     return {end_of(run), 0};
 }
 
+// The same of one pin's parts, in order of position.
+PageRun ExtentIndex::next_block_of(std::uint64_t pin, PageRun run, Block& block) const
+{
+    block.clear();
+    for (std::uint64_t number = run.first / kBlockPages; number * kBlockPages < end_of(run);) {
+        PartTable::Place at = parts_.find(Part(number * kBlockPages, 0, pin, 0));
+        if (!parts_.forward(at)) {
+            break;
+        }
+        if (const std::uint64_t there = PartTable::at(at).block(); there != number || PartTable::at(at).pin() != pin) {
+            number = std::max(number + 1, there);
+            continue;
+        }
+        const PageRun pages = within_block(run, std::max(run.first, number * kBlockPages));
+        for (; parts_.forward(at) && PartTable::at(at).block() == number && PartTable::at(at).pin() == pin; ++at.slot) {
+            const Part part = PartTable::at(at);
+            if (part.first() < end_of(pages) && part.end() > pages.first) {
+                block.push_back(part);
+            }
+        }
+        if (!block.empty()) {
+            return pages;
+        }
+        ++number;
+    }
+    return {end_of(run), 0};
+}
+
 std::uint64_t ExtentIndex::remove(PageRun run, Rank rank, std::vector<Extent>& removed)
 {
     Ranks ranks(rank);
@@ -338,22 +367,65 @@ void ExtentIndex::remove_in_block(PageRun pages, const Block& block, Ranks& rank
     }
 }
 
+bool ExtentIndex::crowded(PageNumber page) const
+{
+    constexpr std::size_t kMany = 64;
+    const std::uint64_t block = page / kBlockPages;
+    PartTable::Place at = parts_.find_block(block);
+    std::size_t seen = 0;
+    for (; seen < kMany && parts_.forward(at) && PartTable::at(at).block() == block; ++at.slot) {
+        ++seen;
+    }
+    return seen == kMany;
+}
+
+void ExtentIndex::remove_once(std::uint64_t pin, PageRun run, std::vector<Extent>& removed,
+                              std::vector<PageRun>& without)
+{
+    Taken taken(removed);
+    Block block;
+    for (PageRun left = run; left.count > 0;) {
+        const PageRun pages = next_block_of(pin, left, block);
+        if (pages.first > left.first) {
+            without.push_back({left.first, pages.first - left.first});
+        }
+        std::bitset<kBlockPages> done;
+        const auto is_done = [&](PageNumber page) { return done[page % kBlockPages]; };
+        for (const Part& part : block) {
+            const PageNumber part_end = std::min(part.end(), end_of(pages));
+            for (PageNumber page = std::max(part.first(), pages.first); page < part_end;) {
+                PageNumber end = page;
+                for (; end < part_end && !is_done(end); ++end) {
+                    done.set(end % kBlockPages);
+                }
+                if (end > page) {
+                    take({page, end - page, pin, part.position() + (page - part.first())}, taken);
+                }
+                page = std::max(end, page + 1);
+            }
+        }
+        for (PageNumber page = pages.first; page < end_of(pages); ++page) {
+            if (!is_done(page)) {
+                without.push_back({page, 1});
+            }
+        }
+        left = {end_of(pages), end_of(run) - end_of(pages)};
+    }
+}
+
 std::uint64_t ExtentIndex::remove_of(std::uint64_t pin, PageRun within, std::uint64_t limit,
                                      std::vector<Extent>& removed)
 {
     Taken taken(removed);
     Block block;
-    PartTable::Place last;
     for (PageRun left = within; left.count > 0 && taken.pages() < limit;) {
-        const PageRun pages = next_block(left, block, last);
+        const PageRun pages = next_block_of(pin, left, block);
         left = {end_of(pages), end_of(within) - end_of(pages)};
         const auto start = [&](const Part& part) { return std::max(part.first(), pages.first); };
-        const auto others =
-            std::remove_if(block.begin(), block.end(), [&](const Part& part) { return part.pin() != pin; });
-        std::sort(block.begin(), others, [&](const Part& one, const Part& two) {
+        std::sort(block.begin(), block.end(), [&](const Part& one, const Part& two) {
             return std::pair(start(one), one.position()) < std::pair(start(two), two.position());
         });
-        for (auto part = block.begin(); part != others && taken.pages() < limit; ++part) {
+        for (auto part = block.begin(); part != block.end() && taken.pages() < limit; ++part) {
             const PageNumber first = start(*part);
             const std::uint64_t count = std::min(std::min(part->end(), end_of(pages)) - first, limit - taken.pages());
             take({first, count, pin, part->position() + (first - part->first())}, taken);

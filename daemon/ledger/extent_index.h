@@ -61,8 +61,16 @@ public:
     // consecutive. Returns how many pages nobody held, or nobody gave up.
     std::uint64_t remove(PageRun run, Rank rank, std::vector<Extent>& removed);
 
+    // Whether so many extents touch the block of the page that asking each of them takes long: the same memory can be
+    // pinned again and again. Looks at 64 of them at most.
+    [[nodiscard]] bool crowded(PageNumber page) const;
+
+    // Takes one holding of this pin, the one of least position, of every page of the run that it holds, and appends the
+    // others' runs to `without`. How many other pins there are does not matter.
+    void remove_once(std::uint64_t pin, PageRun run, std::vector<Extent>& removed, std::vector<PageRun>& without);
+
     // Takes up to `limit` holdings of one pin on the pages of `within`, extents that start lowest first. Returns how
-    // many.
+    // many. How many other pins there are does not matter.
     std::uint64_t remove_of(std::uint64_t pin, PageRun within, std::uint64_t limit, std::vector<Extent>& removed);
 
     // Of a pin that is let go as a whole: takes at least what it has on the blocks of the run. Returns up to which page
@@ -99,6 +107,7 @@ private:
     std::size_t insert_some(std::span<const Part> parts, PartTable::Place& last);
     std::uint64_t remove_stretch(const PartTable::Place& first, std::uint64_t& pages);
     PageRun next_block(PageRun run, Block& block, PartTable::Place& last) const;
+    PageRun next_block_of(std::uint64_t pin, PageRun run, Block& block) const;
     PageNumber remove_only(const PartTable::Place& place, PageRun pages, PageRun run, Ranks& ranks, Taken& taken);
     PageNumber remove_whole(const PartTable::Place& place, PageRun run, Ranks& ranks, Taken& taken);
     void remove_in_block(PageRun pages, const Block& block, Ranks& ranks, Taken& taken);

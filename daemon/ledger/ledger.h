@@ -139,6 +139,8 @@ public:
 private:
     ReleaseRule rule_for(const ReleaseEvent& event, const PinRecord& pin, std::span<const Extent> parts);
     std::uint64_t take_runs(const ReleaseEvent& event, std::vector<Extent>& taken);
+    [[nodiscard]] PinId only_pin_of(const ReleaseEvent& event) const;
+    std::uint64_t take_anywhere_of(PinId id, const ReleaseEvent& event, PageRun run, std::vector<Extent>& taken);
     std::uint64_t take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span, std::vector<Extent>& taken);
     ReleaseOutcome release_object(const ReleaseEvent& event);
     Released let_go(PinId id, std::span<const Extent> parts);

@@ -113,8 +113,20 @@ ReleaseRule Ledger::rule_for(const ReleaseEvent& event, const PinRecord& pin, st
     return rule;
 }
 
+// The only pin of the object that is let go, which is meant then before all others; 0: there is none, or not one alone.
+PinId Ledger::only_pin_of(const ReleaseEvent& event) const
+{
+    if (event.scope.object == 0 || event.repair) {
+        return 0;
+    }
+    const auto found = by_object_.find(event.scope.object);
+    return found == by_object_.end() || found->second.size() != 1 ? 0 : *found->second.begin();
+}
+
 std::uint64_t Ledger::take_runs(const ReleaseEvent& event, std::vector<Extent>& taken)
 {
+    const PinId only = only_pin_of(event);
+    std::vector<PageRun> without;
     // One pin's pages mostly come together.
     PinId last = 0;
     std::uint32_t rank_of_last = ExtentIndex::kNever;
@@ -131,13 +143,34 @@ std::uint64_t Ledger::take_runs(const ReleaseEvent& event, std::vector<Extent>& 
         if (i + ExtentIndex::kAhead < event.runs.size()) {
             extents_.prefetch(event.runs[i + ExtentIndex::kAhead].first);
         }
+        // Nobody else has to be asked first, and where very many hold the same pages that takes long.
+        const bool at_once = only != 0 && extents_.crowded(run.first);
         if (event.span > 0) {
-            missing += take_anywhere(event, run, event.span, taken);
+            const PageRun left{run.first, at_once ? run.count - take_anywhere_of(only, event, run, taken) : run.count};
+            missing += left.count == 0 ? 0 : take_anywhere(event, left, event.span, taken);
+            continue;
+        }
+        if (at_once) {
+            without.clear();
+            extents_.remove_once(only, run, taken, without);
+            for (const PageRun& other : without) {
+                missing += extents_.remove(other, rank, taken);
+            }
             continue;
         }
         missing += extents_.remove(run, rank, taken);
     }
     return missing;
+}
+
+// Returns how many pages those were.
+std::uint64_t Ledger::take_anywhere_of(PinId id, const ReleaseEvent& event, PageRun run, std::vector<Extent>& taken)
+{
+    std::uint64_t count = 0;
+    if (event.named) {
+        count = extents_.remove_of(id, {*event.named, 1}, 1, taken);
+    }
+    return count + extents_.remove_of(id, {run.first, event.span}, run.count - count, taken);
 }
 
 std::uint64_t Ledger::take_anywhere(const ReleaseEvent& event, PageRun run, std::uint64_t span,

@@ -152,7 +152,8 @@ public:
     void step()
     {
         const PageRun run = any_run();
-        switch (below(10)) {
+        switch (below(11)) {
+            case 10: remove_once(run); break;
             case 8: insert_list(); break;
             case 9:
                 if (below(8) == 0) {
@@ -257,6 +258,31 @@ private:
         const auto expected = model_.remove(run, ranks);
         RC_ASSERT(page_by_page(removed) == expected);
         RC_ASSERT(left == run.count - expected.size());
+    }
+
+    // As if nobody else could be meant.
+    void remove_once(PageRun run)
+    {
+        const std::uint64_t pin = below(kPins);
+        Ranks ranks{};
+        ranks.fill(ExtentIndex::kNever);
+        ranks.at(pin) = 0;
+        std::vector<Extent> removed;
+        std::vector<PageRun> without;
+        index_.remove_once(pin, run, removed, without);
+        auto pages = page_by_page(removed);
+        std::sort(pages.begin(), pages.end());
+        RC_ASSERT(pages == model_.remove(run, ranks));
+        std::set<PageNumber> others;
+        for (const PageRun& other : without) {
+            for (std::uint64_t i = 0; i < other.count; ++i) {
+                RC_ASSERT(others.insert(other.first + i).second);
+            }
+        }
+        RC_ASSERT(others.size() + pages.size() == run.count);
+        for (const Taken& one : pages) {
+            RC_ASSERT(!others.contains(one.page));
+        }
     }
 
     void remove_of(PageRun within)

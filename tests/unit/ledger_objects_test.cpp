@@ -1,5 +1,7 @@
 // Objects that are let go as a whole.
 #include <catch2/catch.hpp>
+#include <map>
+#include <utility>
 
 #include "support/ledgers.h"
 
@@ -133,4 +135,58 @@ TEST_CASE("the first pin of an object is the oldest that is left", "[ledger]")
     ledger.release(part);
     CHECK(ledger.first_of(kRegion)->id == 2);
     CHECK(ledger.first_of(kOtherRegion) == nullptr);
+}
+
+namespace {
+
+// What a release lets go, by pin, and what is left unmatched.
+std::pair<std::map<PinId, std::uint64_t>, std::uint64_t> outcome_of(Ledger& ledger, const ReleaseEvent& event)
+{
+    const ReleaseOutcome outcome = ledger.release(event);
+    std::map<PinId, std::uint64_t> pages;
+    for (const Released& part : outcome.released) {
+        pages[part.pin] += part.pages;
+    }
+    return {pages, outcome.unmatched_pages};
+}
+
+}  // namespace
+
+TEST_CASE("an object's pages come from its own pin, however many others hold them", "[ledger]")
+{
+    Ledger few;
+    Ledger many;
+    for (Ledger* ledger : {&few, &many}) {
+        acquire_for(*ledger, 1, kRegion, {{100, 4}, {102, 1}, {120, 12}}, 17);
+        acquire_for(*ledger, 2, kOtherRegion, {{100, 32}}, 32);
+    }
+    CHECK_FALSE(few.index().crowded(100));
+    for (PinId id = 1000; id < 1100; ++id) {
+        acquire_for(many, id, {PW_SCOPE_RDMA_REGION, id}, {{96, 40}}, 40);
+    }
+    REQUIRE(many.index().crowded(100));
+
+    ReleaseEvent event;
+    event.scope = kRegion;
+    const auto both = [&] {
+        const auto expected = outcome_of(few, event);
+        CHECK(outcome_of(many, event) == expected);
+        return expected;
+    };
+    // Across a border of blocks, with a page it has twice, and some that it does not have.
+    event.runs = {{102, 30}};
+    CHECK(both().first.at(1) == 14);
+    event.runs = {{102, 1}};
+    CHECK(both().first == std::map<PinId, std::uint64_t>{{1, 1}});
+    // On a folio: what was named first, then the lowest.
+    event.runs = {{96, 1}};
+    event.span = 16;
+    event.named = 101;
+    CHECK(both().first == std::map<PinId, std::uint64_t>{{1, 1}});
+    CHECK(many.holders({101, 1}) != many.holders({100, 1}));
+    event.named.reset();
+    event.runs = {{96, 3}};
+    static_cast<void>(both());
+    CHECK(many.find(1) == nullptr);
+    CHECK(few.find(1) == nullptr);
 }
