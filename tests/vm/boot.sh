@@ -249,4 +249,10 @@ if [ $timed_out = yes ]; then
     exit 124
 fi
 [ -s "$run/status" ] || failed "it stopped before the command ended"
-exit "$(< "$run/status")"
+status=$(< "$run/status")
+# Who is killed says nothing any more; if it was for want of memory, the kernel does.
+if [ "$status" -gt 128 ]; then
+    echo "./dev vm: the command was ended by SIG$(kill -l "$status"); the guest's last kernel messages:" >&2
+    tail -n 20 "$run/console.log" >&2
+fi
+exit "$status"
