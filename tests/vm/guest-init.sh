@@ -11,7 +11,14 @@ make_guest() {
     release=$(uname -r)
     mkdir -p /usr/lib/modules
     ln -sfn "$kernel_dir/lib/modules/$release" "/usr/lib/modules/$release"
+    # Programs stay as they are while it runs, and may be kept in memory as the rest of the host's files; only of what
+    # both sides write each side has to see the other's.
+    local programs=/run/programs
+    mkdir -p $programs "$repo/build/bin"
+    mount --bind "$repo/build/bin" $programs
     mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=mmap build "$repo/build"
+    mount --bind $programs "$repo/build/bin"
+    umount $programs
     ip link set lo up
     if [ -e "$run/network" ]; then
         modprobe virtio_net
