@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "support/api_stubs.h"
 #include "support/caller.h"
 #include "support/daemon.h"
 #include "support/error_details.h"
@@ -58,7 +59,7 @@ grpc::Status acknowledge(Daemon& daemon, std::uint64_t id, v1::RevocationIntent 
     request.set_intent(intent);
     v1::AcknowledgeRevocationResponse response;
     grpc::ClientContext context;
-    return daemon.api().pin_service().AcknowledgeRevocation(&context, request, &response);
+    return daemon.api().stubs().pins->AcknowledgeRevocation(&context, request, &response);
 }
 
 // What the audit log says that this process said.

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <climits>
+#include <condition_variable>
+#include <mutex>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
+#include "support/api_stubs.h"
 #include "support/process.h"
 
 namespace pinwarden::test {
@@ -52,24 +56,28 @@ Metrics::Labels parse_labels(const std::string& text)
     return labels;
 }
 
+grpc::Status try_apply(ApiStubs& stubs, const std::string& yaml, v1::ApplyPolicyResponse& response)
+{
+    Context context;
+    v1::ApplyPolicyRequest request;
+    request.set_yaml(yaml);
+    request.set_source("test.yaml");
+    return stubs.policies->ApplyPolicy(&context, request, &response);
+}
+
 }  // namespace
 
-Api::Api(const std::string& socket)
-{
-    const auto channel = connect(socket);
-    status_ = v1::StatusService::NewStub(channel);
-    pins_ = v1::PinService::NewStub(channel);
-    policies_ = v1::PolicyService::NewStub(channel);
-    holds_ = v1::HoldService::NewStub(channel);
-    audits_ = v1::AuditService::NewStub(channel);
-    audit_log_ = v1::AuditLogService::NewStub(channel);
-}
+Api::Api(const std::string& socket) : stubs_(std::make_unique<ApiStubs>(connect(socket))) {}
+
+Api::Api(Api&& other) noexcept = default;
+Api& Api::operator=(Api&& other) noexcept = default;
+Api::~Api() = default;
 
 v1::GetStatusResponse Api::status()
 {
     Context context;
     v1::GetStatusResponse response;
-    expect_ok(status_->GetStatus(&context, {}, &response), "GetStatus");
+    expect_ok(stubs_->status->GetStatus(&context, {}, &response), "GetStatus");
     return response;
 }
 
@@ -77,7 +85,7 @@ std::vector<v1::HeldOperation> Api::holds()
 {
     Context context;
     v1::ListHoldsResponse response;
-    expect_ok(holds_->ListHolds(&context, {}, &response), "ListHolds");
+    expect_ok(stubs_->holds->ListHolds(&context, {}, &response), "ListHolds");
     return {response.holds().begin(), response.holds().end()};
 }
 
@@ -85,7 +93,7 @@ v1::RunAuditResponse Api::audit(const v1::RunAuditRequest& request)
 {
     Context context;
     v1::RunAuditResponse response;
-    expect_ok(audits_->RunAudit(&context, request, &response), "RunAudit");
+    expect_ok(stubs_->audits->RunAudit(&context, request, &response), "RunAudit");
     return response;
 }
 
@@ -94,7 +102,7 @@ std::vector<v1::AuditRecord> Api::audit_log(const std::string& policy)
     v1::WatchAuditLogRequest request;
     request.set_policy(policy);
     Context context;
-    const auto reader = audit_log_->WatchAuditLog(&context, request);
+    const auto reader = stubs_->audit_log->WatchAuditLog(&context, request);
     std::vector<v1::AuditRecord> records;
     v1::WatchAuditLogResponse response;
     while (reader->Read(&response)) {
@@ -125,7 +133,7 @@ bool Api::noticed(const std::string& what)
 std::vector<v1::StreamCensusResponse> Api::stream_census()
 {
     Context context;
-    const auto reader = audits_->StreamCensus(&context, {});
+    const auto reader = stubs_->audits->StreamCensus(&context, {});
     std::vector<v1::StreamCensusResponse> steps;
     v1::StreamCensusResponse step;
     while (reader->Read(&step)) {
@@ -139,7 +147,7 @@ v1::RunCensusResponse Api::census()
 {
     Context context;
     v1::RunCensusResponse response;
-    expect_ok(audits_->RunCensus(&context, {}, &response), "RunCensus");
+    expect_ok(stubs_->audits->RunCensus(&context, {}, &response), "RunCensus");
     return response;
 }
 
@@ -147,7 +155,7 @@ std::vector<v1::Notifier> Api::notifiers()
 {
     Context context;
     v1::ListNotifiersResponse response;
-    expect_ok(pins_->ListNotifiers(&context, {}, &response), "ListNotifiers");
+    expect_ok(stubs_->pins->ListNotifiers(&context, {}, &response), "ListNotifiers");
     return {response.notifiers().begin(), response.notifiers().end()};
 }
 
@@ -155,7 +163,7 @@ v1::ListPinsResponse Api::list_pins(const v1::ListPinsRequest& request)
 {
     Context context;
     v1::ListPinsResponse response;
-    expect_ok(pins_->ListPins(&context, request, &response), "ListPins");
+    expect_ok(stubs_->pins->ListPins(&context, request, &response), "ListPins");
     return response;
 }
 
@@ -163,7 +171,7 @@ v1::GroupPinsResponse Api::group_pins(const v1::GroupPinsRequest& request)
 {
     Context context;
     v1::GroupPinsResponse response;
-    expect_ok(pins_->GroupPins(&context, request, &response), "GroupPins");
+    expect_ok(stubs_->pins->GroupPins(&context, request, &response), "GroupPins");
     return response;
 }
 
@@ -171,7 +179,7 @@ v1::ListFailuresResponse Api::failures()
 {
     Context context;
     v1::ListFailuresResponse response;
-    expect_ok(pins_->ListFailures(&context, {}, &response), "ListFailures");
+    expect_ok(stubs_->pins->ListFailures(&context, {}, &response), "ListFailures");
     return response;
 }
 
@@ -187,26 +195,17 @@ std::vector<v1::Pin> Api::pins()
     return pins;
 }
 
-grpc::Status Api::try_apply(const std::string& yaml, v1::ApplyPolicyResponse& response)
-{
-    Context context;
-    v1::ApplyPolicyRequest request;
-    request.set_yaml(yaml);
-    request.set_source("test.yaml");
-    return policies_->ApplyPolicy(&context, request, &response);
-}
-
 std::uint64_t Api::apply(const std::string& yaml)
 {
     v1::ApplyPolicyResponse response;
-    expect_ok(try_apply(yaml, response), "ApplyPolicy");
+    expect_ok(try_apply(*stubs_, yaml, response), "ApplyPolicy");
     return response.generation();
 }
 
 std::string Api::refuse(const std::string& yaml)
 {
     v1::ApplyPolicyResponse response;
-    const auto status = try_apply(yaml, response);
+    const auto status = try_apply(*stubs_, yaml, response);
     if (status.ok()) {
         throw std::runtime_error("this policy was to be refused:\n" + yaml);
     }
@@ -219,7 +218,7 @@ std::uint64_t Api::remove(const std::string& name)
     v1::DeletePolicyRequest request;
     request.set_name(name);
     v1::DeletePolicyResponse response;
-    expect_ok(policies_->DeletePolicy(&context, request, &response), "DeletePolicy");
+    expect_ok(stubs_->policies->DeletePolicy(&context, request, &response), "DeletePolicy");
     return response.generation();
 }
 
@@ -230,7 +229,7 @@ std::uint64_t Api::set_mode(const std::string& name, v1::Mode mode)
     request.set_name(name);
     request.set_mode(mode);
     v1::SetPolicyModeResponse response;
-    expect_ok(policies_->SetPolicyMode(&context, request, &response), "SetPolicyMode");
+    expect_ok(stubs_->policies->SetPolicyMode(&context, request, &response), "SetPolicyMode");
     return response.generation();
 }
 
@@ -244,7 +243,7 @@ v1::TestPoliciesResponse Api::test(const std::string& path, const std::string& o
         request.add_texts()->set_yaml(yaml);
     }
     v1::TestPoliciesResponse response;
-    expect_ok(policies_->TestPolicies(&context, request, &response), "TestPolicies");
+    expect_ok(stubs_->policies->TestPolicies(&context, request, &response), "TestPolicies");
     return response;
 }
 
@@ -252,7 +251,7 @@ std::vector<v1::PolicyStatus> Api::policies()
 {
     Context context;
     v1::ListPoliciesResponse response;
-    expect_ok(policies_->ListPolicies(&context, {}, &response), "ListPolicies");
+    expect_ok(stubs_->policies->ListPolicies(&context, {}, &response), "ListPolicies");
     return {response.policies().begin(), response.policies().end()};
 }
 
@@ -282,44 +281,54 @@ AppliedPolicy::~AppliedPolicy()
     }
 }
 
+struct EventWatch::Stream {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::WatchEventsResponse>> reader;
+    std::mutex mutex;
+    std::condition_variable arrived;
+    std::vector<v1::WatchEventsResponse> events;
+    std::thread thread;
+
+    void read()
+    {
+        v1::WatchEventsResponse event;
+        while (reader->Read(&event)) {
+            const std::scoped_lock lock(mutex);
+            events.push_back(event);
+            arrived.notify_all();
+        }
+    }
+};
+
 EventWatch::EventWatch(Api& api, const std::vector<v1::EventKind>& kinds, bool own_pins)
+    : stream_(std::make_unique<Stream>())
 {
     v1::WatchEventsRequest request;
     request.set_own_pins(own_pins);
     for (const auto kind : kinds) {
         request.add_kinds(kind);
     }
-    reader_ = api.pin_service().WatchEvents(&context_, request);
+    stream_->reader = api.stubs().pins->WatchEvents(&stream_->context, request);
     // The daemon's word that nothing is missed from here on.
-    reader_->WaitForInitialMetadata();
-    thread_ = std::thread([this] { read(); });
+    stream_->reader->WaitForInitialMetadata();
+    stream_->thread = std::thread([stream = stream_.get()] { stream->read(); });
 }
 
 EventWatch::~EventWatch()
 {
-    context_.TryCancel();
-    thread_.join();
-    [[maybe_unused]] const auto cancelled = reader_->Finish();
-}
-
-void EventWatch::read()
-{
-    v1::WatchEventsResponse event;
-    while (reader_->Read(&event)) {
-        const std::scoped_lock lock(mutex_);
-        events_.push_back(event);
-        arrived_.notify_all();
-    }
+    stream_->context.TryCancel();
+    stream_->thread.join();
+    [[maybe_unused]] const auto cancelled = stream_->reader->Finish();
 }
 
 v1::WatchEventsResponse EventWatch::wait_for(const std::string& what,
                                              const std::function<bool(const v1::WatchEventsResponse&)>& wanted)
 {
-    std::unique_lock lock(mutex_);
-    auto found = events_.end();
-    const bool there = arrived_.wait_for(lock, kDeadline, [&] {
-        found = std::ranges::find_if(events_, wanted);
-        return found != events_.end();
+    std::unique_lock lock(stream_->mutex);
+    auto found = stream_->events.end();
+    const bool there = stream_->arrived.wait_for(lock, kDeadline, [&] {
+        found = std::ranges::find_if(stream_->events, wanted);
+        return found != stream_->events.end();
     });
     if (!there) {
         throw std::runtime_error("no such event: " + what);
@@ -329,8 +338,8 @@ v1::WatchEventsResponse EventWatch::wait_for(const std::string& what,
 
 std::vector<v1::WatchEventsResponse> EventWatch::so_far()
 {
-    const std::scoped_lock lock(mutex_);
-    return events_;
+    const std::scoped_lock lock(stream_->mutex);
+    return stream_->events;
 }
 
 Metrics::Metrics(std::string text) : text_(std::move(text))

@@ -1,24 +1,28 @@
 // The daemon's API and metrics, as a client sees them. A call that fails throws, with the daemon's message.
+// Without gRPC's headers, which take longer to read than most tests to compile; api_stubs.h has them.
 #pragma once
 
-#include <grpcpp/grpcpp.h>
-#include <pinwarden/v1/pinwarden.grpc.pb.h>
+#include <pinwarden/v1/pinwarden.pb.h>
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace pinwarden::test {
 
+struct ApiStubs;
+
 class Api {
 public:
     explicit Api(const std::string& socket);
+    Api(const Api&) = delete;
+    Api& operator=(const Api&) = delete;
+    Api(Api&& other) noexcept;
+    Api& operator=(Api&& other) noexcept;
+    ~Api();
 
     v1::GetStatusResponse status();
     std::vector<v1::Pin> pins();
@@ -52,17 +56,10 @@ public:
     // What the audit log's files have, of one policy unless empty.
     std::vector<v1::AuditRecord> audit_log(const std::string& policy = "");
 
-    [[nodiscard]] v1::PinService::Stub& pin_service() { return *pins_; }
+    [[nodiscard]] ApiStubs& stubs() { return *stubs_; }
 
 private:
-    grpc::Status try_apply(const std::string& yaml, v1::ApplyPolicyResponse& response);
-
-    std::unique_ptr<v1::StatusService::Stub> status_;
-    std::unique_ptr<v1::PinService::Stub> pins_;
-    std::unique_ptr<v1::PolicyService::Stub> policies_;
-    std::unique_ptr<v1::HoldService::Stub> holds_;
-    std::unique_ptr<v1::AuditService::Stub> audits_;
-    std::unique_ptr<v1::AuditLogService::Stub> audit_log_;
+    std::unique_ptr<ApiStubs> stubs_;
 };
 
 // A policy, as YAML.
@@ -110,14 +107,9 @@ public:
     std::vector<v1::WatchEventsResponse> so_far();
 
 private:
-    void read();
+    struct Stream;
 
-    grpc::ClientContext context_;
-    std::unique_ptr<grpc::ClientReader<v1::WatchEventsResponse>> reader_;
-    std::mutex mutex_;
-    std::condition_variable arrived_;
-    std::vector<v1::WatchEventsResponse> events_;
-    std::thread thread_;
+    std::unique_ptr<Stream> stream_;
 };
 
 // One scrape of /metrics.
