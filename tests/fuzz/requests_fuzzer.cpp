@@ -174,8 +174,8 @@ Method method(std::string name, grpc::Status (*handle)(Services& services, const
 // A method that answers once, of a service that gives it to threads of its own: what these call.
 #define PINWARDEN_ANSWERS(service, name)                                                                               \
     method<v1::name##Request, v1::name##Response>(                                                                     \
-        #name, [](Services& all, const v1::name##Request& request, v1::name##Response& response) -> grpc::Status {     \
-            return all.service.name(all.context, request, response);                                                   \
+        #name, [](Services& to, const v1::name##Request& request, v1::name##Response& response) -> grpc::Status {      \
+            return to.service.name(to.context, request, response);                                                     \
         })
 
 grpc::Status watch_events(Services& /*services*/, const v1::WatchEventsRequest& request,
@@ -206,11 +206,11 @@ const std::vector<Method>& methods()
         method<v1::WatchEventsRequest, v1::WatchEventsResponse>("WatchEvents", watch_events),
         method<v1::AcknowledgeRevocationRequest, v1::AcknowledgeRevocationResponse>(
             "AcknowledgeRevocation",
-            [](Services& all, const v1::AcknowledgeRevocationRequest& request,
+            [](Services& to, const v1::AcknowledgeRevocationRequest& request,
                v1::AcknowledgeRevocationResponse& response) -> grpc::Status {
                 // It comes over no connection, so that it is refused before that.
                 static_cast<void>(intent_from_request(request));
-                return all.pins.AcknowledgeRevocation(all.context, request, response);
+                return to.pins.AcknowledgeRevocation(to.context, request, response);
             }),
         PINWARDEN_ANSWERS(policies, ApplyPolicy),
         PINWARDEN_ANSWERS(policies, ListPolicies),
@@ -221,39 +221,39 @@ const std::vector<Method>& methods()
         PINWARDEN_ANSWERS(holds, ReleaseHold),
         method<v1::RunAuditRequest, v1::RunAuditResponse>(
             "RunAudit",
-            [](Services& all, const v1::RunAuditRequest& request, v1::RunAuditResponse& response) -> grpc::Status {
-                return all.audits.RunAudit(&all.blocking, &request, &response);
+            [](Services& to, const v1::RunAuditRequest& request, v1::RunAuditResponse& response) -> grpc::Status {
+                return to.audits.RunAudit(&to.blocking, &request, &response);
             }),
         method<v1::RunCensusRequest, v1::RunCensusResponse>(
             "RunCensus",
-            [](Services& all, const v1::RunCensusRequest& request, v1::RunCensusResponse& response) -> grpc::Status {
-                return all.audits.RunCensus(&all.blocking, &request, &response);
+            [](Services& to, const v1::RunCensusRequest& request, v1::RunCensusResponse& response) -> grpc::Status {
+                return to.audits.RunCensus(&to.blocking, &request, &response);
             }),
         // What they send is what the two above answer.
         method<v1::StreamAuditRequest, v1::RunAuditResponse>(
             "StreamAudit",
-            [](Services& all, const v1::StreamAuditRequest& request, v1::RunAuditResponse& response) -> grpc::Status {
-                return all.audits.RunAudit(&all.blocking, &request.audit(), &response);
+            [](Services& to, const v1::StreamAuditRequest& request, v1::RunAuditResponse& response) -> grpc::Status {
+                return to.audits.RunAudit(&to.blocking, &request.audit(), &response);
             }),
         method<v1::StreamCensusRequest, v1::RunCensusResponse>(
             "StreamCensus",
-            [](Services& all, const v1::StreamCensusRequest& request, v1::RunCensusResponse& response) -> grpc::Status {
-                return all.audits.RunCensus(&all.blocking, &request.census(), &response);
+            [](Services& to, const v1::StreamCensusRequest& request, v1::RunCensusResponse& response) -> grpc::Status {
+                return to.audits.RunCensus(&to.blocking, &request.census(), &response);
             }),
         method<v1::WatchAuditLogRequest, v1::WatchAuditLogResponse>(
             "WatchAuditLog",
-            [](Services& all, const v1::WatchAuditLogRequest& request, v1::WatchAuditLogResponse& /*response*/)
+            [](Services& to, const v1::WatchAuditLogRequest& request, v1::WatchAuditLogResponse& /*response*/)
                 -> grpc::Status {  // Over no call: it is refused before anything is written.
-                grpc::ServerWriter<v1::WatchAuditLogResponse> writer(nullptr, &all.blocking);
-                return all.audit_log.WatchAuditLog(&all.blocking, &request, &writer);
+                grpc::ServerWriter<v1::WatchAuditLogResponse> writer(nullptr, &to.blocking);
+                return to.audit_log.WatchAuditLog(&to.blocking, &request, &writer);
             }),
         PINWARDEN_ANSWERS(conflicts, ListConflicts),
         PINWARDEN_ANSWERS(config, GetConfig),
         method<v1::RecordRequest, v1::RecordResponse>(
             "Record",
-            [](Services& all, const v1::RecordRequest& request, v1::RecordResponse& /*response*/) -> grpc::Status {
-                grpc::ServerWriter<v1::RecordResponse> writer(nullptr, &all.blocking);
-                return all.recordings.Record(&all.blocking, &request, &writer);
+            [](Services& to, const v1::RecordRequest& request, v1::RecordResponse& /*response*/) -> grpc::Status {
+                grpc::ServerWriter<v1::RecordResponse> writer(nullptr, &to.blocking);
+                return to.recordings.Record(&to.blocking, &request, &writer);
             }),
     };
     return all;
