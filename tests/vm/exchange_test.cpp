@@ -44,7 +44,10 @@ std::string pins_of(const Daemon& daemon)
                                  " pins --json --stack | jq -cS '[.pins[] | {driver, function, bytes, "
                                  // Each daemon asks anew how the two clocks differ.
                                  "time: .acquire_time[:22], "
-                                 "long_term, stack, pid: .owner.pid, start: .owner.start_time[:22], comm: .owner.comm, "
+                                 // Where the kernel exchanged a trampoline while the call was under way, the daemon
+                                 // that saw it has no name for the old one, and the next one leaves it out.
+                                 "long_term, stack: [.stack[]? | select(. != \"unknown\" and . != \"ib_umem_get+0x5 "
+                                 "[ib_uverbs]\")], pid: .owner.pid, start: .owner.start_time[:22], comm: .owner.comm, "
                                  "executable: .owner.executable, orphan: (.orphaned_since != null), "
                                  "files: [.ranges[]? | {path, first_page, pages}]}] | sort_by(.time)[]'");
     return listed.status == 0 ? listed.out : "no list: " + listed.err;
