@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "ledger/page_blocks.h"
+
 namespace pinwarden {
 namespace {
 
@@ -25,8 +27,6 @@ constexpr Nanoseconds kGiveUpAfter = 3'000'000'000;
 constexpr int kRepairs = 3;
 constexpr Nanoseconds kBetweenLooks = 5'000'000;
 constexpr Nanoseconds kBetweenLateLooks = 50'000'000;
-
-constexpr std::uint64_t kBlockPages = 1U << PW_BLOCK_PAGES_SHIFT;
 
 }  // namespace
 
