@@ -40,6 +40,13 @@ Result<AuditView> AuditCall::wait(const AuditWatch& watch, std::chrono::seconds 
     auto future = answer_.get_future();
     const auto until = std::chrono::steady_clock::now() + longest;
     std::optional<AuditProgress> told;
+    const auto tell_news = [&] {
+        const auto progress = take_progress();
+        if (progress && progress != told && watch.progress) {
+            watch.progress(*progress);
+            told = progress;
+        }
+    };
     for (auto pause = kFirstLook; future.wait_for(pause) != std::future_status::ready; pause = kLookEvery) {
         const auto give_up = [this](std::string why, int code) -> Result<AuditView> {
             wanted_ = false;
@@ -54,12 +61,10 @@ Result<AuditView> AuditCall::wait(const AuditWatch& watch, std::chrono::seconds 
         if (std::chrono::steady_clock::now() >= until) {
             return give_up("the audit did not end within " + std::to_string(longest.count()) + " seconds", ETIMEDOUT);
         }
-        const auto progress = take_progress();
-        if (progress && progress != told && watch.progress) {
-            watch.progress(*progress);
-            told = progress;
-        }
+        tell_news();
     }
+    // One that was over before the next look has told nothing yet.
+    tell_news();
     return future.get();
 }
 

@@ -26,9 +26,10 @@ public:
     AuditWatch watch();
     std::function<void(const Result<AuditView>&)> done();
 
-    // For the serving thread, once: waits for the result, and tells `watch` of progress meanwhile. Ends sooner, and
-    // then the audit is not wanted any more: Error ECANCELED when `watch` does not want it, ETIMEDOUT after `longest`,
-    // ESHUTDOWN once `stopping` is set; an audit that is under way then is never finished.
+    // For the serving thread, once: waits for the result, and tells `watch` of progress meanwhile, at the latest before
+    // the result. Ends sooner, and then the audit is not wanted any more: Error ECANCELED when `watch` does not want
+    // it, ETIMEDOUT after `longest`, ESHUTDOWN once `stopping` is set; an audit that is under way then is never
+    // finished.
     Result<AuditView> wait(const AuditWatch& watch, std::chrono::seconds longest, const std::atomic<bool>& stopping);
 
 private:

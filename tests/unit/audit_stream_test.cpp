@@ -227,6 +227,18 @@ TEST_CASE("whoever waits for an audit hears of its progress, on its own thread, 
     CHECK(told == std::vector<AuditProgress>{{AuditPhase::kLedger, 1, 2}});
 }
 
+TEST_CASE("of an audit that is over at once its progress is told before its result", "[audit_stream]")
+{
+    const std::atomic<bool> stopping = false;
+    const auto call = AuditCall::make();
+    call->watch().progress({AuditPhase::kMemory, 1, 2});
+    call->done()(AuditView{});
+    std::vector<AuditProgress> told;
+    const AuditWatch watch{.progress = [&](const AuditProgress& progress) { told.push_back(progress); }, .wanted = {}};
+    REQUIRE(call->wait(watch, kPatience, stopping));
+    CHECK(told == std::vector<AuditProgress>{{AuditPhase::kMemory, 1, 2}});
+}
+
 TEST_CASE("an audit that nobody waits for is not wanted any more", "[audit_stream]")
 {
     std::atomic<bool> stopping = false;

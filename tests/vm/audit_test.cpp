@@ -172,18 +172,13 @@ TEST_CASE("a census tells how far it is while it walks memory, and pinctl shows 
             all = step.progress().total();
         }
     }
-    // Something was told, unless it took next to no time.
-    const auto& took = steps.back().result().duration();
-    INFO(steps.size() << " steps in " << took.ShortDebugString());
-    CHECK((steps.size() > 1 || (took.seconds() == 0 && took.nanos() < 50'000'000)));
+    CHECK(steps.size() > 1);
     CHECK((all == 0 || all >= steps.back().result().scanned_pages()));
 
     const std::string pinctl = "pinctl --socket " + daemon.socket() + " census";
-    eventually("one that takes long enough to be shown", [&] {
-        const Outcome shown = shell("TERM=xterm script -qec '" + pinctl + "' /dev/null < /dev/null");
-        CHECK(shown.status == 0);
-        return shown.out.find("\x1b[K") != std::string::npos;
-    });
+    const Outcome shown = shell("TERM=xterm script -qec '" + pinctl + "' /dev/null < /dev/null");
+    CHECK(shown.status == 0);
+    CHECK(shown.out.find("\x1b[K") != std::string::npos);
     const Outcome piped = shell("TERM=xterm script -qec '" + pinctl + " | cat' /dev/null < /dev/null");
     CHECK(piped.out.find("\x1b[K") == std::string::npos);
     CHECK(piped.out.find("Total: 16 pins on") != std::string::npos);
