@@ -52,6 +52,11 @@ static long cache_step(__u32 step, struct cache_walk *walk)
 
     if (index >= walk->end)
         return 1;
+    // What is there instead of a node is page 0, and all there is.
+    if (index && !xa_is_node(entry)) {
+        walk->index = walk->end;
+        return 1;
+    }
     for (int level = 0; level < XA_LEVELS && xa_is_node(entry); level++) {
         __u64 node = entry - 2;
         __u8 node_shift = 0;
