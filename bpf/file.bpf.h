@@ -60,17 +60,16 @@ __noinline int emit_file(struct file_range *range)
     if (!record)
         return 0;
     struct inode *inode = range->inode;
-    struct path_walk walk = {.path = record->path, .dentry = range->dentry, .mount = range->mount, .places = 1};
 
     file_key(inode, &record->file);
     record->filesystem_magic = BPF_CORE_READ(inode, i_sb, s_magic);
     __builtin_memset(record->filesystem, 0, sizeof(record->filesystem));
     bpf_probe_read_kernel_str(record->filesystem, sizeof(record->filesystem), BPF_CORE_READ(inode, i_sb, s_type, name));
-    walk_path(&walk);
-    record->flags =
-        (walk.cut || !range->mount ? PW_FILE_PATH_CUT : 0) | (BPF_CORE_READ(inode, i_nlink) ? 0 : PW_FILE_UNLINKED);
-    record->path_bytes = walk.bytes;
-    record->header.bytes = offsetof(struct pw_file, path) + walk.bytes;
+    __u32 path = walk_path(record->path, range->dentry, range->mount, 1);
+    record->flags = (path & PATH_CUT || !range->mount ? PW_FILE_PATH_CUT : 0) |
+                    (BPF_CORE_READ(inode, i_nlink) ? 0 : PW_FILE_UNLINKED);
+    record->path_bytes = path & ~PATH_CUT;
+    record->header.bytes = offsetof(struct pw_file, path) + record->path_bytes;
     submit(record);
     return 1;
 }

@@ -28,17 +28,16 @@ __noinline int emit_owner(struct owner *owner)
     struct file *file = current_executable();
     struct inode *inode = BPF_CORE_READ(file, f_inode);
     struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-    struct path_walk walk = {.path = record->path, .dentry = dentry, .mount = mount_of(file)};
 
     record->start_time = owner->start_time;
     record->filesystem_magic = BPF_CORE_READ(inode, i_sb, s_magic);
     record->pid = bpf_get_current_pid_tgid() >> 32;
     record->reserved = 0;
-    walk_path(&walk);
-    record->flags = (walk.cut ? PW_FILE_PATH_CUT : 0) |
+    __u32 path = walk_path(record->path, dentry, mount_of(file), 0);
+    record->flags = (path & PATH_CUT ? PW_FILE_PATH_CUT : 0) |
                     (has_lost_name(dentry) || !BPF_CORE_READ(inode, i_nlink) ? PW_FILE_UNLINKED : 0);
-    record->path_bytes = walk.bytes;
-    record->header.bytes = offsetof(struct pw_owner, path) + walk.bytes;
+    record->path_bytes = path & ~PATH_CUT;
+    record->header.bytes = offsetof(struct pw_owner, path) + record->path_bytes;
     submit(record);
     return 1;
 }

@@ -85,17 +85,31 @@ static long path_step(__u32 step, struct path_walk *walk)
     return dentry == parent;
 }
 
+enum {
+    PATH_CUT = 1U << 31,
+};
+
+// How many bytes the path has; with PATH_CUT: more than there is room for.
+//
 // What changes on the way begins as something the verifier does not know: else it would take each turn's values for a
 // way of its own.
-static __always_inline void walk_path(struct path_walk *walk)
+static __always_inline __u32 walk_path(char *text, struct dentry *dentry, struct mount *mount, __u32 places)
 {
-    walk->bytes = zero;
-    walk->cut = zero;
-    walk->outside = zero;
-    if (walk->dentry && bpf_loop(PATH_COMPONENTS, path_step, walk, 0) == PATH_COMPONENTS)
-        walk->cut = 1;
-    if (walk->cut)
-        count(PW_DOUBT_PATH_CUT);
+    struct path_walk walk = {
+        .path = text,
+        .dentry = dentry,
+        .mount = mount,
+        .bytes = zero,
+        .cut = zero,
+        .places = places,
+        .outside = zero,
+    };
+    if (walk.dentry && bpf_loop(PATH_COMPONENTS, path_step, &walk, 0) == PATH_COMPONENTS)
+        walk.cut = 1;
+    if (!walk.cut)
+        return walk.bytes;
+    count(PW_DOUBT_PATH_CUT);
+    return walk.bytes | PATH_CUT;
 }
 
 static __always_inline struct mount *mount_of(struct file *file)

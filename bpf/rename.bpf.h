@@ -32,6 +32,17 @@ static __always_inline bool is_known(struct inode *inode)
     return bpf_map_lookup_elem(&file_pins, &key);
 }
 
+struct path_text {
+    char bytes[PW_PATH_BYTES];  // of a record
+};
+
+// Two are read, one after the other. Not static, so that the verifier looks at it once, and not at the second from each
+// way the first can end. Not where files are named: the way there from a pin has no room for one more call.
+__noinline __u32 read_path(struct path_text *text, __u64 dentry)
+{
+    return text ? walk_path(text->bytes, (void *)dentry, (void *)zero, zero) : PATH_CUT;
+}
+
 __noinline int emit_rename(struct renaming *renaming)
 {
     if (!renaming)
@@ -40,16 +51,14 @@ __noinline int emit_rename(struct renaming *renaming)
     if (!record)
         return 0;
     struct dentry *from = renaming->from;
-    struct path_walk before = {.path = record->path, .dentry = from};
-    struct path_walk after = {.path = record->new_path, .dentry = renaming->to};
+    __u32 before = read_path((struct path_text *)record->path, (__u64)from);
+    __u32 after = read_path((struct path_text *)record->new_path, (__u64)renaming->to);
 
-    walk_path(&before);
-    walk_path(&after);
     file_key(BPF_CORE_READ(from, d_inode), &record->file);
     record->device = BPF_CORE_READ(from, d_sb, s_dev);
-    record->flags = renaming->flags | (before.cut || after.cut ? PW_RENAME_CUT : 0);
-    record->path_bytes = before.bytes;
-    record->new_path_bytes = after.bytes;
+    record->flags = renaming->flags | ((before | after) & PATH_CUT ? PW_RENAME_CUT : 0);
+    record->path_bytes = before & ~PATH_CUT;
+    record->new_path_bytes = after & ~PATH_CUT;
     submit(record);
     return 1;
 }
