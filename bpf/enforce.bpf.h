@@ -136,9 +136,9 @@ static __noinline __u32 carry_out(struct decision *decision, struct operation *o
 }
 
 // Whether the pages the operation takes away from this file meet a pin. The file is the one of decision->key, which has
-// `pins`.
-static __always_inline bool conflicts(struct decision *decision, struct inode *inode, struct pw_file_pins *pins,
-                                      struct pw_file_ack *ack)
+// `pins`. Without `inode` its pages are not to be had, and what is known of the file is all there is to go by.
+static __always_inline bool conflicts(struct decision *decision, struct inode *inode, const struct pw_file_pins *pins,
+                                      const struct pw_file_ack *ack)
 {
     // The sequence is read before the range: a pin that comes in between only makes the range wider than needed.
     decision->sequence = *(volatile __u64 *)&pins->sequence;
@@ -152,7 +152,7 @@ static __always_inline bool conflicts(struct decision *decision, struct inode *i
         first = decision->pages.first;
     if (end > decision->pages.end)
         end = decision->pages.end;
-    return first < end && file_pages_maybe_pinned((__u64)inode, first, end);
+    return first < end && (!inode || file_pages_maybe_pinned((__u64)inode, first, end));
 }
 
 // The table in force.
@@ -176,8 +176,8 @@ static __always_inline bool choose_policies(struct policy_walk *walk, struct ino
 }
 
 // Policies that cover a path the file was pinned through.
-static __always_inline __u64 policies_on_file(struct decision *decision, struct pw_file_pins *pins,
-                                              struct pw_file_ack *ack)
+static __always_inline __u64 policies_on_file(struct decision *decision, const struct pw_file_pins *pins,
+                                              const struct pw_file_ack *ack)
 {
     __u32 generation = decision->generation;
     __u64 covering = pins->policy_generation == generation ? pins->policies : 0;
@@ -210,7 +210,7 @@ static __noinline __u32 decide(struct dentry *dentry, struct operation *operatio
         return 0;
     }
     file_key(inode, &decision->key);
-    struct pw_file_pins *pins = bpf_map_lookup_elem(&file_pins, &decision->key);
+    const struct pw_file_pins *pins = known_pins(&decision->key);
     struct pw_file_ack *ack = pins ? bpf_map_lookup_elem(&file_acks, &decision->key) : 0;
     if (!pins || !conflicts(decision, inode, pins, ack) || !choose_policies(&walk, inode)) {
         let_pass(&decision->key, operation);

@@ -82,7 +82,7 @@ MUST_NOT_MISS_AS(PW_CAUGHT_OPERATION, "?fentry/vfs_fallocate", fallocate_enter)
     struct inode *inode = (void *)fallocation.inode;
     struct pw_file_key key;
     file_key(inode, &key);
-    if (!bpf_map_lookup_elem(&file_pins, &key)) {
+    if (!known_pins(&key)) {
         let_pass(&key, &fallocation.operation);
         return 0;
     }

@@ -94,6 +94,28 @@ static long raise_step(__u32 step, struct widen *widen)
 // Not on the stack, of which the longest way from a pin to its file's name leaves none.
 static const struct pw_file_pins fresh_pins = {.first_page = ~0ULL};
 static const struct pw_file_ack fresh_ack = {};
+// Of a file whose pins are not known: all of it may be pinned. No acknowledgement has that sequence.
+static const struct pw_file_pins unknown_pins = {.end_page = ~0ULL, .sequence = ~0ULL};
+// The same, of a file that gets its entry after it was left out.
+static const struct pw_file_pins late_pins = {.end_page = ~0ULL};
+
+static __always_inline void leave_out(const struct pw_file_key *key)
+{
+    __u32 place = key->inode % FILTER_PLACES;
+    __sync_fetch_and_add(&files_by_inode[place], 1);
+    __sync_fetch_and_add(&left_out_by_inode[place], 1);
+    __sync_fetch_and_add(&left_out_by_device[key->device % DEVICE_PLACES], 1);
+    __sync_fetch_and_add(&left_out, 1);
+}
+
+// What is known to be pinned of a file; NULL: nothing ever was.
+static __always_inline const struct pw_file_pins *known_pins(const struct pw_file_key *key)
+{
+    const struct pw_file_pins *pins = bpf_map_lookup_elem(&file_pins, key);
+    if (!pins && left_out_by_inode[key->inode % FILTER_PLACES])
+        return &unknown_pins;
+    return pins;
+}
 
 // The entry of a file, made if there is none. NULL when the table is full.
 static __always_inline struct pw_file_pins *file_entry(struct pw_file_key *key)
@@ -105,13 +127,17 @@ static __always_inline struct pw_file_pins *file_entry(struct pw_file_key *key)
     // The filter first: whoever finds the entry must not be kept from looking.
     __u32 *place = &files_by_inode[key->inode % FILTER_PLACES];
     __sync_fetch_and_add(place, 1);
-    if (bpf_map_update_elem(&file_pins, key, &fresh_pins, BPF_NOEXIST))
+    const struct pw_file_pins *first = left_out_by_inode[key->inode % FILTER_PLACES] ? &late_pins : &fresh_pins;
+    if (bpf_map_update_elem(&file_pins, key, first, BPF_NOEXIST))
         __sync_fetch_and_add(place, -1);
     else
         __sync_fetch_and_add(&files_known, 1);
     pins = bpf_map_lookup_elem(&file_pins, key);
-    if (!pins)
+    if (!pins) {
+        leave_out(key);
+        bpf_map_delete_elem(&file_acks, key);
         count(PW_LOST_FILE_STATE);
+    }
     return pins;
 }
 
@@ -147,10 +173,11 @@ __noinline int record_range(struct file_range *range)
     struct pw_file_key key;
     file_key(range->inode, &key);
     struct pw_file_pins *pins = file_entry(&key);
-    if (pins && !pins->named)
-        pins->named = emit_file(range);
-    if (pins)
+    __u32 named = pins && pins->named ? 1 : emit_file(range);
+    if (pins) {
+        pins->named = named;
         pins->inode = (__u64)range->inode;
+    }
 
     struct pw_range *record = RESERVE(pw_range, PW_KIND_RANGE, PW_LOST_RANGE);
     if (!record) {

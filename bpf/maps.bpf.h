@@ -10,7 +10,7 @@
 #include <pinwarden/overlap.h>
 
 enum {
-    FILES_MAX = 1 << 18,
+    FILES_MAX = 1 << 18,  // set by the loader
     OWNERS_MAX = 1 << 16,
     PREFIXES_MAX = 1 << 14,
     CALLERS_MAX = 1 << 15,
@@ -168,6 +168,14 @@ __u64 files_known;
 enum { FILTER_PLACES = 1 << 12 };
 __u32 files_by_inode[FILTER_PLACES];
 __u32 spaces_by_address[FILTER_PLACES];
+// Pins of files that found no place in file_pins, by the same hash of the inode number and by one of the file system's
+// device, and how many there are in all. Where that is not 0, a file without an entry may be pinned all the same: only
+// its pages know. Raised here, with files_by_inode, and by the daemon when it takes an entry out; lowered by the daemon
+// when all of them that are still pinned have one.
+enum { DEVICE_PLACES = 1 << 8 };
+__u32 left_out_by_inode[FILTER_PLACES];
+__u32 left_out_by_device[DEVICE_PLACES];
+__u64 left_out;
 // Entries of holds: without any, nobody looks for its own.
 __u64 holds_under_way;
 // The last number given to a hold.

@@ -13,11 +13,12 @@ struct umount_walk {
 
 struct bpf_map;
 
-static long umount_file(struct bpf_map *map, struct pw_file_key *key, struct pw_file_pins *pins,
+// Of a file that the daemon gave its entry no inode is known.
+static long umount_file(struct bpf_map *map, struct pw_file_key *key, const struct pw_file_pins *pins,
                         struct umount_walk *walk)
 {
     struct inode *inode = (void *)pins->inode;
-    if (key->device != walk->device || !inode)
+    if (key->device != walk->device)
         return 0;
     struct decision *decision = &walk->policies.decision;
     decision->key = *key;
@@ -32,7 +33,7 @@ static long umount_file(struct bpf_map *map, struct pw_file_key *key, struct pw_
 
 static __always_inline int on_umount(struct vfsmount *mount, int earlier)
 {
-    if (earlier || (!files_known && !holds_under_way))
+    if (earlier || (!files_known && !left_out && !holds_under_way))
         return earlier;
     struct dentry *root = BPF_CORE_READ(mount, mnt_root);
     struct inode *inode = BPF_CORE_READ(root, d_inode);
@@ -47,6 +48,9 @@ static __always_inline int on_umount(struct vfsmount *mount, int earlier)
         return 0;
     walk.on_root = policies_on_path(root, decision->generation);
     bpf_for_each_map_elem(&file_pins, umount_file, &walk, 0);
+    struct pw_file_key unknown = {.device = walk.device};
+    if (left_out_by_device[walk.device % DEVICE_PLACES])
+        umount_file(0, &unknown, &unknown_pins, &walk);
     // It is about the file system; whose pins are in its way is the ledger's to say.
     decision->key.inode = 0;
     decision->key.generation = 0;

@@ -107,6 +107,7 @@ Result<std::vector<Policy>> policies_of_files(const Configuration& configuration
 Result<std::unique_ptr<Programs>> load_programs(const KernelBtf& btf, const Options& options)
 {
     return Programs::load(btf, ProgramOptions{.ring_bytes = options.ring_bytes,
+                                              .files = options.max_files,
                                               .track_short_term = options.track_short_term,
                                               .user_stacks = options.user_stacks});
 }
@@ -255,6 +256,11 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
     KernelTruth truth(**runner, **maps, ObjectTable((*programs)->maps()), geometry, pages.start == 0 ? 0 : pages.limit);
     const SystemClock clock;
     KernelVerdicts verdicts(**maps, **programs, geometry);
+    auto entries = FileEntryMaps::open((*programs)->maps(), (*programs)->shared());
+    if (!entries) {
+        return std::unexpected(entries.error());
+    }
+    KernelFiles files(std::move(*entries));
     KernelHolds held(holds, **guardian, geometry);
     const HostRoot root(options.host_root);
     SystemPathResolver paths(root);
@@ -311,7 +317,8 @@ Result<void> run_daemon(const CommandLine& line, const Configuration& configurat
                    .log_warning = [](const std::string& text) { spdlog::warn("{}", text); },
                    .memory_in_use = FreeMemory::in_use,
                    .policies = options.state ? &store : nullptr,
-                   .conflicts = &conflicts},
+                   .conflicts = &conflicts,
+                   .files = &files},
                   geometry, kernel_release(), std::move(*engine_settings));
     if (!KernelNames::available()) {
         const std::string notice =

@@ -44,6 +44,9 @@ Engine::Engine(Surroundings surroundings, PageGeometry geometry, std::string ker
       started_(around_.clock.now()),
       owner_check_(around_.processes)
 {
+    if (around_.files != nullptr) {
+        room_.emplace(*around_.files);
+    }
 }
 
 void Engine::reads(std::uint64_t ring_used, std::uint64_t ring_size)

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "act/enforcer.h"
+#include "act/file_room.h"
 #include "act/holds.h"
 #include "act/revocations.h"
 #include "app/failure_log.h"
@@ -60,6 +61,7 @@ struct Surroundings {
     std::function<std::uint64_t()> memory_in_use = {};  // bytes; nothing: it is not limited
     PolicyStore* policies = nullptr;                    // where they are kept; nullptr: nowhere
     ConflictHistory* conflicts = nullptr;               // where they are remembered; the same
+    FileEntries* files = nullptr;                       // the kernel's table of them; nullptr: nobody makes room in it
 };
 
 // What the kernel side knows about itself, read from time to time.
@@ -127,6 +129,10 @@ public:
     // What is to be said of the last reload, in place of what was said of the one before.
     void set_reload_notices(std::vector<std::string> notices) { reload_notices_ = std::move(notices); }
     void mounts_changed();
+    // Makes room in the kernel's table of files with pins. To be called from time to time while it is wanted, when what
+    // was in the ring is read.
+    void make_room();
+    [[nodiscard]] bool wants_room() const { return room_ && room_->wanted(); }
 
     // To be called all the time: without it, nobody is held.
     void attend();
@@ -272,6 +278,7 @@ private:
     OwnerNames owners_;
     NotifierTable notifiers_;
     Enforcer enforcer_;
+    std::optional<FileRoom> room_;
     Holds holds_;
     TokenBuckets buckets_;
     Revoker revoker_;

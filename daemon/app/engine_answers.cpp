@@ -14,8 +14,7 @@
 namespace pinwarden {
 namespace {
 
-// Of the tables that the kernel's side fills (bpf/maps.bpf.h); what is in them is told by the daemon's own count.
-constexpr std::uint64_t kFilesMax = 1U << 18U;
+// Of a table that the kernel's side fills (bpf/maps.bpf.h); what is in it is told by the daemon's own count.
 constexpr std::uint64_t kOwnersMax = 1U << 16U;
 
 std::vector<std::pair<std::string, std::uint64_t>> largest(const absl::flat_hash_map<std::string, std::uint64_t>& bytes,
@@ -136,7 +135,7 @@ MetricsSnapshot Engine::metrics() const
     metrics.reader_lag = lag_.value(now);
     metrics.ring_used = ring_used_.value(now);
     metrics.ring_size = ring_size_;
-    metrics.tables = {{"files", health_.files, kFilesMax},
+    metrics.tables = {{"files", health_.files, around_.files == nullptr ? 0 : around_.files->capacity()},
                       {"owners", ledger_.owners(), kOwnersMax},
                       {"holds", holds_.under_way(), PW_HOLDS}};
     metrics.subscribers = around_.fanout.subscribers();

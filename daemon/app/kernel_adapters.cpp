@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "proc/stopped_process.h"
 
@@ -11,6 +12,16 @@ namespace {
 pw_file_key raw(const FileKey& file)
 {
     return {.inode = file.inode, .device = file.device, .generation = file.generation};
+}
+
+FileKey file_of(const pw_file_key& key)
+{
+    return {key.inode, key.device, key.generation};
+}
+
+AcknowledgedRange acknowledged(const FileState& state)
+{
+    return {.sequence = state.sequence, .first_page = state.first_page, .end_page = state.end_page};
 }
 
 pw_pin_verdict_key verdict_key(const FileKey& file, std::uint32_t slot, std::uint32_t generation)
@@ -74,11 +85,8 @@ Result<void> KernelVerdicts::install(const CompiledPolicies& policies, std::uint
 Result<void> KernelVerdicts::acknowledge(const FileKey& file, const FileState& state, std::uint64_t policies,
                                          std::uint32_t generation)
 {
-    AcknowledgedRange range;
-    if (state.complete) {
-        range = {.sequence = state.sequence, .first_page = state.first_page, .end_page = state.end_page};
-    }
-    return maps_.acknowledge(raw(file), range, policies, generation);
+    return maps_.acknowledge(raw(file), state.complete ? acknowledged(state) : AcknowledgedRange(), policies,
+                             generation);
 }
 
 Result<void> KernelVerdicts::set_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation,
@@ -92,6 +100,35 @@ Result<void> KernelVerdicts::set_pin_verdict(const FileKey& file, std::uint32_t 
 Result<void> KernelVerdicts::clear_pin_verdict(const FileKey& file, std::uint32_t slot, std::uint32_t generation)
 {
     return maps_.clear_pin_verdict(verdict_key(file, slot, generation));
+}
+
+bool KernelFiles::may_be_left_out(const FileKey& file) const
+{
+    return maps_.may_be_left_out(raw(file));
+}
+
+bool KernelFiles::has(const FileKey& file) const
+{
+    return maps_.has(raw(file));
+}
+
+std::vector<FileKey> KernelFiles::next(std::size_t most)
+{
+    const auto keys = maps_.next(most);
+    std::vector<FileKey> files;
+    files.reserve(keys.size());
+    std::ranges::transform(keys, std::back_inserter(files), file_of);
+    return files;
+}
+
+Result<void> KernelFiles::remove(const FileKey& file)
+{
+    return maps_.remove(raw(file));
+}
+
+Result<bool> KernelFiles::enter(const FileKey& file, const FileState& state)
+{
+    return maps_.enter(raw(file), acknowledged(state));
 }
 
 void KernelVerdicts::untrack(const std::vector<PageRun>& pages)
@@ -218,7 +255,7 @@ std::vector<std::pair<FileKey, std::uint64_t>> KernelTruth::file_sequences()
 {
     std::vector<std::pair<FileKey, std::uint64_t>> sequences;
     for (const auto& [key, sequence] : maps_.file_sequences()) {
-        sequences.emplace_back(FileKey{key.inode, key.device, key.generation}, sequence);
+        sequences.emplace_back(file_of(key), sequence);
     }
     return sequences;
 }

@@ -3,12 +3,14 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "act/file_entries.h"
 #include "act/hold_sink.h"
 #include "act/verdict_sink.h"
 #include "app/guardian.h"
 #include "decode/decoder.h"
 #include "kernel/audit_runner.h"
 #include "kernel/cgroups.h"
+#include "kernel/file_entries.h"
 #include "kernel/hold_table.h"
 #include "kernel/kallsyms.h"
 #include "kernel/object_table.h"
@@ -53,6 +55,25 @@ private:
     VerdictMaps& maps_;
     Programs& programs_;
     PageGeometry geometry_;
+};
+
+class KernelFiles final : public FileEntries {
+public:
+    explicit KernelFiles(FileEntryMaps maps) : maps_(std::move(maps)) {}
+
+    [[nodiscard]] std::uint64_t known() const override { return maps_.known(); }
+    [[nodiscard]] std::uint64_t capacity() const override { return maps_.capacity(); }
+    [[nodiscard]] std::uint64_t left_out() const override { return maps_.left_out(); }
+    [[nodiscard]] bool may_be_left_out(const FileKey& file) const override;
+    [[nodiscard]] bool has(const FileKey& file) const override;
+    std::vector<FileKey> next(std::size_t most) override;
+    Result<void> remove(const FileKey& file) override;
+    void note_left_out() override { maps_.note_left_out(); }
+    void settle() override { maps_.settle(); }
+    Result<bool> enter(const FileKey& file, const FileState& state) override;
+
+private:
+    FileEntryMaps maps_;
 };
 
 class KernelHolds final : public HoldSink {

@@ -20,8 +20,18 @@ namespace {
 constexpr std::uint64_t kSmallestRing = 4096;
 constexpr std::uint64_t kSmallestMemory = 16U << 20U;  // not much more than it takes when nothing is pinned
 constexpr std::uint64_t kLargestRing = 1U << 30U;
+constexpr std::uint32_t kFewestFiles = 1024;
+constexpr std::uint32_t kMostFiles = 1U << 24U;
 constexpr std::uint64_t kSmallestEventLog = 1U << 20U;
 constexpr std::uint64_t kLargestEventLog = 1ULL << 36U;
+
+std::optional<std::uint32_t> parse_count(const std::string& text, std::size_t least, std::size_t most)
+{
+    std::uint32_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    const bool whole = !text.empty() && error == std::errc() && end == text.data() + text.size();
+    return whole && count >= least && count <= most ? std::optional(count) : std::nullopt;
+}
 
 }  // namespace
 
@@ -43,10 +53,19 @@ std::string check_memory_limit(const std::string& text)
 
 std::optional<std::uint32_t> parse_cgroup_metrics(const std::string& text)
 {
-    std::uint32_t count = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-    const bool whole = !text.empty() && error == std::errc() && end == text.data() + text.size();
-    return whole && count <= kMaxCgroupLabels ? std::optional(count) : std::nullopt;
+    return parse_count(text, 0, kMaxCgroupLabels);
+}
+
+std::optional<std::uint32_t> parse_max_files(const std::string& text)
+{
+    return parse_count(text, kFewestFiles, kMostFiles);
+}
+
+std::string check_max_files(const std::string& text)
+{
+    return parse_max_files(text) ? ""
+                                 : "\"" + text + "\" is not possible; wants a number from " +
+                                       std::to_string(kFewestFiles) + " to " + std::to_string(kMostFiles);
 }
 
 std::string check_cgroup_metrics(const std::string& text)

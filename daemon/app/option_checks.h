@@ -10,6 +10,7 @@ namespace pinwarden {
 
 std::string check_ring_size(const std::string& text);
 std::string check_memory_limit(const std::string& text);
+std::string check_max_files(const std::string& text);
 std::string check_cgroup_metrics(const std::string& text);
 std::string check_duration(const std::string& text);
 std::string check_file(const std::string& text);
@@ -29,5 +30,7 @@ std::string check_event_log_size(const std::string& text);
 
 // Nothing: it is no number, or too many.
 std::optional<std::uint32_t> parse_cgroup_metrics(const std::string& text);
+// Nothing: it is no number, or too few, or too many.
+std::optional<std::uint32_t> parse_max_files(const std::string& text);
 
 }  // namespace pinwarden

@@ -133,6 +133,16 @@ Values get_ring(const Options& options)
     return {format_size(options.ring_bytes)};
 }
 
+void set_max_files(Options& options, const Values& values)
+{
+    options.max_files = parse_max_files(values.front()).value_or(options.max_files);
+}
+
+Values get_max_files(const Options& options)
+{
+    return {std::to_string(options.max_files)};
+}
+
 void set_memory_limit(Options& options, const Values& values)
 {
     options.memory_limit = parse_size(values.front()).value_or(options.memory_limit);
@@ -300,6 +310,13 @@ const std::array kOptions{
                .set = set_memory_limit,
                .get = get_memory_limit,
                .at_run_time = true},
+    OptionSpec{.name = "max-files",
+               .type = "NUMBER",
+               .help = "how many files with pins the kernel side knows of at once: operations on further ones are "
+                       "decided by their pages alone. Each takes some 200 bytes of the kernel's memory",
+               .check = check_max_files,
+               .set = set_max_files,
+               .get = get_max_files},
     OptionSpec{.name = "log-level",
                .type = "LEVEL",
                .help = "how much to log: debug, info, warning, error",

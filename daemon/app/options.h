@@ -35,6 +35,7 @@ struct Options {
     std::string host_root = "/";
     std::uint32_t ring_bytes = 16U << 20U;
     std::uint64_t memory_limit = 512U << 20U;
+    std::uint32_t max_files = 1U << 18U;  // with pins, that the kernel side knows of
     std::string log_level = "info";
     Nanoseconds leak_after = 30'000'000'000;
     bool readers = true;  // have a socket

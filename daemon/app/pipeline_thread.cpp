@@ -303,6 +303,10 @@ void PipelineThread::tick()
     } else {
         engine_.tick();
     }
+    if (engine_.wants_room()) {
+        drain_ring();
+        engine_.make_room();
+    }
 }
 
 void PipelineThread::run()

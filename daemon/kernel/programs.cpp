@@ -143,6 +143,8 @@ Result<pinwarden_bpf*> open_skeleton(const KernelBtf& btf, const ProgramOptions&
     skeleton->rodata->tasks_preempt = preempt;
     skeleton->rodata->madvise_behavior_tells = left_out.contains("madvise_behavior_exit") ? 0 : 1;
     bpf_map__set_max_entries(skeleton->maps.events, options.ring_bytes);
+    bpf_map__set_max_entries(skeleton->maps.file_pins, options.files);
+    bpf_map__set_max_entries(skeleton->maps.file_acks, options.files);
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj)
     {

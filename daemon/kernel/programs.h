@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -79,6 +80,7 @@ struct ProgramVerdict {
 
 struct ProgramOptions {
     std::uint32_t ring_bytes = 1U << 24U;  // power of two, at least a page
+    std::uint32_t files = 1U << 18U;       // with pins, that the programs know of at once
     bool track_short_term = false;         // record every pin, also without FOLL_LONGTERM
     bool user_stacks = false;              // record who in the program asked for a long-term pin
 };
@@ -105,7 +107,11 @@ struct MapFds {
 struct SharedVariables {
     std::uint32_t* policy_generation = nullptr;
     std::uint32_t* prefix_count = nullptr;
-    const __u64* files_known = nullptr;
+    __u64* files_known = nullptr;
+    std::span<std::uint32_t> files_by_inode = {};
+    std::span<std::uint32_t> left_out_by_inode = {};
+    std::span<std::uint32_t> left_out_by_device = {};
+    __u64* left_out = nullptr;
     const __u64* cgroups_made = nullptr;
     __u64* cgroups_known = nullptr;
     const __u64* ledger_losses = nullptr;

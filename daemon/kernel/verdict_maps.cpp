@@ -1,24 +1,17 @@
 #include "kernel/verdict_maps.h"
 
 #include <bpf/bpf.h>
-#include <linux/membarrier.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+
+#include "kernel/running_programs.h"
 
 namespace pinwarden {
 namespace {
 
 constexpr std::size_t kBlocksBytes = PW_BLOCKS * sizeof(std::uint64_t);
-
-// Waits until no program that started before still runs: programs run under RCU, and this is a grace period.
-void wait_for_running_programs()
-{
-    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
 
 template <typename Key>
 Result<void> clear_half(int map, std::uint32_t table, const std::string& what)

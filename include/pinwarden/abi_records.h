@@ -172,7 +172,7 @@ enum pw_counter {
     PW_LOST_FILE,             // ring full: a file's name
     PW_LOST_OPERATION,        // ring full: an operation's report (its verdict was still carried out)
     PW_LOST_EXIT,             // ring full: a process exit
-    PW_LOST_FILE_STATE,       // file table full: pins of a file that enforcement does not know
+    PW_LOST_FILE_STATE,       // file table full: operations on this file are decided by its pages alone
     PW_LOST_TASK,             // task table full: releases inside the long-term loop taken for the owner's
     PW_LOST_OWNER,            // owner table full: the exit of this owner will not be reported
     PW_DOUBT_RANGE_FALLBACK,  // address range not looked up (contention): file found page by page instead
@@ -191,8 +191,7 @@ enum pw_counter {
 // Whether the ledger may be wrong after such a loss.
 static inline int pw_affects_ledger(__u32 counter)
 {
-    return counter <= PW_LOST_RELEASE || counter == PW_LOST_FILE_STATE || counter == PW_LOST_TASK ||
-           counter == PW_DOUBT_RANGE_CUT;
+    return counter <= PW_LOST_RELEASE || counter == PW_LOST_TASK || counter == PW_DOUBT_RANGE_CUT;
 }
 
 struct pw_header {

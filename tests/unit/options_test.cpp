@@ -69,6 +69,9 @@ TEST_CASE("options: wrong ones end with status 2 and a message that names them",
         {{"--ring-size", "5000"}, "--ring-size: \"5000\" is not possible; wants a power of two"},
         {{"--ring-size", "2GiB"}, "--ring-size"},
         {{"--ring-size", "many"}, "--ring-size"},
+        {{"--max-files", "1023"}, "--max-files: \"1023\" is not possible; wants a number from 1024 to 16777216"},
+        {{"--max-files", "16777217"}, "--max-files"},
+        {{"--max-files", "1e5"}, "--max-files"},
         {{"--log-level", "loud"}, "--log-level"},
         {{"--leak-after", "5"}, "--leak-after: \"5\" lacks a unit"},
         {{"--leak-after", "soon"}, "--leak-after"},
@@ -130,6 +133,7 @@ TEST_CASE("options: every one shows what it was set to, under a key of its own",
                                   : option.type == "DURATION"        ? "7m"
                                   : option.type == "SIZE"            ? "64KiB"
                                   : option.type == "COUNT"           ? "7"
+                                  : option.type == "NUMBER"          ? "2048"
                                                                      : "/other/value";
         option.set(options, {value});
         CHECK(option.get(options) == std::vector{value});

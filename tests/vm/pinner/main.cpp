@@ -2,6 +2,7 @@
 // line, and answers each with one line, "ok ..." or "error ERRNO what failed".
 //
 //   file PATH SIZE [private|ro]     maps a file (made, and made that long, if need be)
+//   files PREFIX COUNT              maps a page of each of so many files
 //   memfd NAME SIZE [huge] | anon SIZE
 //                                   maps memory, in huge pages of hugetlbfs if so; for a memfd, answers with a path
 //                                   that leads to it
@@ -162,6 +163,13 @@ private:
             return fail("a mapping is private, ro, or neither", EINVAL);
         }
         return map(Memory::of_file(path, *bytes, kind->second));
+    }
+
+    Answer files(Words& words)
+    {
+        const std::string prefix = take_word(words);
+        const auto count = take_number(words);
+        return count ? map(Memory::of_files(prefix, *count)) : std::unexpected(count.error());
     }
 
     Answer memfd(Words& words)
@@ -419,6 +427,7 @@ private:
 
     const std::map<std::string, Command> commands_{
         {"file", {false, [this](Words& words) { return file(words); }}},
+        {"files", {false, [this](Words& words) { return files(words); }}},
         {"memfd", {false, [this](Words& words) { return memfd(words); }}},
         {"anon", {false, [this](Words& words) { return anon(words); }}},
         {"segment", {false, [this](Words& words) { return segment(words); }}},

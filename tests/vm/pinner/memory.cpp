@@ -16,6 +16,8 @@ namespace {
 using pinwarden::OwnedFd;
 using pinwarden::system_error;
 
+constexpr std::size_t kPage = 4096;
+
 Result<void> grow(int fd, std::size_t bytes)
 {
     struct stat status{};
@@ -105,6 +107,26 @@ Result<Memory> Memory::of_file(const std::string& path, std::size_t bytes, Mappi
         return std::unexpected(grown.error());
     }
     return map(std::move(fd), path, bytes, mapping);
+}
+
+Result<Memory> Memory::of_files(const std::string& prefix, std::size_t count)
+{
+    auto memory = anonymous(count * kPage);
+    for (std::size_t i = 0; memory && i < count; ++i) {
+        const std::string path = prefix + std::to_string(i);
+        const OwnedFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+        if (!fd.valid()) {
+            return std::unexpected(system_error("open " + path, errno));
+        }
+        if (auto grown = grow(fd.get(), 2 * kPage); !grown) {
+            return std::unexpected(grown.error());
+        }
+        void* const place = memory->bytes().subspan(i * kPage).data();
+        if (mmap(place, kPage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd.get(), 0) == MAP_FAILED) {
+            return std::unexpected(system_error("mmap " + path, errno));
+        }
+    }
+    return memory;
 }
 
 Result<Memory> Memory::of_memfd(const std::string& name, std::size_t bytes, bool huge)

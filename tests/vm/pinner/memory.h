@@ -21,6 +21,8 @@ class Memory {
 public:
     // Creates the file if there is none, and makes it at least `bytes` long.
     static Result<Memory> of_file(const std::string& path, std::size_t bytes, Mapping mapping);
+    // The first page of each of `count` files, PREFIX0 and so on, one behind the other. Each is made two pages long.
+    static Result<Memory> of_files(const std::string& prefix, std::size_t count);
     static Result<Memory> of_memfd(const std::string& name, std::size_t bytes, bool huge);
     static Result<Memory> anonymous(std::size_t bytes);
     // System V shared memory.
