@@ -99,13 +99,14 @@ static const struct pw_file_pins unknown_pins = {.end_page = ~0ULL, .sequence = 
 // The same, of a file that gets its entry after it was left out.
 static const struct pw_file_pins late_pins = {.end_page = ~0ULL};
 
+// The daemon reads them in the opposite order: what it finds by inode it finds in the others.
 static __always_inline void leave_out(const struct pw_file_key *key)
 {
     __u32 place = key->inode % FILTER_PLACES;
+    __sync_fetch_and_add(&left_out, 1);
+    __sync_fetch_and_add(&left_out_by_device[key->device % DEVICE_PLACES], 1);
     __sync_fetch_and_add(&files_by_inode[place], 1);
     __sync_fetch_and_add(&left_out_by_inode[place], 1);
-    __sync_fetch_and_add(&left_out_by_device[key->device % DEVICE_PLACES], 1);
-    __sync_fetch_and_add(&left_out, 1);
 }
 
 // What is known to be pinned of a file; NULL: nothing ever was.

@@ -44,7 +44,7 @@ __noinline int emit_owner(struct owner *owner)
 
 // Remembers the current process as an owner, and tells what it runs if that is not known. To be called before its pin
 // is reserved in the ring: whoever reads the pin has read the program then.
-static __noinline int note_owner(void)
+__noinline int note_owner(void)
 {
     __u32 pid = bpf_get_current_pid_tgid() >> 32;
     struct task_struct *leader = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);

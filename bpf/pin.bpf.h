@@ -100,10 +100,8 @@ static __always_inline void give_place_back(void)
         place->task = 0;
 }
 
-static __noinline int on_acquire(void *ctx, struct acquire *call)
+static __always_inline int on_acquire(void *ctx, struct acquire *call)
 {
-    if (!call)
-        return 0;
     __s64 returned = call->returned;
     bool long_term = call->flags & foll_longterm;
 
@@ -115,7 +113,7 @@ static __noinline int on_acquire(void *ctx, struct acquire *call)
         return 0;
     // Unless all are asked for, a brief pin matters only on pages somebody holds for long: its release must not be
     // taken for theirs.
-    if (!long_term && !track_short_term && !any_tracked(call->pages, returned))
+    if (!long_term && !track_short_term && !any_tracked((__u64)call->pages, returned))
         return 0;
     give_place_back();
     __u64 pin = __sync_fetch_and_add(&last_pin, 1) + 1;
@@ -129,9 +127,7 @@ static __noinline int on_acquire(void *ctx, struct acquire *call)
     // First: a release that follows at once must not be taken for one of an untracked page.
     if (told == PIN_TRACKED)
         raise_blocks((__u64)call->pages, returned);
-    struct list_walk walk = {.pages = call->pages, .pin = pin, .total = returned};
-    bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, pages_step, &walk, 0);
-    return 0;
+    return tell_pages((__u64)call->pages, pin, returned);
 }
 
 // long pin_user_pages(unsigned long start, unsigned long nr_pages, unsigned int gup_flags, struct page **pages, ...)
@@ -293,9 +289,7 @@ static __always_inline int on_memfd_pin_folios(void *ctx)
         return 0;
     if (told == PIN_TRACKED)
         raise_blocks((__u64)call.pages, call.returned);
-    struct list_walk walk = {.pages = call.pages, .pin = pin, .total = call.returned};
-    bpf_loop(PAGES_MAX / PW_PAGES_PER_CHUNK, pages_step, &walk, 0);
-    return 0;
+    return tell_pages((__u64)call.pages, pin, call.returned);
 }
 
 MUST_NOT_MISS("?fexit/memfd_pin_folios", memfd_pin_folios_exit)

@@ -129,8 +129,10 @@ __noinline int ranges_by_page(struct acquire *call, __u64 pin, __u64 first, __u6
     return flush_run(&walk.run);
 }
 
-static __always_inline void record_ranges(struct acquire *call, __u64 pin, __u64 pages)
+__noinline int record_ranges(struct acquire *call, __u64 pin, __u64 pages)
 {
+    if (!call)
+        return 0;
     struct vma_walk walk = {
         .pin = pin,
         .address = call->address,
@@ -149,4 +151,5 @@ static __always_inline void record_ranges(struct acquire *call, __u64 pin, __u64
         __u64 first = (walk.page_by_page - call->address) >> PW_PAGE_SHIFT;
         ranges_by_page(call, pin, first, (walk.page_by_page_end - walk.page_by_page) >> PW_PAGE_SHIFT);
     }
+    return 0;
 }

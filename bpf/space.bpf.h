@@ -42,7 +42,7 @@ static __always_inline struct pw_mm_pins *space_entry(__u64 mm)
 
 // Enters addresses into the address space's entry and returns its number, 0 when there is none. To be called while the
 // pin's record is reserved: whoever acts on the entry reports it after that record.
-static __noinline __u64 note_addresses(__u64 mm, __u64 address, __u64 pages)
+__noinline __u64 note_addresses(__u64 mm, __u64 address, __u64 pages)
 {
     struct pw_mm_pins *pins = mm ? space_entry(mm) : 0;
     if (!pins)

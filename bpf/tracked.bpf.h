@@ -68,9 +68,9 @@ static long tracked_step(__u32 step, struct tracked_walk *walk)
 }
 
 // Whether any page of the list is.
-static __always_inline bool any_tracked(__u64 *pages, __u64 pages_count)
+__noinline int any_tracked(__u64 pages, __u64 pages_count)
 {
-    struct tracked_walk walk = {.pages = pages};
+    struct tracked_walk walk = {.pages = (__u64 *)pages};
     bpf_loop(pages_count < PAGES_MAX ? pages_count : PAGES_MAX, tracked_step, &walk, 0);
     return walk.tracked;
 }

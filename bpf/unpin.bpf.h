@@ -221,7 +221,7 @@ static __always_inline int on_release_list(__u64 *pages, __u64 total, __u32 func
 {
     struct release_walk walk = {.pages = pages, .total = total, .function = function};
     // In this order: to look at a list takes longer the longer it is.
-    if (!for_object() && !any_tracked(pages, total))
+    if (!for_object() && !any_tracked((__u64)pages, total))
         return 0;
     if (shared.releases_by_folio)
         return emit_releases_by_folio((__u64)pages, 0, total, function);
