@@ -100,7 +100,7 @@ TEST_CASE("sentences keep what is the kernel's, and words that only contain a na
     redactor.learn(process);
     CHECK(redactor.redact_text("") == "");
     CHECK(redactor.redact_text("sh shows /bin/sh, sh. push sh") == "process-1 shows path-1, process-1. push process-1");
-    CHECK(redactor.redact_text("/sys/kernel/btf/vmlinux and/or 3/4 \"/home/me\" (/x) nfs:/export") ==
+    CHECK(redactor.redact_text("/sys/kernel/btf/vmlinux and/or 3/4 \"/srv/me\" (/x) nfs:/export") ==
           "/sys/kernel/btf/vmlinux and/or 3/4 \"[path]\" ([path]) nfs:[path]");
     CHECK(redactor.redact_text("http://127.0.0.1:9877/metrics") == "http://127.0.0.1:9877/metrics");
 }
