@@ -284,7 +284,6 @@ private:
     Revoker revoker_;
     Revocations revocations_;
     Nanoseconds next_revocation_step_ = 0;
-    bool revocations_waiting_ = false;  // something happened since the last step
     PolicyOrigins origins_;
     std::map<std::string, std::string> degraded_;  // policies that were put into monitor mode, and why
     KernelHealth health_;
@@ -293,9 +292,10 @@ private:
     std::uint64_t told_unfollowed_gone_ = 0;
     std::uint64_t kernel_losses_ = 0;  // as the kernel's side decides by it
     std::uint64_t other_losses_ = 0;   // what that side does not know of
-    bool switched_off_ = false;
-    std::uint64_t blind_looks_ = 0;  // that found the hooks switched off, or on for the first time after that
+    std::uint64_t blind_looks_ = 0;    // that found the hooks switched off, or on for the first time after that
     std::optional<std::uint64_t> told_complete_ = 0;
+    bool revocations_waiting_ = false;  // something happened since the last step
+    bool switched_off_ = false;
     bool full_ = false;          // the memory limit is reached: no more pins are followed
     bool holds_nobody_ = false;  // and that was said
     bool by_folio_ = false;      // whether releases are told by folio, because

@@ -106,8 +106,8 @@ void FileEntryMaps::note_left_out()
     for (std::size_t i = 0; i < noted_by_inode_.size(); ++i) {
         noted_by_inode_[i] = load(shared_.left_out_by_inode[i]);
     }
-    // A pin that is counted just now may be noted by its device only. It is in the ring all the same after the wait; its
-    // place by inode is lowered the next time.
+    // A pin that is counted just now may be noted by its device only. It is in the ring all the same after the wait,
+    // and its place by inode is lowered the next time.
     std::atomic_thread_fence(std::memory_order_acquire);
     for (std::size_t i = 0; i < noted_by_device_.size(); ++i) {
         noted_by_device_[i] = load(shared_.left_out_by_device[i]);

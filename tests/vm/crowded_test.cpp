@@ -19,6 +19,7 @@ using namespace pinwarden::test;
 namespace {
 
 constexpr int kRoom = 1024;
+constexpr int kHalf = kRoom / 2;
 constexpr std::uint64_t kSize = 8192;
 constexpr int kPunch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 constexpr std::chrono::seconds kMany{120};
@@ -55,9 +56,9 @@ TEST_CASE("files beyond the kernel side's table are protected by their pages, an
     const OwnMount mount("tmpfs");
     const OwnMount other("tmpfs");
     Pinner idle;
-    pin_files(idle, other.in("idle"), kRoom / 2);
+    pin_files(idle, other.in("idle"), kHalf);
     Pinner stays;
-    pin_files(stays, other.in("stays"), kRoom / 2);
+    pin_files(stays, other.in("stays"), kHalf);
     Pinner late;
     pin_files(late, mount.in("late"), 2);
     const std::string first = mount.in("late0");
@@ -93,7 +94,7 @@ TEST_CASE("files beyond the kernel side's table are protected by their pages, an
         "there is room again",
         [&] { return daemon.messages().find("there is room below max_files (1024) again") != std::string::npos; },
         kMany);
-    CHECK(in_table() == kRoom / 2 + 2);
+    CHECK(in_table() == kHalf + 2);
     CHECK(try_truncate(first, 0) == EPERM);
     CHECK(try_fallocate(second, kPunch, 0, 4096) == 0);
     CHECK(mount.unmount(MNT_DETACH) == EPERM);
