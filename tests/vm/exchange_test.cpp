@@ -122,12 +122,13 @@ TEST_CASE("a daemon that follows a killed one, or one that was told to end, know
     Truncating one(file.path);
     Truncating two(path);
     daemon.reset();
+    // First: the audit log sums up what comes at too high a rate.
+    const std::string unheard = folder.file("unheard");
+    CHECK(shell("cp $(command -v truncate) " + unheard + " && ! " + unheard + " -s 16384 " + file.path).status == 0);
     // What is in force is nothing to mend.
     const Outcome mended = shell("pinwardend --repair --state-dir " + folder.file("state"));
     INFO(mended.out);
     CHECK(mended.out.find("stays: start pinwardend, which takes it over") != std::string::npos);
-    const std::string unheard = folder.file("unheard");
-    CHECK(shell("cp $(command -v truncate) " + unheard + " && ! " + unheard + " -s 16384 " + file.path).status == 0);
     daemon.emplace(options);
     wait_for(*daemon, before);
     CHECK(adopted(*daemon) == "0\n");
