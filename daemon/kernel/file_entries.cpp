@@ -11,10 +11,11 @@
 namespace pinwarden {
 namespace {
 
+// In the order in which it is written here.
 template <typename T>
 T load(const T& shared)
 {
-    return *static_cast<const volatile T*>(&shared);
+    return __atomic_load_n(&shared, __ATOMIC_ACQUIRE);
 }
 
 template <typename T>
@@ -108,7 +109,6 @@ void FileEntryMaps::note_left_out()
     }
     // A pin that is counted just now may be noted by its device only. It is in the ring all the same after the wait,
     // and its place by inode is lowered the next time.
-    std::atomic_thread_fence(std::memory_order_acquire);
     for (std::size_t i = 0; i < noted_by_device_.size(); ++i) {
         noted_by_device_[i] = load(shared_.left_out_by_device[i]);
     }
