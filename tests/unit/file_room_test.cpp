@@ -38,6 +38,15 @@ struct Bench {
         ledger.pages(pages_event(id, {{id * 4, 4}}));
         return id;
     }
+    // 1 to `count`, each once.
+    std::vector<PinId> pin_files(std::uint64_t count)
+    {
+        std::vector<PinId> pins;
+        for (std::uint64_t inode = 1; inode <= count; ++inode) {
+            pins.push_back(pin(file(inode)));
+        }
+        return pins;
+    }
     void release(PinId id)
     {
         ReleaseEvent event;
@@ -70,10 +79,7 @@ TEST_CASE("nothing is done about a table of files that has room", "[file_room]")
 TEST_CASE("files without pins are taken out before the table is full", "[file_room]")
 {
     Bench bench;
-    std::vector<PinId> pins;
-    for (std::uint64_t inode = 1; inode <= 7; ++inode) {
-        pins.push_back(bench.pin(Bench::file(inode)));
-    }
+    const auto pins = bench.pin_files(7);
     bench.release(pins[2]);
     bench.release(pins[4]);
     CHECK(bench.room.wanted());
@@ -92,10 +98,7 @@ TEST_CASE("files without pins are taken out before the table is full", "[file_ro
 TEST_CASE("a file that is pinned while it is taken out is put in again, with all that is pinned of it", "[file_room]")
 {
     Bench bench;
-    std::vector<PinId> pins;
-    for (std::uint64_t inode = 1; inode <= 7; ++inode) {
-        pins.push_back(bench.pin(Bench::file(inode)));
-    }
+    const auto pins = bench.pin_files(7);
     bench.release(pins[2]);
     bench.entries.meanwhile = [&] {
         // A hook that had found the entry before it went.
@@ -120,10 +123,7 @@ TEST_CASE("a file that is pinned while it is taken out is put in again, with all
 TEST_CASE("what was left out is put in once there is room, and known to be full until then", "[file_room]")
 {
     Bench bench;
-    std::vector<PinId> pins;
-    for (std::uint64_t inode = 1; inode <= 9; ++inode) {
-        pins.push_back(bench.pin(Bench::file(inode)));
-    }
+    const auto pins = bench.pin_files(9);
     CHECK(bench.entries.known() == 8);
     CHECK(bench.room.wanted());
     bench.settle();
@@ -149,10 +149,7 @@ TEST_CASE("what was left out is put in once there is room, and known to be full 
 TEST_CASE("a file that was left out and is not pinned any more needs no place", "[file_room]")
 {
     Bench bench;
-    std::vector<PinId> pins;
-    for (std::uint64_t inode = 1; inode <= 9; ++inode) {
-        pins.push_back(bench.pin(Bench::file(inode)));
-    }
+    const auto pins = bench.pin_files(9);
     bench.release(pins[8]);
     bench.release(pins[0]);
     bench.settle();
@@ -164,10 +161,7 @@ TEST_CASE("a file that was left out and is not pinned any more needs no place", 
 TEST_CASE("of an uncertain ledger nothing is concluded", "[file_room]")
 {
     Bench bench;
-    std::vector<PinId> pins;
-    for (std::uint64_t inode = 1; inode <= 7; ++inode) {
-        pins.push_back(bench.pin(Bench::file(inode)));
-    }
+    const auto pins = bench.pin_files(7);
     bench.release(pins[2]);
     SECTION("about which files have no pins")
     {
@@ -190,10 +184,7 @@ TEST_CASE("of an uncertain ledger nothing is concluded", "[file_room]")
 TEST_CASE("where the last places are taken meanwhile, what was left out stays looked at", "[file_room]")
 {
     Bench bench;
-    std::vector<PinId> pins;
-    for (std::uint64_t inode = 1; inode <= 9; ++inode) {
-        pins.push_back(bench.pin(Bench::file(inode)));
-    }
+    const auto pins = bench.pin_files(9);
     bench.release(pins[0]);
     bench.entries.meanwhile = [&] { bench.pin(Bench::file(100)); };
     bench.settle();
